@@ -1,0 +1,69 @@
+"""Everything that Earmark raises on purpose.
+
+    EarmarkError                  caught by the command line, printed as one sentence
+    ├── DataError        exit 1   a file, a drawing, a table or a data set is bad
+    │   └── UnreadableError       one input cannot be decoded
+    ├── ModelError       exit 1   a recognizer or a run is bad, or does not fit the data
+    └── UsageError       exit 2   the call is wrong
+        ├── UnknownNameError      a name that is not in a registry, with "did you mean"
+        ├── ConfigError           a recipe or an option holds a wrong key or value
+        └── MissingExtraError     the call needs an optional dependency
+
+Every message says what was given, what is allowed, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EarmarkError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = 1
+
+
+class DataError(EarmarkError):
+    """A file, a drawing, a table or a data set is bad."""
+
+
+class UnreadableError(DataError):
+    """One input cannot be decoded."""
+
+
+class ModelError(EarmarkError):
+    """A recognizer or a run is bad, or does not fit the data."""
+
+
+class UsageError(EarmarkError):
+    """The call is wrong."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A recipe or an option holds a wrong key or value."""
+
+
+class UnknownNameError(UsageError):
+    """A name that is not in a registry."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        super().__init__(f"there is no {kind} called {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
+        self.kind, self.name, self.known = kind, name, known
+
+
+class MissingExtraError(UsageError):
+    """The call needs an optional dependency that is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs the {extra!r} extra; install it with: pip install 'earmark[{extra}]'")
+        self.extra = extra
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the closest known name, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,106 @@
+"""The contract of a feature kind: a frozen configuration that turns a sound or a drawing into a picture.
+
+Every kind has two twins that a contract test holds together: `__call__`, the numpy implementation used for training, and
+`add_nodes`, the same computation as ONNX nodes, used inside a recognizer. To add a kind: one new file here, one line
+in ``features/__init__.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, ClassVar
+
+from earmark.config import Config
+from earmark.errors import DataError
+from earmark.files import sha256_bytes
+from earmark.registry import Registry
+from earmark.types import Domain, FloatArray, Image, Ink, Picture
+
+if TYPE_CHECKING:
+    from earmark.features.graph import Graph
+
+
+class Features(Config):
+    """Base of all feature kinds.
+
+    Attributes
+    ----------
+    kind
+        The registered name.
+    domain
+        What it reads: ``"sound"`` or ``"ink"``.
+    version
+        Raised by hand whenever the numbers change, so that caches are not reused.
+    """
+
+    kind: str
+    domain: ClassVar[Domain]
+    version: ClassVar[int] = 1
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the configuration and the version, in hexadecimal."""
+        return sha256_bytes(json.dumps([self.version, self.model_dump(mode="json")], sort_keys=True).encode())
+
+
+class SoundFeatures(Features):
+    """A spectrogram of mono samples.
+
+    Attributes
+    ----------
+    sample_rate_hz
+        The rate of the samples it takes; callers resample.
+    hop_samples
+        Distance between frames. Frame `t` is centred on sample ``t * hop_samples``; outside the sound there is silence.
+    """
+
+    domain = "sound"
+    sample_rate_hz: int
+    hop_samples: int
+
+    @property
+    def n_channels(self) -> int:
+        return 1
+
+    @property
+    def n_bins(self) -> int:
+        """Rows of the picture."""
+        raise NotImplementedError
+
+    def n_frames(self, n_samples: int) -> int:
+        """Columns of the picture of `n_samples` samples."""
+        return 1 + n_samples // self.hop_samples
+
+    def n_samples(self, n_frames: int) -> int:
+        """Fewest samples that give `n_frames` columns."""
+        return (n_frames - 1) * self.hop_samples
+
+    def __call__(self, samples: FloatArray) -> FloatArray:
+        """Return float32 ``(channel, freq, time)`` of mono float32 samples ``(time,)``."""
+        raise NotImplementedError
+
+    def from_picture(self, picture: Picture) -> FloatArray:
+        """Return what `__call__` would have given for the sound that `picture` was made of."""
+        raise DataError(f"{self.kind} features cannot be read from pictures; give the sound files")
+
+    def add_nodes(self, graph: Graph, samples: str) -> str:
+        """Add the computation to an ONNX graph: ``(batch, time)`` to ``(batch, channel, freq, time)``; return its name."""
+        raise NotImplementedError
+
+
+class InkFeatures(Features):
+    """A raster of a drawing, ``(channel, height, width)``."""
+
+    domain = "ink"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(channel, height, width)``."""
+        raise NotImplementedError
+
+    def __call__(self, drawing: Ink | Image) -> FloatArray:
+        """Return float32 ``(channel, height, width)``, 0 for paper and 1 for ink."""
+        raise NotImplementedError
+
+
+FEATURES: Registry[type[Features]] = Registry("feature kind")

@@ -1,0 +1,120 @@
+"""What travels between the parts: contents (sound, ink, image, picture) and predictions.
+
+Axes are always ``(batch, channel, freq|height, time|width)``; any of them may be missing, the order never changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.float32]
+Domain: TypeAlias = Literal["sound", "ink", "picture", "table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Mono samples in -1…1.
+
+    Attributes
+    ----------
+    samples
+        float32 of shape ``(time,)``.
+    sample_rate_hz
+        Samples a second.
+    """
+
+    samples: FloatArray
+    sample_rate_hz: int
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.sample_rate_hz
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """Pen strokes in the order drawn.
+
+    Attributes
+    ----------
+    strokes
+        One float32 array of shape ``(n_points, 2)`` a stroke: x to the right, y down, in any unit.
+    """
+
+    strokes: tuple[FloatArray, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A scanned or photographed drawing.
+
+    Attributes
+    ----------
+    pixels
+        uint8 of shape ``(height, width)`` grey, ``(height, width, 3)`` RGB or ``(height, width, 4)`` RGBA.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A spectrogram that somebody else made, in whatever scale its feature kind knows how to read.
+
+    Attributes
+    ----------
+    values
+        Shape ``(freq, time)``, low frequencies first.
+    """
+
+    values: npt.NDArray[Any]
+
+
+Content: TypeAlias = Sound | Ink | Image | Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One candidate label with its calibrated confidence and what a musician would call it.
+
+    Attributes
+    ----------
+    label
+        As in the training data.
+    confidence
+        0…1.
+    details
+        Ready-to-use facts: ``{"note", "midi", "hz"}`` for a piano key, ``{"character"}`` for a symbol.
+    """
+
+    label: str
+    confidence: float
+    details: dict[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a recognizer says about one input.
+
+    Attributes
+    ----------
+    input
+        The file, or a description of the array.
+    label, confidence
+        The first of `top`; the label is ``"unknown"`` when the recognizer declines, and `reason` says why.
+    top
+        The best answers, best first.
+    timeline
+        ``(start_s, end_s, answer)`` for every window, when it was asked for.
+    """
+
+    input: str
+    label: str
+    confidence: float
+    top: tuple[Answer, ...]
+    reason: str | None = None
+    timeline: tuple[tuple[float, float, Answer], ...] | None = None
