@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,13 @@ PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"
 def midi_to_hz(midi: float) -> float: ...
 @overload
 def midi_to_hz(midi: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]: ...
-def midi_to_hz(midi: float | npt.NDArray[np.floating]) -> float | npt.NDArray[np.float64]:
+def midi_to_hz(midi: Any) -> Any:
     """Return the equal-tempered frequency of a MIDI number, A4 (69) = 440 Hz.
 
     >>> midi_to_hz(69)
     440.0
     """
-    hz: float | npt.NDArray[np.float64] = A4_HZ * 2.0 ** ((midi - A4_MIDI) / 12.0)
-    return hz
+    return A4_HZ * 2.0 ** ((midi - A4_MIDI) / 12.0)
 
 
 def note_name(midi: int) -> str:

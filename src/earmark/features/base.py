@@ -1,8 +1,8 @@
 """The contract of a feature kind: a frozen configuration that turns a sound or a drawing into a picture.
 
-Every kind has two twins that a contract test holds together: `__call__`, the numpy implementation used for training, and
-`add_nodes`, the same computation as ONNX nodes, used inside a recognizer. To add a kind: one new file here, one line
-in ``features/__init__.py``.
+Every kind has two twins that a contract test holds together: `__call__`, in numpy, used for training, and
+`add_nodes`, the same computation as ONNX nodes, used inside a recognizer. To add a kind: one new file here, one line in
+``features/__init__.py``.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class SoundFeatures(Features):
         raise DataError(f"{self.kind} features cannot be read from pictures; give the sound files")
 
     def add_nodes(self, graph: Graph, samples: str) -> str:
-        """Add the computation to an ONNX graph: ``(batch, time)`` to ``(batch, channel, freq, time)``; return its name."""
+        """Add the twin, ``(batch, time)`` to ``(batch, channel, freq, time)``, to an ONNX graph; return its output."""
         raise NotImplementedError
 
 
