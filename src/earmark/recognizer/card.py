@@ -1,0 +1,93 @@
+"""What a recognizer says about itself: the metadata inside the file."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field, SerializeAsAny, field_validator
+
+from earmark.config import Config, parse_kind
+from earmark.features import FEATURES, Features
+from earmark.features.window import Window
+
+FORMAT_VERSION = 1
+METADATA_KEY = "earmark"
+
+Task: TypeAlias = Literal["genre", "note", "symbol", "label"]
+
+
+class Score(Config):
+    """One honest figure: what was measured, how, on how many."""
+
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    n: int
+    n_groups: int
+    protocol: str
+    seeds: tuple[int, ...]
+    macro_f1: float
+    ece: float
+
+
+class DataSummary(Config):
+    """Where the examples came from."""
+
+    name: str
+    fingerprint: str
+    n_examples: int
+    n_groups: int
+    source: str
+    licence: str
+
+
+class Card(Config):
+    """The metadata of a recognizer, stored as JSON under the key ``earmark`` of the ONNX file.
+
+    Attributes
+    ----------
+    name, about
+        What it is called and what it is for, in one sentence.
+    task
+        How answers are dressed: a piano key with MIDI number and Hz, a symbol with its Unicode character, …
+    labels
+        In the order of the logits.
+    features
+        The feature kind and its settings; the spectrogram itself is inside the graph.
+    window
+        How sounds are cut; None for ink.
+    temperature
+        Divides the logits before the softmax (Guo et al. 2017), fitted on examples that were not trained on.
+    scores
+        Figures on groups that were never trained on.
+    data
+        What it learned from.
+    limits
+        What it cannot do, in plain sentences.
+    recipe
+        The recipe it was trained by.
+    licence
+        Of the file.
+    created, versions
+        ISO date, and the versions of Earmark and of the libraries that made it.
+    """
+
+    format_version: Literal[1] = FORMAT_VERSION
+    name: str
+    about: str = ""
+    task: Task
+    labels: tuple[str, ...] = Field(min_length=2)
+    features: SerializeAsAny[Features]
+    window: Window | None = None
+    temperature: float = Field(default=1.0, gt=0)
+    scores: tuple[Score, ...] = ()
+    data: DataSummary
+    limits: tuple[str, ...] = ()
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    licence: str = "MIT"
+    created: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _known_kind(cls, values: Any) -> Features:
+        return values if isinstance(values, Features) else parse_kind(FEATURES, values, where="card: features")
