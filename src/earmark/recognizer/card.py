@@ -10,7 +10,7 @@ from earmark.config import Config, parse_kind
 from earmark.features import FEATURES, Features
 from earmark.features.window import Window
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 METADATA_KEY = "earmark"
 
 Task: TypeAlias = Literal["genre", "note", "symbol", "label"]
