@@ -1,0 +1,169 @@
+"""Decoders: whatever the container, blocks of float32 ``(time, channel)`` in flat memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import soundfile
+
+from earmark.errors import MissingExtraError, UnreadableError
+from earmark.sound.source import AV_EXTENSIONS, SOUND_EXTENSIONS, SoundSource, openable, source_name
+from earmark.types import FloatArray
+
+BLOCK_FRAMES = 65_536
+SAMPLE_RATES_HZ = (1_000, 768_000)
+"""Anything outside is a broken header: resampling it would fill the memory."""
+
+MISSING_TOLERANCE_S = 0.05
+"""Some writers count their own header, or a last codec frame, as sound."""
+
+_MISSING_BYTES = re.compile(r"^\s*(?:data|Data Size|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_UNKNOWN_LENGTH_BYTES = 0x7FFF_0000
+"""Streaming writers cannot know the length and put the largest number there."""
+
+_MALFORMED = 3
+"""libsndfile's code for a format that it knows and a file that is broken; a more lenient decoder would hide that."""
+
+
+class Decoder(Protocol):
+    """An open sound file.
+
+    Attributes
+    ----------
+    n_frames
+        As the header says; None when it does not.
+    """
+
+    name: str
+    format: str
+    sample_rate_hz: int
+    n_channels: int
+    n_frames: int | None
+
+    def blocks(self, *, start_frame: int, n_frames: int | None) -> Iterator[FloatArray]:
+        """Yield float32 ``(time, channel)`` from `start_frame`, at most `n_frames` in all; use it once."""
+
+
+class SoundfileDecoder:
+    """Reads with libsndfile: wav, au, flac, ogg, mp3 and their relatives."""
+
+    def __init__(self, file: soundfile.SoundFile, name: str) -> None:
+        self._file = file
+        self.name = name
+        self.format: str = file.format
+        self.sample_rate_hz: int = file.samplerate
+        self.n_channels: int = file.channels
+        self.n_frames: int | None = file.frames
+
+    def blocks(self, *, start_frame: int, n_frames: int | None) -> Iterator[FloatArray]:
+        self._refuse_truncated()
+        length = self._file.frames
+        stop = length if n_frames is None else min(length, start_frame + n_frames)
+        try:
+            if start_frame:
+                self._file.seek(min(start_frame, length))
+            for position in range(start_frame, stop, BLOCK_FRAMES):
+                wanted = min(BLOCK_FRAMES, stop - position)
+                block: FloatArray = self._file.read(wanted, dtype="float32", always_2d=True)
+                yield block
+                if len(block) < wanted:
+                    refuse_missing(self, (length - position - len(block)) / self.sample_rate_hz)
+                    return
+        except soundfile.LibsndfileError as error:
+            raise UnreadableError(
+                f"{self.name}: is damaged or truncated and cannot be decoded to the end ({error}); "
+                "copy or encode it again, or remove it"
+            ) from error
+
+    def _refuse_truncated(self) -> None:
+        """Refuse a file that is shorter than its own header says; libsndfile only notes it in its log."""
+        log = self._file.extra_info
+        for declared, present in ((int(a), int(b)) for a, b in _MISSING_BYTES.findall(log)):
+            if present < declared < _UNKNOWN_LENGTH_BYTES:
+                seconds_a_byte = self._file.frames / self.sample_rate_hz / max(present, 1)
+                refuse_missing(self, (declared - present) * seconds_a_byte)
+        if "lacks an end-of-stream bit" in log and "Junk after the last page" in log:
+            raise UnreadableError(_truncated(self.name, "it ends inside a page"))
+
+
+def refuse_missing(decoder: Decoder, missing_s: float) -> None:
+    """Raise `UnreadableError` when more than a moment of what the header promises is missing."""
+    if missing_s > MISSING_TOLERANCE_S:
+        raise UnreadableError(_truncated(decoder.name, f"{missing_s:.2f} s of what its header promises are missing"))
+
+
+@contextmanager
+def open_decoder(source: SoundSource) -> Iterator[Decoder]:
+    """Open a sound with libsndfile, or with PyAV when libsndfile does not know the format.
+
+    Raises
+    ------
+    UnreadableError
+        When it is missing, empty, or not a sound.
+    MissingExtraError
+        When the extension is one that only PyAV reads and PyAV is not installed.
+    """
+    name = source_name(source)
+    file = openable(source)
+    opened = _open_soundfile(file, name)
+    if isinstance(opened, soundfile.SoundFile):
+        with opened:
+            decoder = SoundfileDecoder(opened, name)
+            _refuse_odd_header(decoder)
+            yield decoder
+        return
+    with _open_with_av(file, name, because=opened) as decoder:
+        _refuse_odd_header(decoder)
+        yield decoder
+
+
+def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | Exception:
+    """Return the open file, or why libsndfile refuses it."""
+    try:
+        return soundfile.SoundFile(file)
+    except soundfile.LibsndfileError as error:
+        if error.code == _MALFORMED:
+            raise UnreadableError(not_a_sound(name, error)) from error
+        return error
+    except TypeError as error:
+        raise UnreadableError(
+            f"{name}: a .raw file says neither its rate nor its channels; convert it to wav or flac"
+        ) from error
+
+
+@contextmanager
+def _open_with_av(file: Path | BinaryIO, name: str, *, because: Exception) -> Iterator[Decoder]:
+    try:
+        from earmark.sound.av_decoder import open_av
+    except ModuleNotFoundError:
+        if Path(name).suffix.lower() in AV_EXTENSIONS:
+            raise MissingExtraError(f"reading {name}", "av") from None
+        raise UnreadableError(not_a_sound(name, because)) from because
+    if not isinstance(file, Path):
+        file.seek(0)
+    with open_av(file, name) as decoder:
+        yield decoder
+
+
+def not_a_sound(name: str, because: Exception | str) -> str:
+    """Return the sentence for a file that nothing can open."""
+    reason = str(getattr(because, "error_string", because)).rstrip(".")
+    allowed = " ".join(sorted(SOUND_EXTENSIONS))
+    return f"{name}: is not a sound that can be decoded ({reason}); allowed are intact files of the kinds {allowed}"
+
+
+def _refuse_odd_header(decoder: Decoder) -> None:
+    lowest, highest = SAMPLE_RATES_HZ
+    if not lowest <= decoder.sample_rate_hz <= highest:
+        raise UnreadableError(
+            f"{decoder.name}: its header says {decoder.sample_rate_hz} samples a second; "
+            f"allowed are {lowest} to {highest}; correct the header or save it again"
+        )
+
+
+def _truncated(name: str, evidence: str) -> str:
+    return f"{name}: is truncated ({evidence}); copy or record it again, or remove it"
