@@ -1,1 +1,46 @@
-"""Earmark."""
+"""Earmark: learn to recognise music from examples, by ear and by mark.
+
+>>> import earmark
+>>> earmark.load("notes").predict("key.mp3")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.data import Manifest as Manifest
+    from earmark.data import read_manifest as read_manifest
+    from earmark.recognizer import Recognizer as Recognizer
+    from earmark.recognizer import load as load
+    from earmark.recognizer.evaluate import evaluate as evaluate
+    from earmark.training import train as train
+
+# Filled on first use (PEP 562), so that `import earmark` costs nothing and predicting never imports torch.
+_HOMES = {
+    "Manifest": "earmark.data",
+    "Recognizer": "earmark.recognizer",
+    "evaluate": "earmark.recognizer.evaluate",
+    "load": "earmark.recognizer",
+    "read_manifest": "earmark.data",
+    "train": "earmark.training",
+}
+
+__all__ = ["Manifest", "Recognizer", "__version__", "evaluate", "load", "read_manifest", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("earmark")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'earmark' has no attribute {name!r}; it has: {', '.join(__all__)}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

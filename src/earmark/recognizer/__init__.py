@@ -1,1 +1,21 @@
-"""TODO."""
+"""One file that recognises: load it, predict with it, assemble it."""
+
+from earmark.recognizer.answers import as_dict
+from earmark.recognizer.assemble import assemble
+from earmark.recognizer.card import Card, DataSummary, Score
+from earmark.recognizer.predict import Failure, Recognizer, Scored
+from earmark.recognizer.zoo import find, load, zoo
+
+__all__ = [
+    "Card",
+    "DataSummary",
+    "Failure",
+    "Recognizer",
+    "Score",
+    "Scored",
+    "as_dict",
+    "assemble",
+    "find",
+    "load",
+    "zoo",
+]

@@ -1,0 +1,100 @@
+"""Dress a label as what a musician would call it, and a prediction as plain JSON values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from earmark.recognizer.card import Task
+from earmark.types import Answer, Prediction
+from earmark.units import midi_to_hz, note_midi, note_name
+
+UNKNOWN = "unknown"
+
+# HOMUS class: Unicode character and name. Unicode has no single character for a time signature of two numbers; they are
+# written with the fraction slash, which fonts that can set as one stacked sign. HOMUS draws whole and half rests alike.
+SYMBOLS: dict[str, tuple[str, str]] = {
+    "12-8-Time": ("12\N{FRACTION SLASH}8", "12/8 time"),
+    "2-2-Time": ("2\N{FRACTION SLASH}2", "2/2 time"),
+    "2-4-Time": ("2\N{FRACTION SLASH}4", "2/4 time"),
+    "3-4-Time": ("3\N{FRACTION SLASH}4", "3/4 time"),
+    "3-8-Time": ("3\N{FRACTION SLASH}8", "3/8 time"),
+    "4-4-Time": ("4\N{FRACTION SLASH}4", "4/4 time"),
+    "6-8-Time": ("6\N{FRACTION SLASH}8", "6/8 time"),
+    "9-8-Time": ("9\N{FRACTION SLASH}8", "9/8 time"),
+    "Barline": ("\N{MUSICAL SYMBOL SINGLE BARLINE}", "barline"),
+    "C-Clef": ("\N{MUSICAL SYMBOL C CLEF}", "C clef"),
+    "Common-Time": ("\N{MUSICAL SYMBOL COMMON TIME}", "common time"),
+    "Cut-Time": ("\N{MUSICAL SYMBOL CUT TIME}", "cut time"),
+    "Dot": ("\N{MUSICAL SYMBOL COMBINING AUGMENTATION DOT}", "augmentation dot"),
+    "Double-Sharp": ("\N{MUSICAL SYMBOL DOUBLE SHARP}", "double sharp"),
+    "Eighth-Note": ("\N{MUSICAL SYMBOL EIGHTH NOTE}", "eighth note"),
+    "Eighth-Rest": ("\N{MUSICAL SYMBOL EIGHTH REST}", "eighth rest"),
+    "F-Clef": ("\N{MUSICAL SYMBOL F CLEF}", "F clef"),
+    "Flat": ("\N{MUSIC FLAT SIGN}", "flat"),
+    "G-Clef": ("\N{MUSICAL SYMBOL G CLEF}", "G clef"),
+    "Half-Note": ("\N{MUSICAL SYMBOL HALF NOTE}", "half note"),
+    "Natural": ("\N{MUSIC NATURAL SIGN}", "natural"),
+    "Quarter-Note": ("\N{MUSICAL SYMBOL QUARTER NOTE}", "quarter note"),
+    "Quarter-Rest": ("\N{MUSICAL SYMBOL QUARTER REST}", "quarter rest"),
+    "Sharp": ("\N{MUSIC SHARP SIGN}", "sharp"),
+    "Sixteenth-Note": ("\N{MUSICAL SYMBOL SIXTEENTH NOTE}", "sixteenth note"),
+    "Sixteenth-Rest": ("\N{MUSICAL SYMBOL SIXTEENTH REST}", "sixteenth rest"),
+    "Sixty-Four-Note": ("\N{MUSICAL SYMBOL SIXTY-FOURTH NOTE}", "sixty-fourth note"),
+    "Sixty-Four-Rest": ("\N{MUSICAL SYMBOL SIXTY-FOURTH REST}", "sixty-fourth rest"),
+    "Thirty-Two-Note": ("\N{MUSICAL SYMBOL THIRTY-SECOND NOTE}", "thirty-second note"),
+    "Thirty-Two-Rest": ("\N{MUSICAL SYMBOL THIRTY-SECOND REST}", "thirty-second rest"),
+    "Whole-Half-Rest": ("\N{MUSICAL SYMBOL WHOLE REST}", "whole or half rest"),
+    "Whole-Note": ("\N{MUSICAL SYMBOL WHOLE NOTE}", "whole note"),
+}
+
+
+def dress(label: str, confidence: float, *, task: Task) -> Answer:
+    """Return the answer for one label of a recognizer of `task`.
+
+    >>> dress("A4", 0.9, task="note").details
+    {'note': 'A4', 'midi': 69, 'hz': 440.0}
+    >>> dress("G-Clef", 0.9, task="symbol").details
+    {'character': '𝄞', 'name': 'G clef'}
+    """
+    return Answer(label=label, confidence=confidence, details=_details(label, task))
+
+
+def undecided() -> Answer:
+    """Return the answer of a recognizer that declines."""
+    return Answer(label=UNKNOWN, confidence=0.0, details={})
+
+
+def as_dict(prediction: Prediction) -> dict[str, Any]:
+    """Return plain values for JSON: the details of the best answer stand beside ``label`` and ``confidence``."""
+    best = prediction.top[0] if prediction.top else undecided()
+    values: dict[str, Any] = {
+        "input": prediction.input,
+        "label": prediction.label,
+        "confidence": round(prediction.confidence, 6),
+        **(best.details if best.label == prediction.label else {}),
+        "top": [answer_as_dict(answer) for answer in prediction.top],
+    }
+    if prediction.reason is not None:
+        values["reason"] = prediction.reason
+    if prediction.timeline is not None:
+        values["timeline"] = [
+            {"start_s": round(start_s, 3), "end_s": round(end_s, 3), **answer_as_dict(answer)}
+            for start_s, end_s, answer in prediction.timeline
+        ]
+    return values
+
+
+def answer_as_dict(answer: Answer) -> dict[str, Any]:
+    """Return an answer as plain values for JSON."""
+    return {"label": answer.label, "confidence": round(answer.confidence, 6), **answer.details}
+
+
+def _details(label: str, task: Task) -> dict[str, str | int | float]:
+    if task == "note":
+        midi = note_midi(label)
+        if midi is not None:
+            return {"note": note_name(midi), "midi": midi, "hz": round(midi_to_hz(midi), 2)}
+    if task == "symbol" and label in SYMBOLS:
+        character, name = SYMBOLS[label]
+        return {"character": character, "name": name}
+    return {}

@@ -1,0 +1,116 @@
+"""The recognizer file: opening one, and refusing everything that is not one.
+
+Nothing here unpickles: a file is handed to ONNX Runtime, and its metadata is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import ConfigError, EarmarkError, ModelError
+from earmark.recognizer.card import FORMAT_VERSION, METADATA_KEY, Card
+
+_ONLY_FATAL = 4
+_ADVICE = "give an .onnx file written by 'earmark train', the folder of a run, or a name from 'earmark models'"
+
+
+def open_session(path: Path, *, n_threads: int = 1) -> Any:
+    """Return an ``onnxruntime.InferenceSession`` over the file at `path`.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing, empty, or no ONNX model.
+    """
+    import onnxruntime as ort
+    from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+    _refuse_other_formats(path)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = n_threads
+    options.inter_op_num_threads = 1
+    # What goes wrong is raised; the log would only repeat it on stderr.
+    options.log_severity_level = _ONLY_FATAL
+    refusals = (
+        ort_errors.Fail,
+        ort_errors.InvalidArgument,
+        ort_errors.InvalidGraph,
+        ort_errors.InvalidProtobuf,
+        ort_errors.NoModel,
+        ort_errors.NoSuchFile,
+        ort_errors.NotImplemented,
+        ort_errors.RuntimeException,
+    )
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except refusals as error:
+        raise ModelError(f"{path}: not a readable ONNX model (damaged, or another format); {_ADVICE}") from error
+
+
+def card_of(session: Any, *, where: Path | str) -> Card:
+    """Return the card inside an open model.
+
+    Raises
+    ------
+    ModelError
+        When there is none, it was written by a newer Earmark, or it does not fit the graph.
+    """
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ModelError(
+            f"{where}: an ONNX model, but not a recognizer (it has no {METADATA_KEY!r} metadata); {_ADVICE}"
+        )
+    card = parse_card(text, where=where)
+    names = {item.name for item in (*session.get_inputs(), *session.get_overridable_initializers())}
+    needed = {"features", "samples"} if card.features.domain == "sound" else {"features"}
+    shapes = {output.name: output.shape for output in session.get_outputs()}
+    if not needed <= names or shapes.get("logits", [None])[-1] not in (len(card.labels), None, "n_labels"):
+        raise ModelError(
+            f"{where}: the graph does not fit its card (inputs {sorted(names)}, outputs {shapes},"
+            f" {len(card.labels)} labels); train or export the recognizer again"
+        )
+    return card
+
+
+def parse_card(text: str, *, where: Path | str) -> Card:
+    """Return the card written as JSON in `text`; raise `ModelError` when it is damaged or newer than this Earmark."""
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ModelError(
+            f"{where}: the metadata of the recognizer is damaged ({error}); fetch the file again"
+        ) from error
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise ModelError(
+            f"{where}: recognizer format {version} is newer than this Earmark, which reads format {FORMAT_VERSION};"
+            " upgrade with: pip install --upgrade earmark"
+        )
+    if version != FORMAT_VERSION:
+        raise ModelError(
+            f"{where}: recognizer format {version!r} is not one that this Earmark reads ({FORMAT_VERSION});"
+            " train or export the recognizer again"
+        )
+    try:
+        return Card.parse(values, where=str(where))
+    except ConfigError as error:
+        raise ModelError(f"{error}; the recognizer was made by another Earmark or is damaged") from error
+    except EarmarkError as error:
+        raise ModelError(f"{where}: {error}; the recognizer was made by another Earmark or is damaged") from error
+
+
+def _refuse_other_formats(path: Path) -> None:
+    """Raise `ModelError` for what is recognisably not ONNX, so that the sentence can say what it is."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(4)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file; {_ADVICE}") from None
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); {_ADVICE}") from error
+    if not start:
+        raise ModelError(f"{path}: the file is empty; {_ADVICE}")
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        raise ModelError(f"{path}: a pickled or zipped checkpoint, which Earmark never opens; {_ADVICE}")

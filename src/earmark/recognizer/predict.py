@@ -1,0 +1,287 @@
+"""The recognizer: one file, one session, one `predict` for every kind of input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.errors import DataError, EarmarkError, ModelError, UsageError
+from earmark.features import InkFeatures, SoundFeatures, Window
+from earmark.recognizer.answers import dress, undecided
+from earmark.recognizer.card import Card
+from earmark.recognizer.file import card_of, open_session
+from earmark.recognizer.inputs import Input, checked_samples, describe, ink_input, sound_input
+from earmark.types import Answer, Content, FloatArray, Picture, Prediction, Sound
+from earmark.units import seconds_to_samples
+
+SILENCE_PEAK = 1e-4  # -80 dB below full scale: nothing that was recorded on purpose is as quiet
+_BATCH_S = 60.0  # sound in memory at once
+_NO_SAMPLES = np.zeros((0, 0), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input of a batch that could not be recognised, and why."""
+
+    input: str
+    error: EarmarkError
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the network says about each window of one input.
+
+    Attributes
+    ----------
+    starts_s, ends_s
+        Shape ``(n_windows,)``; empty for drawings.
+    probabilities
+        Shape ``(n_windows, n_labels)``, calibrated; all zero for a silent window.
+    weights
+        Shape ``(n_windows,)``, how much each counts in the answer; 0 for a silent window.
+    """
+
+    starts_s: npt.NDArray[np.float64]
+    ends_s: npt.NDArray[np.float64]
+    probabilities: FloatArray
+    weights: FloatArray
+
+    @property
+    def is_silent(self) -> bool:
+        return not self.weights.any()
+
+    def mean(self) -> FloatArray:
+        """Return the answer of all windows together, ``(n_labels,)``; all zero when everything is silent."""
+        total = self.weights.sum()
+        return (self.weights @ self.probabilities) / total if total > 0 else np.zeros_like(self.probabilities[0])
+
+
+class Recognizer:
+    """A loaded recognizer; get one from `load`.
+
+    Parameters
+    ----------
+    session
+        An ``onnxruntime.InferenceSession``; safe to use from several threads.
+    card
+        What the file says about itself.
+    """
+
+    def __init__(self, session: Any, card: Card) -> None:
+        self._session = session
+        self.card = card
+
+    @classmethod
+    def load(cls, path: str | Path, *, n_threads: int = 1) -> Self:
+        """Open the recognizer file at `path`.
+
+        Raises
+        ------
+        ModelError
+            When the file is missing, damaged, no recognizer, or written by a newer Earmark.
+        """
+        session = open_session(Path(path), n_threads=n_threads)
+        return cls(session, card_of(session, where=path))
+
+    def __repr__(self) -> str:
+        return f"<Recognizer {self.card.name!r}: {len(self.card.labels)} labels, {self.card.features.kind}>"
+
+    def run(
+        self, outputs: Sequence[str], *, samples: FloatArray | None = None, features: FloatArray | None = None
+    ) -> tuple[FloatArray, ...]:
+        """Return raw outputs of the graph for a batch of windows.
+
+        Parameters
+        ----------
+        outputs
+            Of ``"logits"`` (batch, n_labels), ``"embedding"`` (batch, n_embedding) and, for sounds, ``"picture"``
+            (batch, channel, freq, time), the features that the network saw.
+        samples
+            float32 ``(batch, time)`` at the rate of the card.
+        features
+            float32 ``(batch, channel, freq|height, time|width)``; give exactly one of the two.
+
+        Raises
+        ------
+        UsageError, ModelError
+            When both or none are given, or the graph cannot take the shape.
+        """
+        listens = isinstance(self.card.features, SoundFeatures)
+        if (samples is None) == (features is None) or (samples is not None and not listens):
+            allowed = "samples or features, not both" if listens else "features"
+            raise UsageError(f"give this recognizer {allowed}")
+        feed = {"samples": samples} if samples is not None else {"features": features}
+        if listens and features is not None:
+            feed["samples"] = _NO_SAMPLES
+        from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+        try:
+            results: list[FloatArray] = self._session.run(list(outputs), feed)
+        except (ort_errors.InvalidArgument, ort_errors.Fail, ort_errors.RuntimeException) as error:
+            shapes = {name: value.shape for name, value in feed.items() if value is not None and value.size}
+            raise ModelError(f"{self.card.name}: the graph cannot take {shapes} ({error})") from error
+        return tuple(results)
+
+    def logits(self, features: FloatArray | None = None, *, samples: FloatArray | None = None) -> FloatArray:
+        """Return logits ``(batch, n_labels)`` of a batch of features, or of windows of samples; see `run`."""
+        return self.run(["logits"], samples=samples, features=features)[0]
+
+    def score(self, item: Input, *, sample_rate_hz: int | None = None) -> Scored:
+        """Return the calibrated probabilities of every window of one input; parameters as for `predict`."""
+        if isinstance(self.card.features, InkFeatures):
+            raster = self.card.features(ink_input(item))[None]
+            nowhere = np.zeros(0)
+            return Scored(nowhere, nowhere, self._probabilities(self.logits(raster)), np.ones(1, np.float32))
+        content = sound_input(item, sample_rate_hz=sample_rate_hz)
+        where = describe(item)
+        parts = self._scored_picture(content) if isinstance(content, Picture) else self._scored_sound(content, where)
+        return _joined(parts)
+
+    def probabilities(self, content: Content) -> FloatArray:
+        """Return one calibrated probability a label, ``(n_labels,)``; all zero for silence."""
+        return self.score(content).mean()
+
+    def predict(
+        self,
+        item: Input,
+        *,
+        sample_rate_hz: int | None = None,
+        top: int = 5,
+        timeline: bool = False,
+        name: str | None = None,
+    ) -> Prediction:
+        """Recognise one input.
+
+        Parameters
+        ----------
+        item
+            For a recognizer that listens: a sound file of any format, rate, length and number of channels, its bytes,
+            an array ``(time,)`` or ``(channel, time)`` with its rate, a `Sound`, or a `Picture`. For one that reads
+            drawings: an image or stroke file, its bytes, a list of strokes ``(n_points, 2)``, an array of pixels, a PIL
+            image, an `Ink` or an `Image`.
+        sample_rate_hz
+            Of an array of samples.
+        top
+            Most answers to return.
+        timeline
+            Also answer for every window of a sound.
+        name
+            What to call the input in the prediction.
+
+        Raises
+        ------
+        DataError, UsageError
+            When the input cannot be read, or is not what this recognizer takes.
+        """
+        if top < 1:
+            raise UsageError(f"top={top}: at least one answer is given; ask for 1 or more")
+        if timeline and isinstance(self.card.features, InkFeatures):
+            raise UsageError("a drawing has no timeline; leave 'timeline' out")
+        scored = self.score(item, sample_rate_hz=sample_rate_hz)
+        best = self._answers(scored.mean(), top)
+        silent = scored.is_silent
+        return Prediction(
+            input=name or describe(item),
+            label=(undecided() if silent else best[0]).label,
+            confidence=0.0 if silent else best[0].confidence,
+            top=() if silent else best,
+            reason="silence: the sound never rises above -80 dB of full scale" if silent else None,
+            timeline=self._timeline(scored) if timeline else None,
+        )
+
+    def predict_many(
+        self, items: Iterable[Input], *, sample_rate_hz: int | None = None, top: int = 5, timeline: bool = False
+    ) -> Iterator[Prediction | Failure]:
+        """Recognise inputs one after the other; one that is bad gives a `Failure` and the others are still done."""
+        for item in items:
+            try:
+                yield self.predict(item, sample_rate_hz=sample_rate_hz, top=top, timeline=timeline)
+            except DataError as error:
+                yield Failure(describe(item), error)
+
+    def _answers(self, probabilities: FloatArray, top: int) -> tuple[Answer, ...]:
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        return tuple(dress(self.card.labels[i], float(probabilities[i]), task=self.card.task) for i in best)
+
+    def _timeline(self, scored: Scored) -> tuple[tuple[float, float, Answer], ...]:
+        answers = (
+            self._answers(row, 1)[0] if weight > 0 else undecided()
+            for row, weight in zip(scored.probabilities, scored.weights, strict=True)
+        )
+        return tuple(zip(scored.starts_s.tolist(), scored.ends_s.tolist(), answers, strict=True))
+
+    def _probabilities(self, logits: FloatArray) -> FloatArray:
+        scaled = logits.astype(np.float64) / self.card.temperature
+        exponents = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+        return (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+    def _window(self) -> Window:
+        if self.card.window is None:
+            raise ModelError(f"{self.card.name}: the card of a recognizer of sounds needs a window; export it again")
+        return self.card.window
+
+    def _scored_sound(self, source: Path | bytes | Sound, where: str) -> Iterator[Scored]:
+        """Score a sound in batches of windows, so that memory does not grow with its length."""
+        from earmark.sound import windows
+
+        window, rate_hz = self._window(), self._sound_features.sample_rate_hz
+        shortest = seconds_to_samples(window.min_s, rate_hz)
+        cuts = windows(source, length_s=window.length_s, hop_s=window.hop_s, sample_rate_hz=rate_hz)
+        for batch in _batched(cuts, max(1, int(_BATCH_S / window.length_s))):
+            samples = np.stack([checked_samples(cut, where=where) for _, cut in batch])
+            starts_s = np.array([start_s for start_s, _ in batch])
+            ends_s = starts_s + samples.shape[1] / rate_hz
+            if samples.shape[1] < shortest:
+                samples = np.pad(samples, ((0, 0), (0, shortest - samples.shape[1])))
+            probabilities = np.zeros((len(batch), len(self.card.labels)), np.float32)
+            heard = np.abs(samples).max(axis=1) >= SILENCE_PEAK
+            if heard.any():
+                probabilities[heard] = self._probabilities(self.logits(samples=samples[heard]))
+            energy = np.square(samples, dtype=np.float64).sum(axis=1) if window.aggregate == "energy" else 1.0
+            yield Scored(starts_s, ends_s, probabilities, (heard * energy).astype(np.float32))
+
+    def _scored_picture(self, picture: Picture) -> Iterator[Scored]:
+        """Score a picture of a sound; it has no energies, so every window counts the same."""
+        window, kind = self._window(), self._sound_features
+        frames_hz = kind.sample_rate_hz / kind.hop_samples
+        features = kind.from_picture(picture)
+        length = kind.n_frames(seconds_to_samples(window.length_s, kind.sample_rate_hz))
+        starts = window.starts(features.shape[-1], length=length, hop=max(1, round(window.hop_s * frames_hz)))
+        cuts = np.stack([features[..., start : start + length] for start in starts])
+        starts_s = np.array(starts) / frames_hz
+        ends_s = starts_s + cuts.shape[-1] / frames_hz
+        yield Scored(starts_s, ends_s, self._probabilities(self.logits(cuts)), np.ones(len(starts), np.float32))
+
+    @property
+    def _sound_features(self) -> SoundFeatures:
+        if not isinstance(self.card.features, SoundFeatures):
+            raise UsageError(f"{self.card.name} reads drawings; it does not listen")
+        return self.card.features
+
+
+def _batched(items: Iterable[tuple[float, FloatArray]], n: int) -> Iterator[list[tuple[float, FloatArray]]]:
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == n:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _joined(parts: Iterable[Scored]) -> Scored:
+    scored = list(parts)
+    if not scored:
+        raise DataError("the sound holds no samples; give at least one")
+    return Scored(
+        np.concatenate([part.starts_s for part in scored]),
+        np.concatenate([part.ends_s for part in scored]),
+        np.concatenate([part.probabilities for part in scored]),
+        np.concatenate([part.weights for part in scored]),
+    )
