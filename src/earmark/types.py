@@ -5,6 +5,7 @@ Axes are always ``(batch, channel, freq|height, time|width)``; any of them may b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -13,6 +14,14 @@ import numpy.typing as npt
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 Domain: TypeAlias = Literal["sound", "ink", "picture", "table"]
+
+
+# Called with (stage, done, total, note) while something takes long; the command line draws a bar.
+Progress: TypeAlias = Callable[[str, int, int, str], None]
+
+
+def no_progress(stage: str, done: int, total: int, note: str) -> None:
+    """Ignore progress."""
 
 
 @dataclass(frozen=True, slots=True)

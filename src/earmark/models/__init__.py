@@ -1,1 +1,7 @@
-"""TODO."""
+"""Networks: pictures in, logits out."""
+
+from earmark.models.backbone import Backbone, BackboneConfig
+from earmark.models.base import MODELS, ModelConfig, Network, Normalize
+from earmark.models.cnn import Cnn, CnnConfig
+
+__all__ = ["MODELS", "Backbone", "BackboneConfig", "Cnn", "CnnConfig", "ModelConfig", "Network", "Normalize"]

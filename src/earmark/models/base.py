@@ -6,35 +6,84 @@ the contract tests over `MODELS` find it.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+from pydantic import Field
 from torch import nn
 
 from earmark.config import Config
+from earmark.errors import ConfigError
 from earmark.registry import Registry
 
 
-class Network(nn.Module):
-    """A picture goes in, logits come out; the body can be asked for alone.
+class Normalize(nn.Module):
+    """Bring features of any loudness to 0…1, one example at a time, so that it can travel inside the file.
 
-    Subclasses set `head` and implement `embed`.
+    Parameters
+    ----------
+    how
+        ``"none"``: leave as they are. ``"peak"``: dB below the example's loudest bin, 0 at the floor and 1 at the peak.
+        ``"min-max"``: the same, then stretched so that the quietest bin is 0, as published 8-bit pictures are.
+    floor_db
+        Depth of the floor below the peak, in dB.
     """
 
-    head: nn.Module
-
-    def embed(self, features: torch.Tensor) -> torch.Tensor:
-        """Return ``(batch, n_embedding)`` of features ``(batch, channel, freq|height, time|width)``."""
-        raise NotImplementedError
+    def __init__(self, how: Literal["none", "peak", "min-max"], floor_db: float) -> None:
+        super().__init__()
+        self.how, self.floor_db = how, floor_db
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return logits ``(batch, n_labels)``."""
-        logits: torch.Tensor = self.head(self.embed(features))
+        """Return features of the same shape ``(batch, channel, freq|height, time|width)``."""
+        if self.how == "none":
+            return features
+        peak = features.amax((1, 2, 3), keepdim=True)
+        scaled = (features - peak).clamp(min=-self.floor_db) / self.floor_db + 1
+        if self.how == "peak":
+            return scaled
+        lowest = scaled.amin((1, 2, 3), keepdim=True)
+        return (scaled - lowest) / (1 - lowest).clamp(min=1e-6)
+
+
+class Network(nn.Module):
+    """A picture goes in, logits come out; normaliser, body and head can be asked for alone.
+
+    Subclasses set `head` and implement `embed`; `ModelConfig.build` sets the rest. Augmentations work between
+    `normalize` and `embed`.
+    """
+
+    normalize: nn.Module
+    head: nn.Module
+    n_labels: int
+
+    def embed(self, normalized: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, n_embedding)`` of normalised features ``(batch, channel, freq|height, time|width)``."""
+        raise NotImplementedError
+
+    def classify(self, normalized: torch.Tensor) -> torch.Tensor:
+        """Return logits ``(batch, n_labels)`` of normalised features."""
+        logits: torch.Tensor = self.head(self.embed(normalized))
         return logits
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return logits ``(batch, n_labels)`` of raw features."""
+        return self.classify(self.normalize(features))
 
 
 class ModelConfig(Config):
-    """Base of all model configurations."""
+    """Base of all model configurations.
+
+    Attributes
+    ----------
+    kind
+        The registered name.
+    normalize, floor_db
+        See `Normalize`.
+    """
 
     kind: str
+    normalize: Literal["none", "peak", "min-max"] = "none"
+    floor_db: float = Field(default=80.0, gt=0)
 
     def build(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
         """Return a freshly initialised network.
@@ -45,8 +94,29 @@ class ModelConfig(Config):
             Number of logits.
         input_shape
             ``(channel, freq|height, time|width)`` of the features; time may vary later unless the model says otherwise.
+
+        Raises
+        ------
+        ConfigError
+            When the pictures do not fit the model.
         """
+        network = self.network(n_labels=n_labels, input_shape=input_shape)
+        network.normalize = Normalize(self.normalize, self.floor_db)
+        network.n_labels = n_labels
+        return network
+
+    def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
+        """Return the network without its normaliser; `build` adds it."""
         raise NotImplementedError
 
 
 MODELS: Registry[type[ModelConfig]] = Registry("model")
+
+
+def too_small(kind: str, input_shape: tuple[int, int, int], *, least: int) -> ConfigError:
+    """Return the error for pictures that a network would pool away to nothing."""
+    _, height, width = input_shape
+    return ConfigError(
+        f"model {kind!r} cannot take pictures of {height} × {width}; each side needs at least {least}; "
+        "use larger features or fewer blocks"
+    )

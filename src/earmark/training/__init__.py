@@ -1,1 +1,18 @@
-"""TODO."""
+"""Learning from examples: recipes, augmentations, the loop, runs."""
+
+from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
+from earmark.training.recipe import Recipe, Training, load_recipe, shipped_recipes
+from earmark.training.run import Run, train
+
+__all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
+    "BatchAugmentation",
+    "ContentAugmentation",
+    "Recipe",
+    "Run",
+    "Training",
+    "load_recipe",
+    "shipped_recipes",
+    "train",
+]

@@ -1,0 +1,232 @@
+"""The training loop: one epoch, one validation, and `fit`, which repeats them and can be killed at any moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from earmark.errors import ModelError
+from earmark.models import Network
+from earmark.training.augment import BatchAugmentation
+from earmark.training.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
+from earmark.training.examples import FeatureSet, n_batches, prefetch, training_batches, whole_batches
+from earmark.training.recipe import Training
+from earmark.types import Progress, no_progress
+
+Row = dict[str, float]
+
+
+@dataclass
+class Learner:
+    """What changes while training (the network, its moving average, optimiser and schedule), and by which settings."""
+
+    training: Training
+    augment: Sequence[BatchAugmentation]
+    network: Network
+    average: AveragedModel | None
+    optimizer: torch.optim.AdamW
+    schedule: OneCycleLR
+    scaler: torch.amp.GradScaler
+    device: torch.device
+
+    @property
+    def judged(self) -> Network:
+        """The network that is validated and kept: the moving average when there is one."""
+        return self.network if self.average is None else self.average.module  # type: ignore[return-value]
+
+
+def fit(
+    learner: Learner,
+    *,
+    train: FeatureSet,
+    valid: FeatureSet,
+    folder: Path,
+    on_epoch: Callable[[Sequence[Row]], None],
+    progress: Progress = no_progress,
+) -> list[Row]:
+    """Train, keeping the weights of the best epoch in ``folder/best.safetensors``; leave them in the network.
+
+    A run that was killed goes on from its last whole epoch, to the same result as if it had not been: every epoch
+    seeds its own randomness.
+
+    Parameters
+    ----------
+    on_epoch
+        Called with the log so far, one row an epoch, after each epoch.
+
+    Returns
+    -------
+    rows
+        The log.
+    """
+    training = learner.training
+    rows = _resume(learner, folder)
+    for epoch in range(len(rows), training.epochs):
+        if _is_stale(rows, training.patience):
+            break
+        torch.manual_seed(1_000_003 * training.seed + epoch)  # dropout draws from the global generator
+        started_s = time.perf_counter()
+        row = {"epoch": epoch + 1, "learning_rate": learner.schedule.get_last_lr()[0]}
+        row |= train_epoch(learner, train, epoch=epoch, progress=progress)
+        row |= validate(learner.judged, valid, batch_size=2 * training.batch_size, device=learner.device)
+        row["seconds"] = time.perf_counter() - started_s
+        rows.append(row)
+        if row["valid_loss"] <= min(r["valid_loss"] for r in rows):
+            save_weights(folder / "best.safetensors", learner.judged)
+        save_checkpoint(folder / "last.safetensors", _checkpoint(learner, rows))
+        on_epoch(rows)
+    load_weights(folder / "best.safetensors", learner.network)
+    return rows
+
+
+def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress: Progress) -> Row:
+    """Take one pass over `examples`; return the mean loss, the accuracy and the share of time that data was awaited."""
+    training, network, device = learner.training, learner.network, learner.device
+    network.train()
+    seed = [training.seed, epoch]
+    rng = torch.Generator().manual_seed(int(np.random.default_rng(seed).integers(2**31)))
+    batches = training_batches(
+        examples,
+        batch_size=training.batch_size,
+        vary_length=training.vary_length,
+        rng=np.random.default_rng(seed),
+    )
+    total = n_batches(len(examples), training.batch_size)
+    loss_sum, n_right, n_seen, waited_s, started_s = 0.0, 0.0, 0, 0.0, time.perf_counter()
+    asked_s = started_s
+    for step, (pictures, labels) in enumerate(prefetch(batches)):
+        waited_s += time.perf_counter() - asked_s
+        x = _to_device(pictures, device)
+        hard = torch.from_numpy(labels).to(device)
+        y = functional.one_hot(hard, network.n_labels).to(torch.float32)
+        with torch.no_grad():
+            x = network.normalize(x)
+            for change in learner.augment:
+                x, y = change(x, y, rng)
+        with autocast(device):
+            logits = network.classify(x)
+            loss = functional.cross_entropy(logits, y, label_smoothing=training.label_smoothing)
+        if not torch.isfinite(loss):
+            raise ModelError(f"the loss became {loss.item()} in epoch {epoch + 1}; lower training.learning_rate")
+        _step(learner, loss)
+        n_seen += len(labels)
+        loss_sum += loss.item() * len(labels)
+        n_right += (logits.argmax(1) == y.argmax(1)).sum().item()
+        progress(f"epoch {epoch + 1}", step + 1, total, f"accuracy {n_right / n_seen:.3f}")
+        asked_s = time.perf_counter()
+    share = waited_s / (time.perf_counter() - started_s)
+    return {"train_loss": loss_sum / n_seen, "train_accuracy": n_right / n_seen, "waiting_share": share}
+
+
+@torch.no_grad()
+def validate(network: Network, examples: FeatureSet, *, batch_size: int, device: torch.device) -> Row:
+    """Score `examples` by the mean probability of their windows; return loss (negative log likelihood) and accuracy."""
+    network.eval()
+    sums: np.ndarray[Any, np.dtype[np.float64]] = np.zeros((len(examples), network.n_labels))
+    counts = np.zeros(len(examples))
+    for pictures, owners in prefetch(whole_batches(examples, batch_size=batch_size)):
+        probabilities = network(_to_device(pictures, device)).softmax(1).double().cpu().numpy()
+        np.add.at(sums, owners, probabilities)
+        np.add.at(counts, owners, 1)
+    probabilities = sums / counts[:, None]
+    truth = examples.targets[:, 0]
+    likelihood = probabilities[np.arange(len(truth)), truth].clip(1e-12)
+    return {
+        "valid_loss": float(-np.log(likelihood).mean()),
+        "valid_accuracy": float((probabilities.argmax(1) == truth).mean()),
+    }
+
+
+def make_learner(
+    network: Network, *, training: Training, augment: Sequence[BatchAugmentation], n_steps: int
+) -> Learner:
+    """Put the network on the best device and give it AdamW with a one-cycle schedule of `n_steps`."""
+    device = best_device()
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    decayed, plain = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": training.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+        lr=training.learning_rate,
+    )
+    schedule = OneCycleLR(optimizer, training.learning_rate, total_steps=max(n_steps, 2), pct_start=training.warmup)
+    average = None
+    if training.ema_decay:
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay), use_buffers=True)
+    scaler = torch.amp.GradScaler(enabled=_amp_dtype(device) is torch.float16)
+    return Learner(training, augment, network, average, optimizer, schedule, scaler, device)
+
+
+def best_device() -> torch.device:
+    """Return the accelerator when there is one, else the CPU."""
+    return torch.accelerator.current_accelerator() or torch.device("cpu")
+
+
+def autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Compute in half precision on CUDA only; on a CPU it is slower than float32."""
+    dtype = _amp_dtype(device)
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
+
+
+def _amp_dtype(device: torch.device) -> torch.dtype | None:
+    if device.type != "cuda":
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _to_device(pictures: np.ndarray[Any, np.dtype[np.float32]], device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(pictures).to(device, memory_format=torch.channels_last, non_blocking=True)
+
+
+def _step(learner: Learner, loss: torch.Tensor) -> None:
+    learner.optimizer.zero_grad(set_to_none=True)
+    learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    if learner.training.clip_norm:
+        learner.scaler.unscale_(learner.optimizer)
+        nn.utils.clip_grad_norm_(learner.network.parameters(), learner.training.clip_norm)
+    learner.scaler.step(learner.optimizer)
+    learner.scaler.update()
+    learner.schedule.step()
+    if learner.average is not None:
+        learner.average.update_parameters(learner.network)
+
+
+def _is_stale(rows: Sequence[Row], patience: int) -> bool:
+    losses = [row["valid_loss"] for row in rows]
+    return bool(patience and losses and len(losses) - 1 - losses.index(min(losses)) >= patience)
+
+
+def _resume(learner: Learner, folder: Path) -> list[Row]:
+    path = folder / "last.safetensors"
+    if not path.exists():
+        return []
+    checkpoint = load_checkpoint(path)
+    learner.network.load_state_dict(checkpoint.parts["network"])
+    learner.optimizer.load_state_dict(checkpoint.optimizer_state())
+    learner.schedule.load_state_dict(checkpoint.facts["schedule"])
+    learner.scaler.load_state_dict(checkpoint.facts["scaler"])
+    if learner.average is not None:
+        learner.average.load_state_dict(checkpoint.parts["average"])
+    return list(checkpoint.facts["rows"])
+
+
+def _checkpoint(learner: Learner, rows: Sequence[Row]) -> Checkpoint:
+    parts = {"network": learner.network.state_dict()}
+    if learner.average is not None:
+        parts["average"] = learner.average.state_dict()
+    schedule = {
+        k: v for k, v in learner.schedule.state_dict().items() if isinstance(v, int | float | str | bool | list)
+    }
+    facts = {"rows": list(rows), "schedule": schedule, "scaler": learner.scaler.state_dict()}
+    return Checkpoint.of(parts, learner.optimizer.state_dict(), facts)

@@ -1,0 +1,165 @@
+"""Recipes: everything that a training needs besides the data, in one TOML file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
+
+from earmark.config import Config, apply_overrides, parse_kind, read_toml
+from earmark.data import Split
+from earmark.errors import ConfigError, UnknownNameError
+from earmark.features import FEATURES, Features, Window
+from earmark.models.base import MODELS, ModelConfig
+from earmark.recognizer.card import Task
+from earmark.training.augment import AUGMENTATIONS, Augmentation
+
+
+class Training(Config):
+    """Settings of the loop.
+
+    Attributes
+    ----------
+    epochs, batch_size
+        Passes over the training part, and examples a step.
+    learning_rate
+        The peak of the one-cycle schedule (Smith & Topin 2017).
+    warmup
+        Share of all steps before the peak.
+    weight_decay
+        Of AdamW (Loshchilov & Hutter 2019), on weights but not on biases and norms.
+    clip_norm
+        Largest norm of the gradient; 0 for no limit.
+    label_smoothing
+        Share of the target spread over all labels.
+    ema_decay
+        Decay a step of the moving average of the weights that is validated and kept; 0 for none.
+    patience
+        Stop after this many epochs without a better validation loss; 0 for never.
+    views
+        Augmented versions of every training example that are computed once and cached, beside the clean one.
+    vary_length
+        Give every batch a random length between ``window.min_s`` and ``window.length_s``.
+    seed
+        Of the initial weights, the order of the examples and the augmentations.
+    """
+
+    epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup: float = Field(default=0.25, gt=0, lt=1)
+    weight_decay: float = Field(default=0.05, ge=0)
+    clip_norm: float = Field(default=1.0, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
+    patience: int = Field(default=0, ge=0)
+    views: int = Field(default=0, ge=0, le=64)
+    vary_length: bool = False
+    seed: int = Field(default=0, ge=0)
+
+
+class Recipe(Config):
+    """What to see, how to learn, how to judge.
+
+    Attributes
+    ----------
+    name, about
+        What the recipe is called and what it makes, in one sentence.
+    task
+        How answers are dressed.
+    features, model, augment
+        Tables whose ``kind`` names an entry of the registries.
+    window
+        How sounds are cut; needed for sound, not allowed for ink.
+    split
+        How groups are held out.
+    training
+        The loop.
+    limits
+        Sentences for the card about what the recognizer cannot do.
+    """
+
+    name: str
+    about: str = ""
+    task: Task = "label"
+    features: SerializeAsAny[Features]
+    window: Window | None = None
+    split: Split = Field(default_factory=Split)
+    model: SerializeAsAny[ModelConfig]
+    augment: tuple[SerializeAsAny[Augmentation], ...] = ()
+    training: Training = Field(default_factory=Training)
+    limits: tuple[str, ...] = ()
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _features(cls, values: Any) -> Features:
+        return values if isinstance(values, Features) else parse_kind(FEATURES, values, where="[features]")
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _model(cls, values: Any) -> ModelConfig:
+        return values if isinstance(values, ModelConfig) else parse_kind(MODELS, values, where="[model]")
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _augment(cls, values: Any) -> tuple[Augmentation, ...]:
+        if not isinstance(values, list | tuple):
+            raise ConfigError("[[augment]] is a list of tables, each with a 'kind'; write [[augment]] above each")
+        return tuple(
+            value if isinstance(value, Augmentation) else parse_kind(AUGMENTATIONS, value, where="[[augment]]")
+            for value in values
+        )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        domain = self.features.domain
+        if (self.window is None) == (domain == "sound"):
+            raise ConfigError(
+                f"recipe {self.name!r}: {self.features.kind!r} features read {domain}, which "
+                + ("needs a [window] with length_s, hop_s and min_s" if domain == "sound" else "takes no [window]")
+            )
+        for augmentation in self.augment:
+            if domain not in augmentation.domains:
+                raise ConfigError(
+                    f"recipe {self.name!r}: the augmentation {augmentation.kind!r} is for "
+                    f"{' and '.join(sorted(augmentation.domains))}, not for {domain}{augmentation.why_not(domain)}; "
+                    "remove it"
+                )
+        return self
+
+
+def load_recipe(name: str | Path, *, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a shipped recipe by name, or a TOML file.
+
+    Parameters
+    ----------
+    name
+        ``"zoo/notes"`` or a path ending in ``.toml``.
+    overrides
+        Changes such as ``"training.epochs=20"``.
+
+    Raises
+    ------
+    ConfigError
+        When the file is missing, not TOML, or holds an unknown key or a bad value.
+    UnknownNameError
+        When there is no shipped recipe of that name.
+    """
+    if str(name).endswith(".toml"):
+        path = Path(name)
+    else:
+        shipped = shipped_recipes()
+        if str(name) not in shipped:
+            raise UnknownNameError("recipe", str(name), shipped)
+        path = shipped[str(name)]
+    values = apply_overrides({"name": path.stem, **read_toml(path)}, overrides)
+    return Recipe.parse(values, where=f"recipe {name}")
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Return the paths of the recipes in the package by name, such as ``zoo/notes``."""
+    folder = Path(str(resources.files("earmark.training"))) / "recipes"
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.toml"))}
