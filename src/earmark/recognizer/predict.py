@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import DataError, EarmarkError, ModelError, UsageError
+from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, UsageError
 from earmark.features import InkFeatures, SoundFeatures, Window
 from earmark.recognizer.answers import dress, undecided
 from earmark.recognizer.card import Card
 from earmark.recognizer.file import card_of, open_session
-from earmark.recognizer.inputs import Input, checked_samples, describe, ink_input, sound_input
+from earmark.recognizer.inputs import Input, describe, ink_input, sound_input
 from earmark.types import Answer, Content, FloatArray, Picture, Prediction, Sound
 from earmark.units import seconds_to_samples
 
@@ -138,9 +138,7 @@ class Recognizer:
             nowhere = np.zeros(0)
             return Scored(nowhere, nowhere, self._probabilities(self.logits(raster)), np.ones(1, np.float32))
         content = sound_input(item, sample_rate_hz=sample_rate_hz)
-        where = describe(item)
-        parts = self._scored_picture(content) if isinstance(content, Picture) else self._scored_sound(content, where)
-        return _joined(parts)
+        return _joined(self._scored_picture(content) if isinstance(content, Picture) else self._scored_sound(content))
 
     def probabilities(self, content: Content) -> FloatArray:
         """Return one calibrated probability a label, ``(n_labels,)``; all zero for silence."""
@@ -201,7 +199,7 @@ class Recognizer:
         for item in items:
             try:
                 yield self.predict(item, sample_rate_hz=sample_rate_hz, top=top, timeline=timeline)
-            except DataError as error:
+            except (DataError, MissingExtraError) as error:
                 yield Failure(describe(item), error)
 
     def _answers(self, probabilities: FloatArray, top: int) -> tuple[Answer, ...]:
@@ -218,14 +216,15 @@ class Recognizer:
     def _probabilities(self, logits: FloatArray) -> FloatArray:
         scaled = logits.astype(np.float64) / self.card.temperature
         exponents = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-        return (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
+        probabilities: FloatArray = (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
+        return probabilities
 
     def _window(self) -> Window:
         if self.card.window is None:
             raise ModelError(f"{self.card.name}: the card of a recognizer of sounds needs a window; export it again")
         return self.card.window
 
-    def _scored_sound(self, source: Path | bytes | Sound, where: str) -> Iterator[Scored]:
+    def _scored_sound(self, source: Path | bytes | BinaryIO | Sound) -> Iterator[Scored]:
         """Score a sound in batches of windows, so that memory does not grow with its length."""
         from earmark.sound import windows
 
@@ -233,7 +232,7 @@ class Recognizer:
         shortest = seconds_to_samples(window.min_s, rate_hz)
         cuts = windows(source, length_s=window.length_s, hop_s=window.hop_s, sample_rate_hz=rate_hz)
         for batch in _batched(cuts, max(1, int(_BATCH_S / window.length_s))):
-            samples = np.stack([checked_samples(cut, where=where) for _, cut in batch])
+            samples = np.stack([cut for _, cut in batch])
             starts_s = np.array([start_s for start_s, _ in batch])
             ends_s = starts_s + samples.shape[1] / rate_hz
             if samples.shape[1] < shortest:
@@ -277,8 +276,6 @@ def _batched(items: Iterable[tuple[float, FloatArray]], n: int) -> Iterator[list
 
 def _joined(parts: Iterable[Scored]) -> Scored:
     scored = list(parts)
-    if not scored:
-        raise DataError("the sound holds no samples; give at least one")
     return Scored(
         np.concatenate([part.starts_s for part in scored]),
         np.concatenate([part.ends_s for part in scored]),
