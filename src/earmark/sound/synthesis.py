@@ -230,7 +230,8 @@ def _amplitudes(timbre: Timbre, number: npt.NDArray[Any], frequency_hz: npt.NDAr
         amplitude = amplitude * (0.02 + np.abs(np.sin(np.pi * number * timbre.strike)))
     radiated = 1 / (1 + (timbre.body_hz / frequency_hz) ** 2)
     felt = 1 / (1 + (frequency_hz / timbre.cutoff_hz) ** 2)
-    return np.maximum(amplitude * radiated * felt, 1e-9)
+    audible: npt.NDArray[Any] = np.maximum(amplitude * radiated * felt, 1e-9)
+    return audible
 
 
 def _envelope(time_s: FloatArray, decay_s: float, slow: float) -> FloatArray:
