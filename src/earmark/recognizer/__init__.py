@@ -3,6 +3,7 @@
 from earmark.recognizer.answers import as_dict
 from earmark.recognizer.assemble import assemble
 from earmark.recognizer.card import Card, DataSummary, Score
+from earmark.recognizer.inputs import readable_extensions
 from earmark.recognizer.predict import Failure, Recognizer, Scored
 from earmark.recognizer.zoo import find, load, zoo
 
@@ -17,5 +18,6 @@ __all__ = [
     "assemble",
     "find",
     "load",
+    "readable_extensions",
     "zoo",
 ]

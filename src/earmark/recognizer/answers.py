@@ -47,6 +47,9 @@ SYMBOLS: dict[str, tuple[str, str]] = {
     "Whole-Note": ("\N{MUSICAL SYMBOL WHOLE NOTE}", "whole note"),
 }
 
+# What `dress` adds for each task, in the order of columns.
+DETAIL_NAMES: dict[Task, tuple[str, ...]] = {"note": ("note", "midi", "hz"), "symbol": ("character", "name")}
+
 
 def dress(label: str, confidence: float, *, task: Task) -> Answer:
     """Return the answer for one label of a recognizer of `task`.

@@ -8,12 +8,21 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 
 from earmark.errors import DataError, UnreadableError, UsageError
+from earmark.recognizer.card import Card
 from earmark.types import FloatArray, Image, Ink, Picture, Sound
 
 STROKE_EXTENSIONS = frozenset({".txt", ".json"})
 
 Input: TypeAlias = Any
 """A path, bytes, a binary file, an array, a list of strokes, a PIL image, or a `Content`; who reads it checks it."""
+
+
+def readable_extensions(card: Card) -> frozenset[str]:
+    """Return the lower-case extensions of the files that a recognizer with this card takes."""
+    from earmark.ink import IMAGE_EXTENSIONS
+    from earmark.sound import SOUND_EXTENSIONS
+
+    return IMAGE_EXTENSIONS | STROKE_EXTENSIONS if card.features.domain == "ink" else SOUND_EXTENSIONS
 
 
 def describe(item: Input) -> str:

@@ -197,10 +197,22 @@ class Recognizer:
     ) -> Iterator[Prediction | Failure]:
         """Recognise inputs one after the other; one that is bad gives a `Failure` and the others are still done."""
         for item in items:
-            try:
-                yield self.predict(item, sample_rate_hz=sample_rate_hz, top=top, timeline=timeline)
-            except (DataError, MissingExtraError) as error:
-                yield Failure(describe(item), error)
+            yield self.try_predict(item, sample_rate_hz=sample_rate_hz, top=top, timeline=timeline)
+
+    def try_predict(
+        self,
+        item: Input,
+        *,
+        sample_rate_hz: int | None = None,
+        top: int = 5,
+        timeline: bool = False,
+        name: str | None = None,
+    ) -> Prediction | Failure:
+        """Recognise one input of a batch: as `predict`, but a bad input is returned as a `Failure`."""
+        try:
+            return self.predict(item, sample_rate_hz=sample_rate_hz, top=top, timeline=timeline, name=name)
+        except (DataError, MissingExtraError) as error:
+            return Failure(name or describe(item), error)
 
     def _answers(self, probabilities: FloatArray, top: int) -> tuple[Answer, ...]:
         best = np.argsort(-probabilities, kind="stable")[:top]

@@ -1,0 +1,96 @@
+"""``earmark models`` and ``earmark info``: which recognizers there are, and what one says about itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.output import percent, print_json, print_pairs, print_table
+
+if TYPE_CHECKING:
+    from earmark.recognizer import Card, Score
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def models(as_json: AsJson = False) -> None:
+    """List the built-in recognizers."""
+    from earmark.recognizer import load, zoo
+
+    files = zoo()
+    cards = {name: load(name).card for name in files}
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": name,
+                    "about": card.about,
+                    "task": card.task,
+                    "reads": card.features.domain,
+                    "n_labels": len(card.labels),
+                    "accuracy": card.scores[0].accuracy if card.scores else None,
+                    "n_bytes": files[name].stat().st_size,
+                }
+                for name, card in cards.items()
+            ]
+        )
+        return
+    print_table(
+        [
+            ("NAME", "READS", "LABELS", "ACCURACY", "ABOUT"),
+            *(
+                (
+                    name,
+                    card.features.domain,
+                    str(len(card.labels)),
+                    percent(card.scores[0].accuracy) if card.scores else "",
+                    card.about,
+                )
+                for name, card in cards.items()
+            ),
+        ]
+    )
+
+
+def info(
+    model: Annotated[str, typer.Argument(help="A name from 'earmark models', an .onnx file, or the folder of a run.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what a recognizer says about itself: labels, data, scores, limits."""
+    from earmark.recognizer import find, load
+
+    path = find(model)
+    card = load(path).card
+    if as_json:
+        print_json({"file": str(path), **card.model_dump(mode="json")})
+        return
+    data, window = card.data, card.window
+    print_pairs(
+        {
+            "name": card.name,
+            "about": card.about,
+            "file": f"{path} ({path.stat().st_size / 1e6:.2f} MB)",
+            "reads": f"{card.features.domain} as {card.features.kind}",
+            "windows": f"{window.length_s:g} s every {window.hop_s:g} s, at least {window.min_s:g} s" if window else "",
+            "labels": f"{len(card.labels)}: {', '.join(card.labels)}",
+            "learned from": f"{data.name}: {data.n_examples} examples of {data.n_groups} groups ({data.licence})",
+            **{f"score {rank}": _score_text(score) for rank, score in enumerate(card.scores, start=1)},
+            **{f"limit {rank}": limit for rank, limit in enumerate(card.limits, start=1)},
+            "licence": card.licence,
+            "created": _created_text(card),
+        }
+    )
+
+
+def _score_text(score: Score) -> str:
+    low, high = score.accuracy_interval
+    return (
+        f"accuracy {percent(score.accuracy)} ({percent(low)} to {percent(high)}), macro F1 {score.macro_f1:.3f},"
+        f" ECE {score.ece:.3f} on {score.n} examples of {score.n_groups} groups; protocol {score.protocol}"
+    )
+
+
+def _created_text(card: Card) -> str:
+    versions = ", ".join(f"{library} {version}" for library, version in card.versions.items())
+    return f"{card.created} with {versions}" if versions else card.created

@@ -1,0 +1,153 @@
+"""How results look on stdout and complaints on stderr."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from earmark.types import Answer, Prediction
+
+if TYPE_CHECKING:
+    from earmark.recognizer import Card
+
+
+class Format(StrEnum):
+    """How predictions are written."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+def complain(sentence: str) -> None:
+    """Print one sentence on stderr."""
+    print(f"earmark: {sentence}", file=sys.stderr, flush=True)
+
+
+def print_json(values: Any) -> None:
+    """Print `values` as indented JSON."""
+    print(json.dumps(values, ensure_ascii=False, indent=2))
+
+
+def print_pairs(pairs: Mapping[str, str]) -> None:
+    """Print names and values in two columns; an empty value is left out."""
+    width = max(map(len, pairs))
+    for name, value in pairs.items():
+        if value:
+            print(f"{name:<{width}}  {value}")
+
+
+def print_table(rows: Iterable[Iterable[str]]) -> None:
+    """Print rows of text in aligned columns; the first row is the heading."""
+    table = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with one decimal, never rounded up to certainty.
+
+    >>> percent(0.9999), percent(0.125), percent(1.0)
+    ('99.9 %', '12.5 %', '100.0 %')
+    """
+    return f"{int(share * 1000) / 10:.1f} %"
+
+
+def formatted(predictions: Iterable[Prediction], *, form: Format, width: int, heading: list[str]) -> Iterator[str]:
+    """Yield the text of `predictions`, each as soon as it is there.
+
+    Parameters
+    ----------
+    predictions
+        All by the same recognizer.
+    form
+        `Format.json` is one list; the others are one or more lines a prediction.
+    width
+        Of the longest input, so that the table is aligned before everything is known.
+    heading
+        The columns of CSV, from `csv_heading`.
+    """
+    if form is Format.table:
+        for prediction in predictions:
+            yield from _table_lines(prediction, width)
+    elif form is Format.csv:
+        yield from _csv_lines(predictions, heading)
+    elif form is Format.jsonl:
+        yield from (json.dumps(_values(prediction), ensure_ascii=False) for prediction in predictions)
+    else:
+        values = [_values(prediction) for prediction in predictions]
+        yield json.dumps(values, ensure_ascii=False, indent=2)
+
+
+def _values(prediction: Prediction) -> dict[str, Any]:
+    from earmark.recognizer import as_dict
+
+    return as_dict(prediction)
+
+
+def _table_lines(prediction: Prediction, width: int) -> Iterator[str]:
+    if not prediction.top:
+        yield f"{prediction.input:<{width}}  {prediction.label} ({prediction.reason})"
+    else:
+        best, *others = prediction.top
+        rest = " · ".join(f"{answer.label} {percent(answer.confidence)}" for answer in others)
+        yield f"{prediction.input:<{width}}  {_answer_text(best)}" + (f"   {rest}" if rest else "")
+    for start_s, end_s, answer in prediction.timeline or ():
+        yield f"  {start_s:8.2f} – {end_s:.2f} s  {_answer_text(answer)}"
+
+
+def _answer_text(answer: Answer) -> str:
+    facts = [str(answer.details[name]) for name in ("character", "name") if name in answer.details]
+    if "hz" in answer.details:
+        facts = [f"MIDI {answer.details['midi']}", f"{answer.details['hz']} Hz"]
+    label = f"{answer.label} ({', '.join(facts)})" if facts else answer.label
+    return f"{label} {percent(answer.confidence)}"
+
+
+def csv_heading(card: Card, *, top: int, timeline: bool) -> list[str]:
+    """Return the columns of CSV output: one row a prediction with its runners-up, or one row a window."""
+    from earmark.recognizer.answers import DETAIL_NAMES
+
+    details = DETAIL_NAMES.get(card.task, ())
+    if timeline:
+        return ["input", "start_s", "end_s", "label", "confidence", *details]
+    ranks = range(2, min(top, len(card.labels)) + 1)
+    return [
+        *("input", "label", "confidence", *details, "reason"),
+        *(f"{column}_{rank}" for rank in ranks for column in ("label", "confidence")),
+    ]
+
+
+def _csv_lines(predictions: Iterable[Prediction], heading: list[str]) -> Iterator[str]:
+    yield _csv_line(heading)
+    for prediction in predictions:
+        rows = _window_rows(prediction) if prediction.timeline is not None else [_row(prediction)]
+        for row in rows:
+            yield _csv_line([row.get(name, "") for name in heading])
+
+
+def _row(prediction: Prediction) -> dict[str, Any]:
+    values = _values(prediction)
+    ranked = {
+        f"{key}_{rank}": answer[key]
+        for rank, answer in enumerate(values.pop("top")[1:], start=2)
+        for key in ("label", "confidence")
+    }
+    return {**values, **ranked}
+
+
+def _window_rows(prediction: Prediction) -> list[dict[str, Any]]:
+    return [{"input": prediction.input, **window} for window in _values(prediction)["timeline"]]
+
+
+def _csv_line(cells: list[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()

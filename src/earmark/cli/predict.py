@@ -1,0 +1,109 @@
+"""``earmark predict``: recognise files, folders, or what comes in on stdin."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.output import Format, complain, csv_heading, formatted
+from earmark.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from earmark.recognizer import Recognizer
+    from earmark.types import Prediction
+
+STDIN = "-"
+_MANY = 20
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="A name from 'earmark models', an .onnx file, or the folder of a run.")],
+    inputs: Annotated[list[str], typer.Argument(help="Files, folders, or - for stdin.", show_default=False)],
+    form: Annotated[Format, typer.Option("--format", help="How results are written to stdout.")] = Format.table,
+    top: Annotated[int, typer.Option("--top", min=1, help="Answers for each input.")] = 5,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Also answer for every window of a sound.")] = False,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
+) -> None:
+    """Say what sounds or drawings are.
+
+    One that cannot be read is named on stderr, the others are still done, and the exit code is 1.
+    """
+    from earmark.recognizer import load
+
+    recognizer = load(model, n_threads=threads)
+    if timeline and recognizer.card.features.domain == "ink":
+        raise UsageError(f"{model} reads drawings, which have no timeline; leave --timeline out")
+    batch = _Batch(recognizer, top=top, timeline=timeline)
+    files = list(batch.files(inputs))
+    heading = csv_heading(recognizer.card, top=top, timeline=timeline)
+    width = max(map(len, files), default=0)
+    for text in formatted(batch.predictions(_with_progress(files)), form=form, width=width, heading=heading):
+        print(text, flush=True)
+    if batch.n_bad:
+        if batch.n_bad + batch.n_good > 1:
+            complain(f"{batch.n_bad} of {batch.n_bad + batch.n_good} inputs could not be recognised; see above")
+        raise typer.Exit(1)
+
+
+class _Batch:
+    """Goes through the inputs, complains about the bad ones, and counts both kinds."""
+
+    def __init__(self, recognizer: Recognizer, *, top: int, timeline: bool) -> None:
+        self.recognizer, self.top, self.timeline = recognizer, top, timeline
+        self.n_good = self.n_bad = 0
+
+    def files(self, inputs: Iterable[str]) -> Iterator[str]:
+        """Yield the inputs with every folder replaced by the files in it that the recognizer can read."""
+        for item in inputs:
+            if item == STDIN or not Path(item).is_dir():
+                yield item
+                continue
+            try:
+                yield from self._within(Path(item))
+            except DataError as error:
+                self._refuse(str(error))
+
+    def predictions(self, files: Iterable[str]) -> Iterator[Prediction]:
+        """Yield what is recognised; silence too, but it counts as bad."""
+        from earmark.recognizer import Failure
+
+        for file in files:
+            item = sys.stdin.buffer.read() if file == STDIN else file
+            result = self.recognizer.try_predict(item, top=self.top, timeline=self.timeline, name=file)
+            if isinstance(result, Failure):
+                self._refuse(str(result.error))
+                continue
+            if result.reason is not None:
+                self._refuse(f"{file}: {result.reason}; give a sound that can be heard")
+            else:
+                self.n_good += 1
+            yield result
+
+    def _within(self, folder: Path) -> Iterator[str]:
+        from earmark.recognizer import readable_extensions
+
+        allowed = readable_extensions(self.recognizer.card)
+        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in allowed and not p.name.startswith("."))
+        if not found:
+            raise DataError(
+                f"{folder}: a folder without files that this recognizer reads ({' '.join(sorted(allowed))})"
+            )
+        yield from map(str, found)
+
+    def _refuse(self, sentence: str) -> None:
+        self.n_bad += 1
+        complain(sentence)
+
+
+def _with_progress(files: list[str]) -> Iterable[str]:
+    """Show a bar on stderr when there is somebody to see it and something to wait for."""
+    if len(files) < _MANY or not sys.stderr.isatty() or sys.stdout.isatty():
+        return files
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(files, description="recognising", console=Console(stderr=True))
