@@ -65,7 +65,7 @@ class AvDecoder:
         if stream.duration is not None and stream.time_base is not None:
             return round(float(stream.duration * stream.time_base) * self.sample_rate_hz)
         if container.duration is not None:
-            return round(container.duration / av.time_base * self.sample_rate_hz)
+            return round(int(container.duration) / int(av.time_base) * self.sample_rate_hz)
         return None
 
 

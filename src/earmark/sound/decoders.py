@@ -112,9 +112,9 @@ def open_decoder(source: SoundSource) -> Iterator[Decoder]:
     opened = _open_soundfile(file, name)
     if isinstance(opened, soundfile.SoundFile):
         with opened:
-            decoder = SoundfileDecoder(opened, name)
-            _refuse_odd_header(decoder)
-            yield decoder
+            plain = SoundfileDecoder(opened, name)
+            _refuse_odd_header(plain)
+            yield plain
         return
     with _open_with_av(file, name, because=opened) as decoder:
         _refuse_odd_header(decoder)

@@ -129,9 +129,9 @@ def refuse_empty(decoder: Decoder) -> None:
 def _refuse_nothing(decoder: Decoder, start_s: float) -> None:
     if start_s <= 0 or not decoder.n_frames:
         refuse_empty(decoder)
+    ends_s = (decoder.n_frames or 0) / decoder.sample_rate_hz
     raise DataError(
-        f"{decoder.name}: the span starts at {start_s} s, but the sound ends at "
-        f"{decoder.n_frames / decoder.sample_rate_hz:.2f} s; give an earlier start"
+        f"{decoder.name}: the span starts at {start_s} s, but the sound ends at {ends_s:.2f} s; give an earlier start"
     )
 
 

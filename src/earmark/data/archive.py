@@ -1,0 +1,128 @@
+"""Files, members of zip archives and rows of arrays under one kind of path: ``file``, ``a.zip::member``, ``x.npz::3``.
+
+Archives stay open between reads. `zipfile` locks its file, so threads may share one; processes never do, because the
+number of the process is part of what an open archive is remembered by.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.data.table import read_table
+from earmark.errors import DataError, UnreadableError
+from earmark.files import sha256_bytes, sha256_file
+
+_SEPARATOR = "::"
+_CONTAINERS = (".zip", ".npz", ".csv", ".parquet")
+
+
+def split_member(path: str) -> tuple[str, str | None]:
+    """Return the file and the member or row in it, None for the whole file.
+
+    >>> split_member("set.zip::a/b.txt"), split_member("odd::name.wav")
+    (('set.zip', 'a/b.txt'), ('odd::name.wav', None))
+    """
+    file, separator, member = path.partition(_SEPARATOR)
+    return (file, member) if separator and file.lower().endswith(_CONTAINERS) else (path, None)
+
+
+def join_member(file: str, member: str | int | None) -> str:
+    """Return the path that `split_member` takes apart."""
+    return file if member is None else f"{file}{_SEPARATOR}{member}"
+
+
+def read_bytes(root: Path, path: str) -> bytes:
+    """Return the content of a file or of a member of a zip.
+
+    Raises
+    ------
+    UnreadableError
+        When it is missing or damaged.
+    """
+    file, member = split_member(path)
+    if member is None:
+        try:
+            return (root / file).read_bytes()
+        except OSError as error:
+            raise UnreadableError(f"{root / file}: cannot be read ({error.strerror}); check the path") from error
+    archive = open_zip(root / file)
+    try:
+        return archive.read(member)
+    except KeyError:
+        raise UnreadableError(f"{root / file}: holds no {member!r}; check the name of the member") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise UnreadableError(
+            f"{root / path}: is damaged or encrypted ({error}); download the archive again"
+        ) from error
+
+
+def content_sha256(root: Path, path: str) -> str:
+    """Return the hash of a file, an archive member or a row, in hexadecimal."""
+    file, member = split_member(path)
+    if member is None:
+        try:
+            return sha256_file(root / file)
+        except OSError as error:
+            raise UnreadableError(f"{root / file}: cannot be read ({error.strerror}); check the path") from error
+    suffix = Path(file).suffix.lower()
+    if suffix == ".zip":
+        return sha256_bytes(read_bytes(root, path))
+    row = int(member)
+    return array_sha256(
+        read_pictures(root / file)["X"][row] if suffix == ".npz" else read_table(root / file).values[row]
+    )
+
+
+def array_sha256(values: npt.NDArray[Any]) -> str:
+    """Return the hash of an array: its type, its shape and its bytes."""
+    return sha256_bytes(f"{values.dtype.str}{values.shape}".encode() + values.tobytes())
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """Return an open archive, kept open for this process until the file changes."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UnreadableError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    return _open_zip(path, status.st_mtime_ns, status.st_size, os.getpid())
+
+
+@lru_cache(maxsize=8)
+def _open_zip(path: Path, _mtime_ns: int, _size: int, _process: int) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UnreadableError(f"{path}: is not an intact zip archive ({error}); download it again") from error
+
+
+def read_pictures(path: Path) -> Mapping[str, npt.NDArray[Any]]:
+    """Return the arrays of an ``.npz``, kept in memory until the file changes; nothing is ever unpickled."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UnreadableError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    return _read_pictures(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=2)
+def _read_pictures(path: Path, _mtime_ns: int, _size: int) -> Mapping[str, npt.NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise DataError(
+            f"{path}: cannot be read as an .npz of plain arrays ({error}); "
+            "save it with numpy.savez(X=…, track=…, label=…), without objects"
+        ) from error
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays

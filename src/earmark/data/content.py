@@ -1,0 +1,80 @@
+"""Reading what an example points at."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from earmark.data.archive import read_bytes, read_pictures, split_member
+from earmark.data.manifest import Example, Manifest
+from earmark.errors import DataError, UnreadableError
+from earmark.types import Content, Image, Ink, Picture, Sound
+
+
+def read_content(manifest: Manifest, example: Example, *, sample_rate_hz: int | None = None) -> Content:
+    """Return the sound, the strokes, the image or the picture of an example.
+
+    Parameters
+    ----------
+    manifest, example
+        Where the paths start, and which one.
+    sample_rate_hz
+        Rate to resample a sound to; None keeps that of the file.
+
+    Raises
+    ------
+    UnreadableError, DataError
+        When it is missing or damaged. Nothing is ever replaced by something else.
+    """
+    if manifest.domain == "sound":
+        return _sound(manifest, example, sample_rate_hz)
+    if manifest.domain == "ink":
+        return _drawing(manifest, example)
+    if manifest.domain == "picture":
+        return _picture(manifest, example)
+    raise DataError(f"{example.path}: is a row of a feature table, which has no content to read; use its table")
+
+
+def _sound(manifest: Manifest, example: Example, sample_rate_hz: int | None) -> Sound:
+    from earmark import sound
+
+    _, member = split_member(example.path)
+    source = manifest.root / example.path if member is None else read_bytes(manifest.root, example.path)
+    try:
+        return sound.read(
+            source,
+            sample_rate_hz=sample_rate_hz,
+            start_s=example.start_s or 0.0,
+            duration_s=example.duration_s,
+        )
+    except UnreadableError as error:
+        if member is None:
+            raise
+        raise UnreadableError(f"{example.path}: {error}") from error
+
+
+def _drawing(manifest: Manifest, example: Example) -> Ink | Image:
+    from earmark import ink
+
+    file, member = split_member(example.path)
+    if PurePosixPath(member or file).suffix.lower() != ".txt":
+        return ink.read_image(manifest.root / file if member is None else read_bytes(manifest.root, example.path))
+    try:
+        text = read_bytes(manifest.root, example.path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"{example.path}: is not text in UTF-8 ({error}); save it again as text") from error
+    return ink.parse_strokes(text, where=example.path)[1]
+
+
+def _picture(manifest: Manifest, example: Example) -> Picture:
+    file, row = split_member(example.path)
+    if row is None:
+        raise DataError(f"{example.path}: names no row of an .npz; write file.npz::0 for its first picture")
+    pictures = read_pictures(manifest.root / file)["X"]
+    if not row.isdecimal() or int(row) >= len(pictures):
+        raise DataError(f"{example.path}: there is no such row; {file} holds rows 0 to {len(pictures) - 1}")
+    values = pictures[int(row)]
+    if not np.isfinite(values).all():
+        raise DataError(f"{example.path}: has values that are NaN or infinite; make the picture again or remove it")
+    return Picture(values)

@@ -1,0 +1,40 @@
+"""Small tables of facts about public data sets; README.md beside them cites their sources."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import resources
+
+PUBLISHED_SPLITS: Mapping[str, str] = {"gtzan/fault-filtered": "gtzan_fault_filtered.csv"}
+"""Table of each published split, by name."""
+
+_GTZAN_TRACK = re.compile(r"^(blues|classical|country|disco|hiphop|jazz|metal|pop|reggae|rock)\.\d{5}$")
+
+
+def published_split(name: str) -> Mapping[str, str]:
+    """Return the part, ``"train"``, ``"valid"`` or ``"test"``, of each track of a published split."""
+    return _pairs(PUBLISHED_SPLITS[name])
+
+
+def gtzan_group(track: str) -> str:
+    """Return the artist group of a GTZAN track such as ``"blues.00000"``, or the track itself when it is not known.
+
+    >>> gtzan_group("blues.00000"), gtzan_group("my song")
+    ('artist 0', 'my song')
+    """
+    artist = _pairs("gtzan_artists.csv").get(track)
+    return track if artist is None else f"artist {artist}"
+
+
+def is_gtzan_track(name: str) -> bool:
+    """Return whether `name` has the form of a GTZAN track, ``"blues.00000"``."""
+    return bool(_GTZAN_TRACK.match(name))
+
+
+@lru_cache(maxsize=8)
+def _pairs(table: str) -> Mapping[str, str]:
+    text = resources.files(__name__).joinpath(table).read_text(encoding="utf-8")
+    return dict(list(csv.reader(text.splitlines()))[1:])

@@ -1,0 +1,202 @@
+"""The table of examples that everything is trained and scored on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from earmark.data.archive import content_sha256, join_member, split_member
+from earmark.data.table import Table, read_table
+from earmark.errors import DataError, UsageError
+from earmark.files import atomic_path, sha256_bytes
+from earmark.types import Domain
+from earmark.units import note_midi
+
+SPLITS = ("train", "valid", "test")
+UNKNOWN_GROUP = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled item.
+
+    Attributes
+    ----------
+    path
+        Relative to the root of the manifest; ``"file.zip::member"``, ``"file.npz::row"``, ``"file.csv::row"``.
+    label
+        What it is.
+    group
+        What must not be split (artist, writer, piano); empty when nobody knows.
+    split
+        ``"train"``, ``"valid"``, ``"test"``, or None: not yet split, or left out.
+    start_s, duration_s
+        The span of a sound; None for all of it.
+    sha256
+        Hash of the content (of the whole file, the archive member or the row); None when not yet computed.
+    source, licence
+        Where it comes from and what may be done with it.
+    track
+        The recording that it is an excerpt of, as its data set calls it; empty when it stands for itself.
+    """
+
+    path: str
+    label: str
+    group: str
+    split: str | None = None
+    start_s: float | None = None
+    duration_s: float | None = None
+    sha256: str | None = None
+    source: str = ""
+    licence: str = ""
+    track: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise DataError("an example has no path; give the file that it is in")
+        if not self.label.strip():
+            raise DataError(f"{self.path}: has no label; give it one or remove it")
+        if self.split is not None and self.split not in SPLITS:
+            raise DataError(f"{self.path}: the split is {self.split!r}; allowed are {', '.join(SPLITS)} or nothing")
+        if self.start_s is not None and not self.start_s >= 0:
+            raise DataError(f"{self.path}: the span starts at {self.start_s} s; give 0 or more")
+        if self.duration_s is not None and not self.duration_s > 0:
+            raise DataError(f"{self.path}: the span lasts {self.duration_s} s; give more than 0")
+
+
+COLUMNS = tuple(field.name for field in fields(Example))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Examples of one domain, with the folder that their paths start from.
+
+    Attributes
+    ----------
+    examples
+        No two are the same span of the same content.
+    domain
+        What `read_content` gives: sound, ink (strokes or images), picture; "table" for rows of features.
+    root
+        Folder that the paths are relative to.
+    name
+        For reports.
+    """
+
+    examples: tuple[Example, ...]
+    domain: Domain
+    root: Path
+    name: str
+
+    def __post_init__(self) -> None:
+        seen: set[tuple[str, float | None, float | None]] = set()
+        for example in self.examples:
+            key = (example.path, example.start_s, example.duration_s)
+            if key in seen:
+                raise DataError(f"{self.name}: {example.path} is listed twice; keep one of the lines")
+            seen.add(key)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self.examples)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, each once: note names by pitch, others by name."""
+        labels = sorted({example.label for example in self.examples})
+        pitches = {label: note_midi(label) for label in labels}
+        if None in pitches.values():
+            return tuple(labels)
+        return tuple(sorted(labels, key=lambda label: (pitches[label] or 0, label)))
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """The known groups, each once, by name."""
+        return tuple(sorted({example.group for example in self.examples} - {UNKNOWN_GROUP}))
+
+    @property
+    def groups_known(self) -> bool:
+        """Whether every example says which group it is of; without that no split is honest."""
+        return all(example.group != UNKNOWN_GROUP for example in self.examples)
+
+    def where(self, split: str) -> Manifest:
+        """Return the examples of one split; none when it has none."""
+        if split not in SPLITS:
+            raise UsageError(f"there is no split called {split!r}; known: {', '.join(SPLITS)}")
+        return replace(self, examples=tuple(example for example in self.examples if example.split == split))
+
+    def with_splits(self, splits: Sequence[str | None]) -> Manifest:
+        """Return the same examples, the first in ``splits[0]``, and so on."""
+        examples = (replace(example, split=split) for example, split in zip(self.examples, splits, strict=True))
+        return replace(self, examples=tuple(examples))
+
+    def hashed(self, *, workers: int | None = None) -> Manifest:
+        """Return the same examples with every `Example.sha256` there; `workers` threads, one a core by default.
+
+        Raises
+        ------
+        UnreadableError
+            When a file cannot be read.
+        """
+        if all(example.sha256 for example in self.examples):
+            return self
+
+        def hashed(example: Example) -> Example:
+            return example if example.sha256 else replace(example, sha256=content_sha256(self.root, example.path))
+
+        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+            return replace(self, examples=tuple(pool.map(hashed, self.examples)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over content, span, label and group of all examples, whatever their order and place."""
+        rows = sorted(json.dumps([e.sha256, e.start_s, e.duration_s, e.label, e.group]) for e in self.hashed().examples)
+        return sha256_bytes("\n".join(rows).encode())
+
+    @cached_property
+    def table(self) -> Table:
+        """The numbers of the examples, row by row; only in the domain "table"."""
+        if self.domain != "table":
+            raise DataError(f"{self.name}: holds {self.domain} examples, not a feature table; give a csv of features")
+        located = [split_member(example.path) for example in self.examples]
+        files = sorted({file for file, _ in located})
+        if len(files) != 1:
+            raise DataError(f"{self.name}: its rows come from {len(files)} tables; give one table")
+        whole = read_table(self.root / files[0])
+        return Table(names=whole.names, values=whole.values[[int(row or 0) for _, row in located]])
+
+    def to_csv(self, path: Path | str) -> None:
+        """Write the manifest as CSV, paths relative to the folder of `path`."""
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(COLUMNS)
+            writer.writerows([row[column] for column in COLUMNS] for row in self._rows(Path(path).parent))
+
+    def to_parquet(self, path: Path | str) -> None:
+        """Write the manifest as Parquet, paths relative to the folder of `path`."""
+        from earmark.data.table import parquet_modules
+
+        arrow, parquet = parquet_modules("writing Parquet")
+        rows = self._rows(Path(path).parent)
+        types = {"start_s": arrow.float64(), "duration_s": arrow.float64()}
+        columns = {name: arrow.array([r[name] for r in rows], types.get(name, arrow.string())) for name in COLUMNS}
+        with atomic_path(path) as temporary:
+            parquet.write_table(arrow.table(columns), temporary)
+
+    def _rows(self, folder: Path) -> list[dict[str, Any]]:
+        prefix = Path(os.path.relpath(self.root.absolute(), folder.absolute()))
+        rows = []
+        for example in self.examples:
+            file, member = split_member(example.path)
+            row = {name: getattr(example, name) for name in COLUMNS}
+            rows.append(row | {"path": join_member((prefix / file).as_posix(), member)})
+        return rows

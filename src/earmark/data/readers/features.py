@@ -1,0 +1,58 @@
+"""A feature table: a row of numbers for each track or excerpt, with its label."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from earmark.data.archive import array_sha256, join_member
+from earmark.data.facts import gtzan_group
+from earmark.data.manifest import UNKNOWN_GROUP, Example, Manifest
+from earmark.data.readers.base import Reader
+from earmark.data.table import is_table, read_columns, read_rows, read_table
+from earmark.errors import DataError
+
+_EXCERPT = re.compile(r"^(?P<track>[^.]+\.\d{5})(?:\.\d+)?\.[A-Za-z0-9]+$")
+_TELLTALE = frozenset({"filename", "chroma_stft_mean", "mfcc1_mean"})
+
+
+def _recognises(source: Path) -> bool:
+    return is_table(source) and "path" not in (columns := read_columns(source)) and bool(_TELLTALE & set(columns))
+
+
+def read(source: Path) -> Manifest:
+    """Read the rows; excerpts of one track are one group. Without a column filename, groups are not known.
+
+    Names like ``blues.00000.3.wav`` are the fourth excerpt of the GTZAN track ``blues.00000``; any other name is a
+    track of its own.
+
+    Raises
+    ------
+    DataError
+        When there is no label column, or a feature is not a finite number.
+    """
+    columns = read_columns(source)
+    if "label" not in columns:
+        raise DataError(f"{source}: has no column 'label'; add one that says what each row is")
+    rows, table = read_rows(source), read_table(source)
+    examples = []
+    for row, cells in enumerate(rows):
+        track = _track(cells.get("filename", ""))
+        examples.append(
+            Example(
+                path=join_member(source.name, row),
+                label=cells["label"].strip(),
+                group=gtzan_group(track) if track else UNKNOWN_GROUP,
+                sha256=array_sha256(table.values[row]),
+                track=track,
+            )
+        )
+    return Manifest(examples=tuple(examples), domain="table", root=source.parent, name=source.stem)
+
+
+def _track(filename: str) -> str:
+    excerpt = _EXCERPT.match(filename.strip())
+    return excerpt["track"] if excerpt else filename.strip()
+
+
+READER = Reader("a feature table (csv or Parquet)", _recognises, read)
