@@ -1,0 +1,236 @@
+"""Splits that keep groups whole, stratified by label; published splits by name; and which groups leak."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from earmark.config import Config
+from earmark.data.facts import PUBLISHED_SPLITS, published_split
+from earmark.data.manifest import SPLITS, UNKNOWN_GROUP, Manifest
+from earmark.errors import DataError, UnknownNameError
+
+PROTOCOLS = ("grouped", "random", "given", *PUBLISHED_SPLITS)
+
+
+class Split(Config):
+    """How examples are divided into train, valid and test.
+
+    Attributes
+    ----------
+    protocol
+        ``"grouped"``: no group is in two parts. ``"random"``: groups are ignored, so scores are too good wherever
+        examples of one group resemble each other. ``"given"``: the splits that the manifest already has. Or the name of
+        a published split, such as ``"gtzan/fault-filtered"``; examples that it leaves out are in no part.
+    fractions
+        Shares of train, valid and test, of every label's examples, as nearly as whole groups allow.
+    seed
+        Of the order in which groups are dealt.
+    folds, fold
+        With `folds`, k parts of equal size instead of `fractions`: number `fold` is the test part, the one after it the
+        valid part, the others the train part.
+    """
+
+    protocol: str = "grouped"
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    seed: int = 0
+    folds: int | None = Field(default=None, ge=3, le=1000)
+    fold: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.protocol not in PROTOCOLS:
+            raise UnknownNameError("split protocol", self.protocol, PROTOCOLS)
+        if min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6 or not self.fractions[0]:
+            raise ValueError(f"fractions {self.fractions} must be shares of train, valid and test that add up to 1")
+        if self.fold and (self.folds is None or self.fold >= self.folds):
+            raise ValueError(f"fold {self.fold} needs folds of more than that; folds is {self.folds}")
+        return self
+
+    @property
+    def description(self) -> str:
+        """What a score that was made with it says about itself.
+
+        >>> Split().description, Split(folds=5, fold=1).description
+        ('grouped 70/15/15, seed 0', 'grouped, fold 2 of 5, seed 0')
+        """
+        if self.protocol in PUBLISHED_SPLITS or self.protocol == "given":
+            return self.protocol
+        if self.folds is not None:
+            return f"{self.protocol}, fold {self.fold + 1} of {self.folds}, seed {self.seed}"
+        shares = "/".join(f"{100 * fraction:g}" for fraction in self.fractions)
+        return f"{self.protocol} {shares}, seed {self.seed}"
+
+
+def apply_split(manifest: Manifest, split: Split) -> Manifest:
+    """Return the same examples, each in a part or, with a published split, in none.
+
+    When it is dealt here (grouped, random), every label is in train; a label of two groups also reaches one other part,
+    a label of one group none. Published and given splits stay as they are.
+
+    Raises
+    ------
+    DataError
+        When groups are needed and not known, there are too few of them, a label would be missing from train, or a
+        published split knows none of the examples.
+    """
+    if split.protocol == "given":
+        return _given(manifest)
+    if split.protocol in PUBLISHED_SPLITS:
+        return _published(manifest, split.protocol)
+    if split.protocol == "grouped" and not manifest.groups_known:
+        n = sum(example.group == UNKNOWN_GROUP for example in manifest)
+        raise DataError(
+            f"{manifest.name}: {n} of {len(manifest)} examples do not say which group they are of, so a split cannot "
+            "keep groups whole; give a group column or pattern, or accept the leak with protocol = 'random'"
+        )
+    shares = np.full(split.folds, 1 / split.folds) if split.folds else np.array(split.fractions)
+    members = _members(manifest, grouped=split.protocol == "grouped")
+    _refuse_too_few(manifest, len(members), int((shares > 0).sum()), grouped=split.protocol == "grouped")
+    parts = _deal(manifest, members, shares, seed=split.seed, keep_first=split.folds is None)
+    if split.folds:
+        names = ["train"] * split.folds
+        names[split.fold], names[(split.fold + 1) % split.folds] = "test", "valid"
+    else:
+        names = list(SPLITS)
+    result: list[str | None] = [None] * len(manifest)
+    for rows, part in zip(members, parts, strict=True):
+        for row in rows:
+            result[row] = names[part]
+    divided = manifest.with_splits(result)
+    _refuse_untrained(divided)
+    return divided
+
+
+def leaks(manifest: Manifest) -> tuple[str, ...]:
+    """Return the groups that are in more than one part, by name."""
+    parts: dict[str, set[str]] = defaultdict(set)
+    for example in manifest:
+        if example.split is not None and example.group != UNKNOWN_GROUP:
+            parts[example.group].add(example.split)
+    return tuple(sorted(group for group, found in parts.items() if len(found) > 1))
+
+
+def _given(manifest: Manifest) -> Manifest:
+    if not any(example.split for example in manifest):
+        raise DataError(
+            f"{manifest.name}: has no splits of its own; fill the column split, or use protocol = 'grouped'"
+        )
+    _refuse_untrained(manifest)
+    return manifest
+
+
+def _published(manifest: Manifest, name: str) -> Manifest:
+    table: Mapping[str, str] = published_split(name)
+    parts = [table.get(example.track) for example in manifest]
+    if not any(parts):
+        raise DataError(
+            f"{manifest.name}: none of its {len(manifest)} examples is a track of the split {name}; "
+            "give the data set that it was made for, or use protocol = 'grouped'"
+        )
+    return manifest.with_splits(parts)
+
+
+def _members(manifest: Manifest, *, grouped: bool) -> list[list[int]]:
+    """Return the rows of each group; groups by name, so that the order of the examples does not matter."""
+    if not grouped:
+        order = sorted(range(len(manifest)), key=lambda row: (manifest.examples[row].path, row))
+        return [[row] for row in order]
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, example in enumerate(manifest):
+        rows[example.group].append(row)
+    return [rows[group] for group in sorted(rows)]
+
+
+def _deal(
+    manifest: Manifest,
+    members: Sequence[Sequence[int]],
+    shares: npt.NDArray[np.float64],
+    *,
+    seed: int,
+    keep_first: bool,
+) -> npt.NDArray[np.intp]:
+    """Deal groups, large before small, to the part whose share of their labels is furthest from full.
+
+    The cost is the sum over parts and labels of the squared difference between the share that a part has of a label and
+    the one that it should have: the idea of scikit-learn's ``StratifiedGroupKFold``, for unequal parts.
+    """
+    column = {label: index for index, label in enumerate(manifest.labels)}
+    counts = np.zeros((len(members), len(column)))
+    for group, rows in enumerate(members):
+        for row in rows:
+            counts[group, column[manifest.examples[row].label]] += 1
+    weights = counts / counts.sum(axis=0)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(members))
+    # Sizes count by powers of two only; else groups of all different sizes would fall the same way for every seed.
+    magnitude = np.floor(np.log2(counts.sum(axis=1)))
+    order = order[np.argsort(-magnitude[order], kind="stable")]
+    held = np.zeros((len(shares), len(column)))
+    parts = np.zeros(len(members), dtype=np.intp)
+    for group in order:
+        parts[group] = _cheapest(held, weights[group], shares)
+        held[parts[group]] += weights[group]
+    _spread(parts, counts, shares, keep_first=keep_first)
+    return parts
+
+
+def _cheapest(
+    held: npt.NDArray[np.float64], added: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]
+) -> np.intp:
+    """Return the part where `added` raises the cost least; never one whose share is nothing."""
+    labels = np.flatnonzero(added)
+    gap = held[:, labels] - shares[:, None]
+    rise = (added[labels] * (2 * gap + added[labels])).sum(axis=1)
+    rise[shares == 0] = np.inf
+    return np.argmin(rise)
+
+
+def _spread(
+    parts: npt.NDArray[np.intp], counts: npt.NDArray[np.float64], shares: npt.NDArray[np.float64], *, keep_first: bool
+) -> None:
+    """Move single-label groups, in place, until every part has each label that has a group to spare.
+
+    With `keep_first`, part 0 (train) is served first and never gives its last group of a label away.
+    """
+    pure = (counts > 0).sum(axis=1) == 1
+    wanted = [int(part) for part in np.argsort(-shares, kind="stable") if shares[part] > 0]
+    if keep_first:
+        wanted = [0, *(part for part in wanted if part)]
+    for label in range(counts.shape[1]):
+        having = np.flatnonzero(counts[:, label])
+        for position, part in enumerate(wanted):
+            held = {p: having[parts[having] == p] for p in wanted}
+            if len(held[part]):
+                continue
+            # A part may give when it keeps one, or when it is served after this part.
+            giving = [p for p in wanted if len(held[p]) > 1 or p in wanted[position + 1 :]]
+            movable = [g for p in giving for g in held[p] if pure[g]]
+            if movable:
+                parts[min(movable, key=lambda g: (-len(held[int(parts[g])]), counts[g, label], g))] = part
+
+
+def _refuse_too_few(manifest: Manifest, n_groups: int, n_parts: int, *, grouped: bool) -> None:
+    if n_groups < n_parts:
+        what = "group" if grouped else "example"
+        raise DataError(
+            f"{manifest.name}: has {n_groups} {what}(s), too few for {n_parts} parts; "
+            f"add {what}s or ask for fewer parts with fractions or folds"
+        )
+
+
+def _refuse_untrained(manifest: Manifest) -> None:
+    """Raise `DataError` when a label is only in valid or test, where nothing could have learned it."""
+    trained = {example.label for example in manifest if example.split == "train"}
+    used = {example.label for example in manifest if example.split is not None}
+    untrained = sorted(used - trained)
+    if untrained:
+        raise DataError(
+            f"{manifest.name}: no example of {', '.join(map(repr, untrained[:5]))} falls into train; such labels need "
+            "more groups; add examples of other groups or remove the labels"
+        )
