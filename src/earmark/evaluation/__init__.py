@@ -1,1 +1,40 @@
-"""TODO."""
+"""Scores with their protocol and interval, calibration, comparison, and the report."""
+
+from earmark.evaluation.calibration import (
+    Reliability,
+    fit_temperature,
+    negative_log_likelihood,
+    reliability,
+)
+from earmark.evaluation.intervals import Comparison, accuracy_interval, compare, wilson
+from earmark.evaluation.outcome import Outcome, log_softmax, logits_of
+from earmark.evaluation.protocol import word_protocol
+from earmark.evaluation.repeats import Repeats, Spread, combine
+from earmark.evaluation.report import worst_mistakes, write_report
+from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, UnitScore, score
+
+__all__ = [
+    "ClassScore",
+    "Comparison",
+    "Failure",
+    "Outcome",
+    "PitchScore",
+    "Reliability",
+    "Repeats",
+    "Scores",
+    "Spread",
+    "UnitScore",
+    "accuracy_interval",
+    "combine",
+    "compare",
+    "fit_temperature",
+    "log_softmax",
+    "logits_of",
+    "negative_log_likelihood",
+    "reliability",
+    "score",
+    "wilson",
+    "word_protocol",
+    "worst_mistakes",
+    "write_report",
+]

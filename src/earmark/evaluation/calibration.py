@@ -1,0 +1,95 @@
+"""Whether "90 % sure" is right nine times in ten, and the one number that mends it (Guo et al. 2017, ICML)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.errors import DataError
+from earmark.evaluation.outcome import IntArray, RealArray, log_softmax
+
+N_BINS = 15
+TEMPERATURES = (0.05, 20.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reliability:
+    """Answers sorted into bins of equal width by their confidence.
+
+    Attributes
+    ----------
+    edges
+        Shape ``(n_bins + 1,)``, from 0 to 1; a bin holds its upper edge.
+    n
+        Answers in each bin, shape ``(n_bins,)``.
+    accuracy, confidence
+        Their mean in each bin, shape ``(n_bins,)``; NaN where a bin is empty.
+    """
+
+    edges: RealArray
+    n: IntArray
+    accuracy: RealArray
+    confidence: RealArray
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: the gap between accuracy and confidence, weighted by the bins' sizes."""
+        filled = self.n > 0
+        gap = np.abs(self.accuracy[filled] - self.confidence[filled])
+        return float(np.sum(gap * self.n[filled]) / self.n.sum())
+
+
+def reliability(confidence: npt.ArrayLike, correct: npt.ArrayLike, *, n_bins: int = N_BINS) -> Reliability:
+    """Sort answers into `n_bins` bins of equal width (Guo et al. 2017, section 2).
+
+    Parameters
+    ----------
+    confidence
+        Probability of each answer, 0…1, shape ``(n,)``.
+    correct
+        Whether each is right, shape ``(n,)``.
+    """
+    claimed = np.asarray(confidence, dtype=np.float64)
+    right = np.asarray(correct, dtype=np.float64)
+    bins = np.clip(np.ceil(claimed * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    n = np.bincount(bins, minlength=n_bins).astype(np.int64)
+    size = np.where(n > 0, n, np.nan)
+    return Reliability(
+        edges=np.linspace(0.0, 1.0, n_bins + 1),
+        n=n,
+        accuracy=np.bincount(bins, weights=right, minlength=n_bins) / size,
+        confidence=np.bincount(bins, weights=claimed, minlength=n_bins) / size,
+    )
+
+
+def negative_log_likelihood(logits: npt.NDArray[Any], truth: npt.ArrayLike) -> float:
+    """Return the mean of minus the natural logarithm of the probability given to the truth, in nats."""
+    return float(-np.mean(log_softmax(logits)[np.arange(len(logits)), np.asarray(truth)]))
+
+
+def fit_temperature(logits: npt.NDArray[Any], truth: npt.ArrayLike) -> float:
+    """Return the temperature, 0.05…20, that makes the likelihood of `truth` largest (Guo et al. 2017, section 4.2).
+
+    Dividing logits by it changes no answer, only how sure the answers are. Fit it on examples that were neither
+    trained on nor are scored.
+
+    Parameters
+    ----------
+    logits
+        Shape ``(n, n_labels)``.
+    truth
+        Indices of the right labels, shape ``(n,)``.
+    """
+    from scipy.optimize import minimize_scalar
+
+    if len(logits) == 0 or not np.isfinite(logits).all():
+        raise DataError("a temperature needs at least one row of finite logits; give the answers to a validation part")
+
+    def loss(log_temperature: float) -> float:
+        return negative_log_likelihood(logits / np.exp(log_temperature), truth)
+
+    found = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded")
+    return float(np.exp(found.x))

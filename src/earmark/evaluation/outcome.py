@@ -1,0 +1,188 @@
+"""What a recognizer answered, beside the truth: the one table that every figure is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.errors import DataError, ModelError
+from earmark.types import FloatArray
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
+RealArray: TypeAlias = npt.NDArray[np.float64]
+TextArray: TypeAlias = npt.NDArray[np.str_]
+
+# A probability of exactly 0 would make the logarithm infinite.
+SMALLEST_PROBABILITY = 1e-30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """Answers to `n` examples; row `i` of every field belongs to example `i`.
+
+    Attributes
+    ----------
+    labels
+        In the order of the logits.
+    logits
+        float32 of shape ``(n, n_labels)``; their softmax is what the recognizer claims. Log-probabilities are logits.
+    truth
+        int64 of shape ``(n,)``, indices into `labels`.
+    groups
+        Shape ``(n,)``: what must not be split (artist, writer, piano); intervals resample these.
+    tracks
+        Shape ``(n,)``: which rows are pieces of one recording.
+    inputs
+        One name an example, for people.
+    logits_uncalibrated
+        The same before the temperature, or None; the report then shows calibration before and after.
+    failures
+        ``(input, reason)`` of examples that could not be read; they are in none of the arrays.
+
+    Raises
+    ------
+    DataError
+        When the lengths disagree or a truth lies outside the labels.
+    ModelError
+        When a logit is not a finite number.
+    """
+
+    labels: tuple[str, ...]
+    logits: FloatArray
+    truth: IntArray
+    groups: TextArray
+    tracks: TextArray
+    inputs: tuple[str, ...]
+    logits_uncalibrated: FloatArray | None = None
+    failures: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.truth)
+        shape = (n, len(self.labels))
+        lengths = {"groups": len(self.groups), "tracks": len(self.tracks), "inputs": len(self.inputs)}
+        wrong = [f"{length} {name}" for name, length in lengths.items() if length != n]
+        if self.logits.shape != shape or wrong:
+            given = ", ".join([f"logits {self.logits.shape}", *wrong])
+            raise DataError(f"an outcome of {n} truths and {len(self.labels)} labels was given {given}; need {shape}")
+        if n and not 0 <= self.truth.min() <= self.truth.max() < len(self.labels):
+            raise DataError(f"truths must be indices 0…{len(self.labels) - 1} into the labels; map the labels first")
+        for logits in (self.logits, self.logits_uncalibrated):
+            if logits is not None and not np.isfinite(logits).all():
+                raise ModelError("the recognizer answered with numbers that are not finite; train it again")
+
+    @classmethod
+    def from_logits(
+        cls,
+        logits: npt.ArrayLike,
+        truth: npt.ArrayLike,
+        *,
+        labels: Sequence[str],
+        groups: Sequence[str] | None = None,
+        tracks: Sequence[str] | None = None,
+        inputs: Sequence[str] | None = None,
+    ) -> Self:
+        """Build the table; without `groups` or `tracks` every example is its own, without `inputs` it is numbered.
+
+        >>> Outcome.from_logits([[2.0, 0.0]], [0], labels=("jazz", "rock")).answers
+        array([0])
+        """
+        truths = np.asarray(truth, dtype=np.int64)
+        names = tuple(str(name) for name in (inputs if inputs is not None else range(len(truths))))
+        return cls(
+            labels=tuple(labels),
+            logits=np.asarray(logits, dtype=np.float32),
+            truth=truths,
+            groups=np.asarray(names if groups is None else groups, dtype=np.str_),
+            tracks=np.asarray(names if tracks is None else tracks, dtype=np.str_),
+            inputs=names,
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of examples."""
+        return len(self.truth)
+
+    @property
+    def probabilities(self) -> RealArray:
+        """float64 of shape ``(n, n_labels)``; rows sum to 1."""
+        return np.exp(log_softmax(self.logits))
+
+    @property
+    def answers(self) -> IntArray:
+        """Index of the best label of every example, shape ``(n,)``."""
+        best: IntArray = np.argmax(self.logits, axis=1).astype(np.int64)
+        return best
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Whether each answer is right, shape ``(n,)``."""
+        right: npt.NDArray[np.bool_] = self.answers == self.truth
+        return right
+
+    @property
+    def confidence(self) -> RealArray:
+        """Probability of each answer, shape ``(n,)``."""
+        best: RealArray = self.probabilities.max(axis=1)
+        return best
+
+    @property
+    def has_tracks(self) -> bool:
+        """Whether several examples are pieces of one recording."""
+        return len(np.unique(self.tracks)) < self.n
+
+    def calibrated(self, temperature: float) -> Outcome:
+        """Return the same with logits divided by `temperature` (Guo et al. 2017), remembering them as they were."""
+        scaled = (self.logits / temperature).astype(np.float32)
+        return replace(self, logits=scaled, logits_uncalibrated=self.logits)
+
+    def by_track(self) -> Outcome:
+        """Return one row a recording, its probabilities the mean of those of its pieces.
+
+        Raises
+        ------
+        DataError
+            When the pieces of one recording have different labels.
+        """
+        names, first, row = np.unique(self.tracks, return_index=True, return_inverse=True)
+        mixed = names[np.unique(row[self.truth != self.truth[first][row]])]
+        if len(mixed):
+            raise DataError(
+                f"the pieces of {mixed[0]!r} have different labels; correct them, or give them other tracks"
+            )
+        before = self.logits_uncalibrated
+        return replace(
+            self,
+            logits=_mean_logits(self.logits, row, n_tracks=len(names)),
+            truth=self.truth[first],
+            groups=self.groups[first],
+            tracks=names,
+            inputs=tuple(str(name) for name in names),
+            logits_uncalibrated=None if before is None else _mean_logits(before, row, n_tracks=len(names)),
+        )
+
+
+def log_softmax(logits: npt.NDArray[Any]) -> RealArray:
+    """Return log-probabilities, float64 of the same shape, along the last axis."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=-1, keepdims=True)
+    result: RealArray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
+
+
+def logits_of(probabilities: npt.ArrayLike) -> FloatArray:
+    """Return logits whose softmax is `probabilities`, float32 of the same shape.
+
+    >>> logits_of([1.0, 0.25]).round(2).tolist()
+    [0.0, -1.3899999856948853]
+    """
+    return np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), SMALLEST_PROBABILITY)).astype(np.float32)
+
+
+def _mean_logits(logits: FloatArray, row: npt.NDArray[np.intp], *, n_tracks: int) -> FloatArray:
+    total = np.zeros((n_tracks, logits.shape[1]))
+    np.add.at(total, row, np.exp(log_softmax(logits)))
+    return logits_of(total / np.bincount(row, minlength=n_tracks)[:, None])

@@ -1,0 +1,138 @@
+"""One self-contained page that says how far to trust a recognizer: no script, no request, light or dark as read."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.config import Config
+from earmark.evaluation.calibration import reliability
+from earmark.evaluation.figures import (
+    Origin,
+    confusion_figure,
+    curves_figure,
+    picture_figure,
+    reliability_figure,
+)
+from earmark.evaluation.outcome import Outcome, log_softmax
+from earmark.evaluation.scores import Scores, needs_train_extra
+from earmark.files import write_text
+
+N_MISTAKES = 12
+N_CONFUSIONS = 10
+# What the page shows of a card.
+NO_CARD: dict[str, Any] = {"about": "", "limits": (), "data": None, "licence": "", "created": ""}
+
+
+def write_report(  # noqa: PLR0913 - the sections of the page
+    path: Path | str,
+    *,
+    title: str,
+    scores: Scores,
+    outcome: Outcome,
+    curves: Sequence[Mapping[str, Any]] | None = None,
+    picture: Callable[[int], npt.NDArray[Any]] | None = None,
+    origin: Origin = "lower",
+    card: Config | Mapping[str, Any] | None = None,
+) -> None:
+    """Write the report as one HTML file.
+
+    Parameters
+    ----------
+    path
+        Where to; written atomically.
+    title
+        Heading, usually the recognizer's name.
+    scores, outcome
+        What was measured, and the answers it was measured on.
+    curves
+        Rows of the training log, see `curves_figure`.
+    picture
+        Returns the picture ``(freq|height, time|width)`` of row `i` of `outcome`; asked for the worst mistakes only.
+    origin
+        Whether row 0 of pictures is at the bottom (spectrograms) or at the top (drawings).
+    card
+        What the recognizer says about itself; ``about``, ``limits``, ``licence``, ``data`` and ``created`` are shown.
+
+    Raises
+    ------
+    MissingExtraError
+        When Jinja or Matplotlib is not installed.
+    DataError
+        When `path` cannot be written.
+    """
+    needs_train_extra("a report", "jinja2", "matplotlib")
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
+    template = importlib.resources.files("earmark.evaluation").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    page = environment.from_string(template).render(
+        title=title,
+        scores=scores,
+        card=NO_CARD | (card.model_dump(mode="json") if isinstance(card, Config) else dict(card or {})),
+        curves=curves_figure(curves) if curves else None,
+        confusion=confusion_figure(scores.confusion, scores.labels),
+        confusions=_confusions(scores),
+        reliability=_reliability(outcome),
+        mistakes=_mistakes(outcome, picture=picture, origin=origin),
+        origin=origin,
+        n_wrong=int((~outcome.correct).sum()),
+    )
+    write_text(path, page)
+
+
+def worst_mistakes(outcome: Outcome, n: int = N_MISTAKES) -> tuple[int, ...]:
+    """Return the rows of at most `n` wrong answers, the most confident first."""
+    wrong = np.flatnonzero(~outcome.correct)
+    order = np.argsort(-outcome.confidence[wrong], kind="stable")
+    return tuple(int(row) for row in wrong[order][:n])
+
+
+def _mistakes(
+    outcome: Outcome, *, picture: Callable[[int], npt.NDArray[Any]] | None, origin: Origin
+) -> list[dict[str, Any]]:
+    probabilities, answers = outcome.probabilities, outcome.answers
+    return [
+        {
+            "input": outcome.inputs[row],
+            "truth": outcome.labels[outcome.truth[row]],
+            "answer": outcome.labels[answers[row]],
+            "confidence": float(probabilities[row, answers[row]]),
+            "truth_confidence": float(probabilities[row, outcome.truth[row]]),
+            "picture": None if picture is None else picture_figure(picture(row), origin=origin),
+        }
+        for row in worst_mistakes(outcome)
+    ]
+
+
+def _confusions(scores: Scores) -> list[dict[str, Any]]:
+    counts = np.array(scores.confusion)
+    rows = counts.sum(axis=1)
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:N_CONFUSIONS]
+    pairs = [divmod(int(place), len(scores.labels)) for place in order]
+    return [
+        {
+            "truth": scores.labels[truth],
+            "answer": scores.labels[answer],
+            "n": int(counts[truth, answer]),
+            "share": float(counts[truth, answer] / rows[truth]),
+        }
+        for truth, answer in pairs
+        if counts[truth, answer]
+    ]
+
+
+def _reliability(outcome: Outcome) -> str:
+    after = reliability(outcome.confidence, outcome.correct)
+    if outcome.logits_uncalibrated is None:
+        return reliability_figure(after)
+    raw = np.exp(log_softmax(outcome.logits_uncalibrated))
+    right = raw.argmax(axis=1) == outcome.truth
+    return reliability_figure(after, before=reliability(raw.max(axis=1), right))
