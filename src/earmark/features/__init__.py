@@ -1,6 +1,22 @@
 """Feature kinds: what turns a sound or a drawing into the picture that a model sees."""
 
 from earmark.features.base import FEATURES, Features, InkFeatures, SoundFeatures
+from earmark.features.cache import FeatureCache
+from earmark.features.constant_q import ConstantQ
+from earmark.features.ink_raster import InkRaster
+from earmark.features.linear import LinearSpectrogram
+from earmark.features.log_mel import LogMel
 from earmark.features.window import Window
 
-__all__ = ["FEATURES", "Features", "InkFeatures", "SoundFeatures", "Window"]
+__all__ = [
+    "FEATURES",
+    "ConstantQ",
+    "FeatureCache",
+    "Features",
+    "InkFeatures",
+    "InkRaster",
+    "LinearSpectrogram",
+    "LogMel",
+    "SoundFeatures",
+    "Window",
+]

@@ -62,10 +62,11 @@ class SoundFeatures(Features):
     def n_channels(self) -> int:
         return 1
 
-    @property
-    def n_bins(self) -> int:
-        """Rows of the picture."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # kinds define it as a field or a property; pydantic refuses fields that shadow a property
+
+        @property
+        def n_bins(self) -> int:
+            """Rows of the picture."""
 
     def n_frames(self, n_samples: int) -> int:
         """Columns of the picture of `n_samples` samples."""

@@ -32,6 +32,10 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
+    def integers(self, *values: int) -> str:
+        """Store int64 values, as shapes, axes and bounds want them."""
+        return self.constant(np.array(values, np.int64))
+
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Append a node with one output."""
         from onnx import helper

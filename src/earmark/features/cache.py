@@ -1,0 +1,99 @@
+"""Features kept on disk, keyed by the content and the configuration they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import mmap
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+from weakref import WeakSet
+
+import numpy as np
+
+from earmark.files import atomic_path
+from earmark.types import FloatArray
+
+# A process may open 1024 files by default, and every map keeps one open.
+MOST_MAPS = 256
+
+
+class FeatureCache:
+    """Memory-mapped ``.npy`` files under two-level folders; safe with several writers and after a killed one.
+
+    An entry appears under its name only when it is complete, by renaming, so that readers never wait and two processes
+    that compute the same entry both succeed. An entry that is not what was written (truncated, foreign) is made anew.
+
+    Parameters
+    ----------
+    folder
+        Made when missing. Deleting it, or anything in it, is always allowed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> cache = FeatureCache(Path(tempfile.mkdtemp()))
+    >>> cache.get("a clip, a configuration", lambda: np.ones((1, 2, 3), np.float32)).shape
+    (1, 2, 3)
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self._maps: WeakSet[mmap.mmap] = WeakSet()
+
+    def get(self, key: str, compute: Callable[[], FloatArray]) -> FloatArray:
+        """Return the entry under `key`, calling `compute` when it is missing or unusable.
+
+        Parameters
+        ----------
+        key
+            Any text that changes whenever the result would: hash of the content, span, fingerprint of the features.
+        compute
+            Gives the float32 array.
+
+        Returns
+        -------
+        ndarray
+            float32, read-only, memory-mapped (a copy once `MOST_MAPS` maps are alive).
+
+        Raises
+        ------
+        DataError
+            When the folder cannot be written to.
+        """
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        path = self.folder / digest[:2] / digest[2:4] / f"{digest}.npy"
+        entry = self._read(path)
+        if entry is not None:
+            return entry
+        made = np.ascontiguousarray(compute(), np.float32)
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.lib.format.write_array(stream, made, version=(1, 0), allow_pickle=False)
+        entry = self._read(path)
+        return made if entry is None else entry
+
+    def _read(self, path: Path) -> FloatArray | None:
+        """Return the entry in `path`; None when it is missing or not a whole float32 ``.npy`` file."""
+        try:
+            with path.open("rb") as stream:
+                if np.lib.format.read_magic(stream) != (1, 0):
+                    return None
+                shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+                start, whole = stream.tell(), math.prod(shape) * 4
+                if fortran_order or dtype != np.float32 or path.stat().st_size != start + whole:
+                    return None
+                return self._map(stream, start).reshape(shape) if whole else np.empty(shape, np.float32)
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _map(self, stream: BinaryIO, start: int) -> FloatArray:
+        """Return the values after byte `start`, mapped, or copied when many maps are alive: each keeps a descriptor."""
+        mapping = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        values = np.frombuffer(mapping, np.float32, offset=start)
+        if len(self._maps) >= MOST_MAPS:
+            values = values.copy()
+            values.flags.writeable = False
+            return values
+        self._maps.add(mapping)
+        return values

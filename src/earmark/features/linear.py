@@ -1,0 +1,54 @@
+"""Spectrogram over linear frequency, in decibels."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from earmark.features.base import FEATURES, SoundFeatures
+from earmark.features.decibel import add_power_to_db, power_to_db
+from earmark.features.dft_nodes import add_power, cell_bins
+from earmark.features.graph import Graph
+from earmark.features.log_mel import power_of_two
+from earmark.features.stft import power_spectrogram
+from earmark.types import FloatArray
+
+
+@FEATURES.register("linear")
+class LinearSpectrogram(SoundFeatures):
+    """Power of the short-time Fourier transform, in dB: 10 log10(max(power, 1e-10)).
+
+    Attributes
+    ----------
+    n_fft
+        Length of the Hann window and of the Fourier transform in samples; a power of two.
+    n_bins
+        How many of the ``1 + n_fft / 2`` frequencies to keep, from 0 Hz up.
+    """
+
+    kind: Literal["linear"] = "linear"
+    sample_rate_hz: int = Field(default=22050, gt=0)
+    hop_samples: int = Field(default=512, gt=0)
+    n_fft: int = Field(default=1024, ge=64, le=65536)
+    n_bins: int = Field(default=512, gt=0)
+
+    _power_of_two = field_validator("n_fft")(power_of_two)
+
+    @model_validator(mode="after")
+    def _bins_exist(self) -> Self:
+        if self.n_bins > 1 + self.n_fft // 2:
+            raise ValueError(f"n_bins ({self.n_bins}) exceeds the {1 + self.n_fft // 2} bins of n_fft = {self.n_fft}")
+        return self
+
+    def __call__(self, samples: FloatArray) -> FloatArray:
+        power = power_spectrogram(samples, n_fft=self.n_fft, hop_samples=self.hop_samples)
+        return power_to_db(power[: self.n_bins])[None]
+
+    def add_nodes(self, graph: Graph, samples: str) -> str:
+        power = add_power(graph, samples, n_fft=self.n_fft, hop_samples=self.hop_samples)
+        upright = graph.add("Transpose", power, perm=[0, 2, 1])
+        _, cells = np.unique(cell_bins(self.n_fft), return_index=True)
+        rows = graph.add("Gather", upright, graph.constant(cells[: self.n_bins]), axis=1)
+        return graph.add("Unsqueeze", add_power_to_db(graph, rows), graph.integers(1))
