@@ -1,0 +1,86 @@
+"""The raster of a drawing: what the pen left, and for strokes also how it moved."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from earmark.errors import DataError
+from earmark.features.base import FEATURES, InkFeatures
+from earmark.ink import draw_planes, place_strokes, trace
+from earmark.types import FloatArray, Image, Ink
+
+InkChannel = Literal["ink", "direction", "progress", "size"]
+N_PLANES: dict[InkChannel, int] = {"ink": 1, "direction": 2, "progress": 1, "size": 1}
+
+
+@FEATURES.register("ink-raster")
+class InkRaster(InkFeatures):
+    """A drawing as large as fits, aspect kept, centred, with one pen.
+
+    Attributes
+    ----------
+    height, width
+        Pixels.
+    pen_width
+        Diameter of the pen in pixels.
+    margin
+        Paper on every side in pixels.
+    channels
+        What to show, in this order: ``"ink"`` (always first), 0…1; ``"direction"``, two planes, the way of the pen to
+        the right and down, -1…1; ``"progress"``, the share of the drawing's length drawn before, 0…1; ``"size"``, the
+        same value everywhere, ``log2(longest side) / 8`` in the strokes' own unit, clipped to 0…2. All but the ink are
+        zero for a scanned image, so one recognizer serves both when it was trained with those planes set to zero now
+        and then.
+    """
+
+    kind: Literal["ink-raster"] = "ink-raster"
+    height: int = Field(default=48, ge=8, le=512)
+    width: int = Field(default=48, ge=8, le=512)
+    pen_width: float = Field(default=2.0, ge=0.5, le=64)
+    margin: float = Field(default=1.0, ge=0, le=64)
+    channels: tuple[InkChannel, ...] = ("ink",)
+
+    @model_validator(mode="after")
+    def _is_drawable(self) -> Self:
+        if self.channels[:1] != ("ink",) or len(set(self.channels)) < len(self.channels):
+            raise ValueError(f"channels must begin with 'ink' and not repeat; allowed: {', '.join(N_PLANES)}")
+        if min(self.height, self.width) <= 2 * self.margin + self.pen_width:
+            raise ValueError("height and width must be larger than two margins and the pen")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return sum(N_PLANES[channel] for channel in self.channels), self.height, self.width
+
+    def __call__(self, drawing: Ink | Image) -> FloatArray:
+        if isinstance(drawing, Image):
+            return self._of_image(drawing)
+        if isinstance(drawing, Ink):
+            return self._of_strokes(drawing)
+        raise DataError(f"{self.kind} features cannot read a {type(drawing).__name__}; give strokes or an image")
+
+    def _of_strokes(self, ink: Ink) -> FloatArray:
+        placed = place_strokes(
+            ink, height=self.height, width=self.width, pen_width_px=self.pen_width, margin_px=self.margin
+        )
+        planes = draw_planes(placed, height=self.height, width=self.width, pen_width_px=self.pen_width)
+        parts = {"ink": planes[:1], "direction": planes[1:3], "progress": planes[3:]}
+        if "size" in self.channels:
+            parts["size"] = np.full((1, self.height, self.width), _size(ink), dtype=np.float32)
+        return np.concatenate([parts[channel] for channel in self.channels])
+
+    def _of_image(self, image: Image) -> FloatArray:
+        raster = np.zeros(self.shape, dtype=np.float32)
+        raster[0] = trace(
+            image, height=self.height, width=self.width, pen_width_px=self.pen_width, margin_px=self.margin
+        )
+        return raster
+
+
+def _size(ink: Ink) -> float:
+    points = np.concatenate(ink.strokes)
+    longest = float((points.max(axis=0) - points.min(axis=0)).max())
+    return float(np.clip(np.log2(max(longest, 1.0)) / 8, 0, 2))
