@@ -15,7 +15,7 @@ from earmark.data.manifest import SPLITS, UNKNOWN_GROUP, Example, Manifest
 from earmark.data.readers import read_manifest
 from earmark.data.readers.base import first_few
 from earmark.data.splits import leaks
-from earmark.errors import DataError
+from earmark.errors import DataError, EarmarkError
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -72,7 +72,7 @@ def unreadable(manifest: Manifest, *, workers: int | None = None) -> Iterator[Fi
     def problem(example: Example) -> str | None:
         try:
             read_content(manifest, example)
-        except DataError as error:
+        except EarmarkError as error:
             return str(error)
         return None
 
@@ -123,7 +123,7 @@ def lonely_labels(manifest: Manifest) -> Iterator[Finding]:
                 "one-group",
                 "warning",
                 tuple(example.path for example in manifest if example.label == label),
-                f"the label {label!r} comes from one group, {next(iter(groups[label]))!r}, so it cannot be tested honestly",
+                f"the label {label!r} comes from one group, {min(groups[label])!r}, so it cannot be tested honestly",
                 "add examples of other groups",
             )
 

@@ -20,6 +20,8 @@ _FORMATS = (
 )
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 
+_STATING_LENGTH = ("mov", "matroska")
+
 _PADDING_S = 0.5
 """Containers round their duration and count the codec's priming."""
 
@@ -62,6 +64,9 @@ class AvDecoder:
             yield _block(piece, self.n_channels)
 
     def _declared(self, container: Any, stream: Any) -> int | None:
+        """Return the number of frames where the container states it; others only guess from the bit rate."""
+        if not container.format.name.startswith(_STATING_LENGTH):
+            return None
         if stream.duration is not None and stream.time_base is not None:
             return round(float(stream.duration * stream.time_base) * self.sample_rate_hz)
         if container.duration is not None:
@@ -73,7 +78,7 @@ class AvDecoder:
 def open_av(file: Path | BinaryIO, name: str) -> Iterator[Decoder]:
     """Open a container; raise `UnreadableError` when it is none or holds no sound."""
     try:
-        container = av.open(str(file) if isinstance(file, Path) else file, options=_OPTIONS)
+        container = av.open(str(file) if isinstance(file, Path) else file, options=_OPTIONS, metadata_errors="ignore")
     except (av.error.FFmpegError, ValueError) as error:
         raise UnreadableError(not_a_sound(name, getattr(error, "strerror", error))) from error
     with container:

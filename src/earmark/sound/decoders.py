@@ -14,7 +14,9 @@ from earmark.errors import MissingExtraError, UnreadableError
 from earmark.sound.source import AV_EXTENSIONS, SOUND_EXTENSIONS, SoundSource, openable, source_name
 from earmark.types import FloatArray
 
-BLOCK_FRAMES = 65_536
+BLOCK_SAMPLES = 262_144
+"""Decoded at a time, all channels together."""
+
 SAMPLE_RATES_HZ = (1_000, 768_000)
 """Anything outside is a broken header: resampling it would fill the memory."""
 
@@ -62,12 +64,13 @@ class SoundfileDecoder:
     def blocks(self, *, start_frame: int, n_frames: int | None) -> Iterator[FloatArray]:
         self._refuse_truncated()
         length = self._file.frames
+        step = max(1, BLOCK_SAMPLES // self.n_channels)
         stop = length if n_frames is None else min(length, start_frame + n_frames)
         try:
             if start_frame:
                 self._file.seek(min(start_frame, length))
-            for position in range(start_frame, stop, BLOCK_FRAMES):
-                wanted = min(BLOCK_FRAMES, stop - position)
+            for position in range(start_frame, stop, step):
+                wanted = min(step, stop - position)
                 block: FloatArray = self._file.read(wanted, dtype="float32", always_2d=True)
                 yield block
                 if len(block) < wanted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias, cast
 
 from earmark.errors import UnreadableError
 
@@ -46,7 +46,22 @@ def openable(source: SoundSource) -> Path | BinaryIO:
     if not stream.seek(0, os.SEEK_END):
         raise UnreadableError(_empty(source_name(source)))
     stream.seek(0)
-    return stream
+    return cast("BinaryIO", _Stream(stream))
+
+
+class _Stream:
+    """A binary file for decoders, which may ask for places before its start when a header is broken."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.read = stream.read
+        self.tell = stream.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._stream.seek(offset, whence)
+        except (ValueError, OSError):
+            return self._stream.tell()
 
 
 def _existing(path: Path) -> Path:
@@ -56,7 +71,9 @@ def _existing(path: Path) -> Path:
         raise UnreadableError(f"{path}: no such file; check the path")
     if not os.access(path, os.R_OK):
         raise UnreadableError(f"{path}: may not be read; change its permissions")
-    if path.is_file() and not path.stat().st_size:
+    if not path.is_file():
+        raise UnreadableError(f"{path}: is a device or a pipe, not a sound file; save the sound as a file first")
+    if not path.stat().st_size:
         raise UnreadableError(_empty(str(path)))
     return path
 
