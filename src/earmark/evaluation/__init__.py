@@ -12,6 +12,7 @@ from earmark.evaluation.protocol import word_protocol
 from earmark.evaluation.repeats import Repeats, Spread, combine
 from earmark.evaluation.report import worst_mistakes, write_report
 from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, UnitScore, score
+from earmark.evaluation.storage import read_outcome, write_outcome
 
 __all__ = [
     "ClassScore",
@@ -31,10 +32,12 @@ __all__ = [
     "log_softmax",
     "logits_of",
     "negative_log_likelihood",
+    "read_outcome",
     "reliability",
     "score",
     "wilson",
     "word_protocol",
     "worst_mistakes",
+    "write_outcome",
     "write_report",
 ]

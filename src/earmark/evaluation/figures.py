@@ -1,7 +1,7 @@
 """The figures of the report: SVG that follows the reader's light or dark scheme, and PNG for pictures.
 
-Each returns a ``data:`` address, so that a page that shows it needs nothing else. The colours stay apart for readers who
-are colour-blind, and on both schemes.
+Each returns a ``data:`` address, so that a page that shows it needs nothing else. The colours stay apart for
+colour-blind readers and on both schemes.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def picture_figure(values: npt.NDArray[Any], *, origin: Origin) -> str:
     from PIL import Image
 
     numbers = np.asarray(values, dtype=np.float64)
-    low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (0.0, 1.0)
+    low, high = numbers.min(), numbers.max()
     scaled = (numbers - low) / (high - low) if high > low else np.zeros_like(numbers)
     mapped = colormaps["magma" if origin == "lower" else "gray_r"](scaled[::-1] if origin == "lower" else scaled)
     image = Image.fromarray((255 * mapped[..., :3]).round().astype(np.uint8))

@@ -151,7 +151,7 @@ class Outcome:
         mixed = names[np.unique(row[self.truth != self.truth[first][row]])]
         if len(mixed):
             raise DataError(
-                f"the pieces of {mixed[0]!r} have different labels; correct them, or give them other tracks"
+                f"the pieces of {str(mixed[0])!r} have different labels; give them one label, or other tracks"
             )
         before = self.logits_uncalibrated
         return replace(

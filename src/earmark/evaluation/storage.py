@@ -1,0 +1,55 @@
+"""Outcomes on disk, so that two runs can be compared example by example."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from earmark.errors import DataError
+from earmark.evaluation.outcome import Outcome
+from earmark.files import atomic_path
+
+
+def write_outcome(path: Path | str, outcome: Outcome) -> None:
+    """Write `outcome` as a compressed ``.npz`` of plain arrays; raise `DataError` when `path` cannot be written."""
+    before = outcome.logits_uncalibrated
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            labels=np.array(outcome.labels, dtype=np.str_),
+            logits=outcome.logits,
+            truth=outcome.truth,
+            groups=outcome.groups,
+            tracks=outcome.tracks,
+            inputs=np.array(outcome.inputs, dtype=np.str_),
+            failures=np.array(outcome.failures, dtype=np.str_).reshape(-1, 2),
+            **({} if before is None else {"logits_uncalibrated": before}),
+        )
+
+
+def read_outcome(path: Path | str) -> Outcome:
+    """Read what `write_outcome` wrote; nothing is ever unpickled.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, damaged or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Outcome(
+                labels=tuple(arrays["labels"].tolist()),
+                logits=arrays["logits"],
+                truth=arrays["truth"],
+                groups=arrays["groups"],
+                tracks=arrays["tracks"],
+                inputs=tuple(arrays["inputs"].tolist()),
+                logits_uncalibrated=arrays.get("logits_uncalibrated"),
+                failures=tuple((name, reason) for name, reason in arrays["failures"].tolist()),
+            )
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; give the outcome.npz of a run") from None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not the outcome of an evaluation ({error}); evaluate again to make one") from error
