@@ -42,6 +42,9 @@ class FeatureCache:
         self.folder = Path(folder)
         self._maps: WeakSet[mmap.mmap] = WeakSet()
 
+    def __contains__(self, key: str) -> bool:
+        return self._read(self._path(key)) is not None
+
     def get(self, key: str, compute: Callable[[], FloatArray]) -> FloatArray:
         """Return the entry under `key`, calling `compute` when it is missing or unusable.
 
@@ -62,8 +65,7 @@ class FeatureCache:
         DataError
             When the folder cannot be written to.
         """
-        digest = hashlib.sha256(key.encode()).hexdigest()
-        path = self.folder / digest[:2] / digest[2:4] / f"{digest}.npy"
+        path = self._path(key)
         entry = self._read(path)
         if entry is not None:
             return entry
@@ -72,6 +74,10 @@ class FeatureCache:
             np.lib.format.write_array(stream, made, version=(1, 0), allow_pickle=False)
         entry = self._read(path)
         return made if entry is None else entry
+
+    def _path(self, key: str) -> Path:
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        return self.folder / digest[:2] / digest[2:4] / f"{digest}.npy"
 
     def _read(self, path: Path) -> FloatArray | None:
         """Return the entry in `path`; None when it is missing or not a whole float32 ``.npy`` file."""

@@ -3,5 +3,17 @@
 from earmark.models.backbone import Backbone, BackboneConfig
 from earmark.models.base import MODELS, ModelConfig, Network, Normalize
 from earmark.models.cnn import Cnn, CnnConfig
+from earmark.models.keys import Keys, KeysConfig
 
-__all__ = ["MODELS", "Backbone", "BackboneConfig", "Cnn", "CnnConfig", "ModelConfig", "Network", "Normalize"]
+__all__ = [
+    "MODELS",
+    "Backbone",
+    "BackboneConfig",
+    "Cnn",
+    "CnnConfig",
+    "Keys",
+    "KeysConfig",
+    "ModelConfig",
+    "Network",
+    "Normalize",
+]

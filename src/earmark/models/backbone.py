@@ -76,7 +76,11 @@ class BackboneConfig(ModelConfig):
         if self.weights != "none":
             load_body_weights(body, self.name, self.weights, channels=self.channels)
         return Backbone(
-            body, n_embedding=body.num_features, n_labels=n_labels, n_channels=self.channels, dropout=self.dropout
+            body,
+            n_embedding=int(body.num_features),  # type: ignore[arg-type]
+            n_labels=n_labels,
+            n_channels=self.channels,
+            dropout=self.dropout,
         )
 
 
@@ -89,13 +93,13 @@ def load_body_weights(body: nn.Module, name: str, weights: str, *, channels: int
         When the file is missing, cannot be fetched, or belongs to another architecture.
     """
     import timm
-    from timm.models import adapt_input_conv, load_state_dict
+    from timm.models import PretrainedCfg, adapt_input_conv, load_state_dict
 
     if weights == "imagenet":
         try:
             state = timm.create_model(name, pretrained=True, in_chans=channels, num_classes=0).state_dict()
         except (OSError, RuntimeError) as error:
-            address = (timm.get_pretrained_cfg(name) or timm.models.PretrainedCfg()).url or f"timm/{name}"
+            address = (timm.get_pretrained_cfg(name) or PretrainedCfg()).url or f"timm/{name}"
             raise ModelError(
                 f"the weights of {name} could not be fetched from {address}; allowed: a network, or a local file; "
                 'download them elsewhere and set weights = "path/to/file"'
@@ -104,7 +108,8 @@ def load_body_weights(body: nn.Module, name: str, weights: str, *, channels: int
         if not Path(weights).is_file():
             raise ModelError(f'{weights}: no such weights file; give a .safetensors or .pth state dict, or "none"')
         state = load_state_dict(weights, weights_only=True)
-        first = timm.get_pretrained_cfg(name).first_conv + ".weight"
+        settings = timm.get_pretrained_cfg(name) or PretrainedCfg()
+        first = f"{settings.first_conv}.weight"
         if first in state:
             state[first] = adapt_input_conv(channels, state[first])
     wanted = body.state_dict()

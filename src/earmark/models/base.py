@@ -55,6 +55,7 @@ class Network(nn.Module):
     normalize: nn.Module
     head: nn.Module
     n_labels: int
+    input_shape: tuple[int, int, int]
 
     def embed(self, normalized: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, n_embedding)`` of normalised features ``(batch, channel, freq|height, time|width)``."""
@@ -102,7 +103,7 @@ class ModelConfig(Config):
         """
         network = self.network(n_labels=n_labels, input_shape=input_shape)
         network.normalize = Normalize(self.normalize, self.floor_db)
-        network.n_labels = n_labels
+        network.n_labels, network.input_shape = n_labels, input_shape
         return network
 
     def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:

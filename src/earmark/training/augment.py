@@ -29,22 +29,20 @@ class Augmentation(Config):
         The registered name.
     domains
         Where it makes sense.
+    why_refused
+        Said in the error when a recipe of another domain asks for it.
     """
 
     kind: str
     domains: ClassVar[frozenset[Domain]]
-
-    @classmethod
-    def why_not(cls, domain: Domain) -> str:
-        """Return why it is refused for `domain`, to be appended to an error message."""
-        return ""
+    why_refused: ClassVar[str] = ""
 
 
 class ContentAugmentation(Augmentation):
     """Changes a sound or strokes, and perhaps the label."""
 
     def relabel(self, label: str, labels: tuple[str, ...], rng: np.random.Generator) -> str:
-        """Return the label that the content will have, one of `labels`; cheap, because it is asked for at every start."""
+        """Return the label that the content will have, one of `labels`; this must be cheap."""
         return label
 
     def __call__(self, content: Content, label: str, new_label: str, rng: np.random.Generator) -> Content:
@@ -215,15 +213,12 @@ class Affine(BatchAugmentation):
     """
 
     domains = frozenset({"ink"})
+    why_refused = " (a turned spectrogram is another sound)"
     kind: Literal["affine"] = "affine"
     rotate_degrees: float = Field(default=10.0, ge=0, le=45)
     shear: float = Field(default=0.1, ge=0, le=1)
     scale: float = Field(default=0.1, ge=0, lt=1)
     shift: float = Field(default=0.05, ge=0, lt=1)
-
-    @classmethod
-    def why_not(cls, domain: Domain) -> str:
-        return " (a turned spectrogram is another sound)"
 
     def __call__(
         self, pictures: torch.Tensor, targets: torch.Tensor, rng: torch.Generator
@@ -258,13 +253,10 @@ class Elastic(BatchAugmentation):
     """
 
     domains = frozenset({"ink"})
+    why_refused = " (a bent spectrogram is another sound)"
     kind: Literal["elastic"] = "elastic"
     strength: float = Field(default=0.02, gt=0, le=0.5)
     knots: int = Field(default=5, ge=2, le=32)
-
-    @classmethod
-    def why_not(cls, domain: Domain) -> str:
-        return " (a bent spectrogram is another sound)"
 
     def __call__(
         self, pictures: torch.Tensor, targets: torch.Tensor, rng: torch.Generator

@@ -81,7 +81,7 @@ class FeatureSet:
 
     @property
     def n_views(self) -> int:
-        return self.targets.shape[1]
+        return int(self.targets.shape[1])
 
 
 def views_of(manifest: Manifest, recipe: Recipe, *, n_views: int, labels: tuple[str, ...]) -> list[list[View]]:

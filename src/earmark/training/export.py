@@ -29,7 +29,7 @@ class _LogitsAndEmbedding(torch.nn.Module):
         return self.network.head(embedding), embedding
 
 
-def export_network(network: Network, features: Features, *, input_shape: tuple[int, int, int]) -> onnx.ModelProto:
+def export_network(network: Network, features: Features) -> onnx.ModelProto:
     """Return the network as ONNX: ``features`` in, ``logits`` and ``embedding`` out.
 
     Parameters
@@ -38,12 +38,10 @@ def export_network(network: Network, features: Features, *, input_shape: tuple[i
         Trained; it is moved to the CPU and put into evaluation mode.
     features
         Sound features leave the length open; a raster's sides are fixed.
-    input_shape
-        ``(channel, freq|height, time|width)``.
     """
     module = _LogitsAndEmbedding(network).eval().cpu()
     # Two examples, because an example batch of one would be taken for a constant.
-    example = torch.zeros(2, *input_shape)
+    example = torch.zeros(2, *network.input_shape)
     dynamic: dict[int, Any] = {0: torch.export.Dim("batch")}
     if isinstance(features, SoundFeatures):
         dynamic[3] = torch.export.Dim.DYNAMIC

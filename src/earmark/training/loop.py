@@ -77,7 +77,7 @@ def fit(
             break
         torch.manual_seed(1_000_003 * training.seed + epoch)  # dropout draws from the global generator
         started_s = time.perf_counter()
-        row = {"epoch": epoch + 1, "learning_rate": learner.schedule.get_last_lr()[0]}
+        row: Row = {"epoch": epoch + 1, "learning_rate": float(learner.schedule.get_last_lr()[0])}
         row |= train_epoch(learner, train, epoch=epoch, progress=progress)
         row |= validate(learner.judged, valid, batch_size=2 * training.batch_size, device=learner.device)
         row["seconds"] = time.perf_counter() - started_s
@@ -163,14 +163,15 @@ def make_learner(
     schedule = OneCycleLR(optimizer, training.learning_rate, total_steps=max(n_steps, 2), pct_start=training.warmup)
     average = None
     if training.ema_decay:
-        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay), use_buffers=True)
+        ema = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
+        average = AveragedModel(network, multi_avg_fn=ema, use_buffers=True)
     scaler = torch.amp.GradScaler(enabled=_amp_dtype(device) is torch.float16)
     return Learner(training, augment, network, average, optimizer, schedule, scaler, device)
 
 
 def best_device() -> torch.device:
     """Return the accelerator when there is one, else the CPU."""
-    return torch.accelerator.current_accelerator() or torch.device("cpu")
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 def autocast(device: torch.device) -> AbstractContextManager[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
@@ -125,7 +125,7 @@ class Recipe(Config):
             if domain not in augmentation.domains:
                 raise ConfigError(
                     f"recipe {self.name!r}: the augmentation {augmentation.kind!r} is for "
-                    f"{' and '.join(sorted(augmentation.domains))}, not for {domain}{augmentation.why_not(domain)}; "
+                    f"{' and '.join(sorted(augmentation.domains))}, not for {domain}{augmentation.why_refused}; "
                     "remove it"
                 )
         return self

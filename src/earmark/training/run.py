@@ -1,0 +1,303 @@
+"""A run: a folder in which a recipe and some data become a recognizer."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from earmark.data import Manifest, apply_split, leaks, read_manifest
+from earmark.errors import ConfigError, DataError, ModelError
+from earmark.evaluation import Outcome, Scores, fit_temperature, write_report
+from earmark.features import FeatureCache
+from earmark.files import atomic_path, write_text
+from earmark.models import Network
+from earmark.recognizer import Card, DataSummary, Recognizer, Score, assemble
+from earmark.recognizer.evaluate import evaluate, example_pictures
+from earmark.training.augment import BatchAugmentation
+from earmark.training.examples import FeatureSet, frames_of, n_batches, prepare
+from earmark.training.export import export_network
+from earmark.training.loop import Row, fit, make_learner
+from earmark.training.recipe import Recipe, load_recipe
+from earmark.types import Progress, no_progress
+
+if TYPE_CHECKING:
+    import onnx
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    folder
+        Holds ``recipe.json``, ``manifest.csv``, ``log.csv``, ``tensorboard/``, the checkpoints, ``model.onnx``,
+        ``scores.json`` and ``report.html``.
+    scores
+        On the test part, by the finished file.
+    """
+
+    folder: Path
+    scores: Scores
+
+    @property
+    def model(self) -> Path:
+        """The recognizer file."""
+        return self.folder / "model.onnx"
+
+    @property
+    def report(self) -> Path:
+        """The report of the test part."""
+        return self.folder / "report.html"
+
+
+def train(
+    recipe: Recipe | str | Path,
+    *,
+    data: Manifest | str | Path,
+    out: str | Path,
+    overrides: Sequence[str] = (),
+    cache: str | Path | None = None,
+    progress: Progress = no_progress,
+) -> Run:
+    """Learn from labelled examples and write one file that recognises.
+
+    A run that was killed goes on where it stopped when it is started again with the same folder, recipe and data.
+
+    Parameters
+    ----------
+    recipe
+        A `Recipe`, the name of a shipped one, or a TOML file.
+    data
+        A manifest or anything that `read_manifest` reads.
+    out
+        Folder of the run.
+    overrides
+        Changes to the recipe, such as ``"training.epochs=20"``.
+    cache
+        Folder of the feature cache; by default the user's cache folder.
+
+    Raises
+    ------
+    ConfigError, DataError, ModelError
+        When the recipe is wrong, the data is bad or does not fit it, or the folder holds another run.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides=overrides)
+    manifest = data if isinstance(data, Manifest) else read_manifest(data)
+    manifest = split_for(recipe, manifest)
+    folder = Path(out)
+    _claim(folder, recipe, manifest)
+
+    labels = manifest.labels
+    features = FeatureCache(Path(cache) if cache else default_cache())
+    parts = {
+        part: prepare(
+            manifest.where(part), recipe, labels=labels, cache=features, augmented=part == "train", progress=progress
+        )
+        for part in ("train", "valid")
+    }
+    torch.manual_seed(recipe.training.seed)
+    network = recipe.model.build(n_labels=len(labels), input_shape=input_shape(parts["train"], recipe))
+    learner = make_learner(
+        network,
+        training=recipe.training,
+        augment=[change for change in recipe.augment if isinstance(change, BatchAugmentation)],
+        n_steps=recipe.training.epochs * n_batches(len(parts["train"]), recipe.training.batch_size),
+    )
+    rows = fit(
+        learner,
+        train=parts["train"],
+        valid=parts["valid"],
+        folder=folder,
+        on_epoch=_EpochLog(folder),
+        progress=progress,
+    )
+    scores = finish(network, recipe, manifest, folder=folder, rows=rows, progress=progress)
+    return Run(folder, scores)
+
+
+def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
+    """Return the examples that the recipe can use, each in its part; warn when the split leaks.
+
+    Raises
+    ------
+    DataError
+        When the recipe cannot read the data, or a label is missing from the training part.
+    """
+    readable = ("sound", "picture") if recipe.features.domain == "sound" else ("ink",)
+    if manifest.domain not in readable:
+        raise DataError(
+            f"{manifest.name}: holds {manifest.domain} data, but recipe {recipe.name!r} reads {' or '.join(readable)}; "
+            "choose another recipe or other data"
+        )
+    manifest = apply_split(manifest.hashed(), recipe.split)
+    for sentence in leaks(manifest):
+        log.warning("the split leaks: %s", sentence)
+    missing = set(manifest.labels) - set(manifest.where("train").labels)
+    if missing:
+        raise DataError(
+            f"{manifest.name}: the training part has no example of {', '.join(sorted(missing))}; every label needs "
+            "groups enough for all parts: add examples, leave the label out, or change [split]"
+        )
+    return manifest
+
+
+def finish(
+    network: Network,
+    recipe: Recipe,
+    manifest: Manifest,
+    *,
+    folder: Path,
+    rows: Sequence[Row],
+    progress: Progress = no_progress,
+) -> Scores:
+    """Export the network, calibrate it on the validation part, score the file on the test part, write the report."""
+    graph = export_network(network, recipe.features)
+    candidate = folder / "candidate.onnx"
+
+    def judge(card: Card, part: str) -> tuple[Outcome, Scores]:
+        """Score the very file that will be shipped."""
+        _write_model(candidate, graph, card)
+        return evaluate(
+            candidate,
+            manifest,
+            split=part,
+            protocol=f"{recipe.split.description}, {part} part",
+            seeds=(recipe.training.seed,),
+            progress=progress,
+        )
+
+    card = card_for(recipe, manifest)
+    outcome, _ = judge(card, "valid")
+    card = card.model_copy(update={"temperature": fit_temperature(outcome.logits, outcome.truth)})
+    # Some published splits come without their test part; the validation part, which chose the epoch, must do.
+    outcome, scores = judge(card, "test" if len(manifest.where("test")) else "valid")
+    card = card.model_copy(update={"scores": (_summary(scores),)})
+    _write_model(candidate, graph, card)
+    write_text(folder / "scores.json", scores.to_json())
+    write_report(
+        folder / "report.html",
+        title=card.name,
+        scores=scores,
+        outcome=outcome,
+        curves=rows,
+        picture=example_pictures(Recognizer.load(candidate), manifest, outcome),
+        origin="lower" if card.features.domain == "sound" else "upper",
+        card=card,
+    )
+    candidate.replace(folder / "model.onnx")
+    return scores
+
+
+def card_for(recipe: Recipe, manifest: Manifest) -> Card:
+    """Return the card of a recognizer before it is calibrated and scored."""
+    sources = sorted({example.source for example in manifest.examples if example.source})
+    licences = sorted({example.licence for example in manifest.examples if example.licence})
+    return Card(
+        name=recipe.name.rpartition("/")[2],
+        about=recipe.about,
+        task=recipe.task,
+        labels=manifest.labels,
+        features=recipe.features,
+        window=recipe.window,
+        data=DataSummary(
+            name=manifest.name,
+            fingerprint=manifest.fingerprint,
+            n_examples=len(manifest.where("train").examples),
+            n_groups=len({example.group for example in manifest.where("train").examples}),
+            source="; ".join(sources),
+            licence="; ".join(licences),
+        ),
+        limits=recipe.limits,
+        recipe=recipe.model_dump(mode="json"),
+        created=dt.datetime.now(dt.UTC).date().isoformat(),
+        versions={name: metadata.version(name) for name in ("earmark", "torch", "onnx", "numpy")},
+    )
+
+
+def input_shape(examples: FeatureSet, recipe: Recipe) -> tuple[int, int, int]:
+    """Return ``(channel, freq|height, time|width)`` of what the network will see."""
+    n_channels, height, width = examples.load(0, 0).shape
+    if recipe.window is not None:
+        width = frames_of(recipe.features, recipe.window.length_s)
+    return n_channels, height, width
+
+
+def default_cache() -> Path:
+    """Return the folder of the feature cache: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
+    base = (
+        os.environ.get("EARMARK_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark"
+    )
+    return Path(base) / "features"
+
+
+def _claim(folder: Path, recipe: Recipe, manifest: Manifest) -> None:
+    """Make the folder this run's own, or find that it already is."""
+    identity = {"recipe": recipe.model_dump(mode="json"), "data": manifest.fingerprint}
+    path = folder / "recipe.json"
+    if path.exists():
+        if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(identity)):
+            raise ModelError(
+                f"{folder}: holds a run of another recipe or other data; choose another folder with -o, or delete it"
+            )
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder}: exists and is not a run; choose another folder with -o")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(identity, indent=1))
+    manifest.to_csv(folder / "manifest.csv")
+
+
+class _EpochLog:
+    """Writes the log as CSV and for TensorBoard after every epoch."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.writer: Any = None
+
+    def __call__(self, rows: Sequence[Row]) -> None:
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+        write_text(self.folder / "log.csv", text.getvalue())
+        if self.writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            # What a killed run logged after its last checkpoint is not shown twice.
+            self.writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=len(rows))
+        for name, value in rows[-1].items():
+            if name != "epoch":
+                self.writer.add_scalar(name.replace("_", "/", 1), value, len(rows))
+        self.writer.flush()
+
+
+def _write_model(path: Path, graph: onnx.ModelProto, card: Card) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(assemble(graph, card).SerializeToString())
+
+
+def _summary(scores: Scores) -> Score:
+    return Score(
+        accuracy=scores.accuracy,
+        accuracy_interval=scores.accuracy_interval,
+        n=scores.n,
+        n_groups=scores.n_groups,
+        protocol=scores.protocol,
+        seeds=scores.seeds,
+        macro_f1=scores.macro_f1,
+        ece=scores.ece,
+    )

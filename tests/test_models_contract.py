@@ -1,0 +1,131 @@
+"""Every model of the registry keeps the same promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from earmark.errors import ConfigError, ModelError
+from earmark.models import MODELS, BackboneConfig, CnnConfig, Normalize
+from earmark.training.export import export_network
+
+# What a model needs beyond its defaults to be small and quick here, and the pictures it takes.
+SMALL = {
+    "cnn": ({"widths": (4, 8)}, (1, 16, 20)),
+    "keys": ({"local_channels": 4, "shared_channels": 8}, (1, 40, 20)),
+    "timm": ({"name": "test_resnet"}, (1, 64, 64)),
+}
+
+
+def built(kind, **changes):
+    settings, shape = SMALL[kind]
+    torch.manual_seed(0)
+    return MODELS[kind](**settings, **changes).build(n_labels=3, input_shape=shape), shape
+
+
+def test_every_model_is_tested():
+    assert set(SMALL) == set(MODELS)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_logits_and_embedding(kind):
+    network, shape = built(kind)
+    network.eval()
+    pictures = torch.randn(2, *shape)
+    logits, embedding = network(pictures), network.embed(network.normalize(pictures))
+    assert logits.shape == (2, 3)
+    assert embedding.shape[0] == 2
+    assert torch.allclose(network.head(embedding), logits)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_examples_do_not_see_each_other(kind):
+    network, shape = built(kind, normalize="peak")
+    network.eval()
+    pictures = torch.randn(3, *shape) * 20
+    assert torch.allclose(network(pictures)[1], network(pictures[1:2])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_every_weight_learns(kind):
+    network, shape = built(kind)
+    network(torch.randn(4, *shape)).square().sum().backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SMALL)
+def test_the_file_says_the_same(kind):
+    import onnxruntime
+
+    from earmark.features import FEATURES
+
+    network, shape = built(kind, normalize="min-max")
+    features = FEATURES["log-mel"](n_mels=shape[1])
+    graph = export_network(network, features)
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    for n_examples, n_frames in ((1, shape[2]), (5, shape[2] + 7)):
+        pictures = np.random.default_rng(0).normal(-40, 20, (n_examples, *shape[:2], n_frames)).astype(np.float32)
+        logits, embedding = session.run(["logits", "embedding"], {"features": pictures})
+        with torch.no_grad():
+            expected = network(torch.from_numpy(pictures)).numpy()
+        assert np.abs(logits - expected).max() < 1e-4
+        assert len(embedding) == n_examples
+
+
+def test_normalize_min_max_is_what_published_pictures_are():
+    decibels = np.random.default_rng(0).uniform(-130, -10, (2, 1, 5, 7)).astype(np.float32)
+    floored = np.maximum(decibels - decibels.max((1, 2, 3), keepdims=True), -80)
+    low = floored.min((1, 2, 3), keepdims=True)
+    got = Normalize("min-max", 80.0)(torch.from_numpy(decibels)).numpy()
+    np.testing.assert_allclose(got, (floored - low) / -low, atol=1e-6)
+
+
+def test_normalize_ignores_gain_and_survives_silence():
+    layer = Normalize("peak", 60.0)
+    pictures = torch.linspace(-90, -20, 24).reshape(1, 1, 4, 6)
+    assert torch.allclose(layer(pictures), layer(pictures + 33.0), atol=1e-6)
+    assert layer(torch.full((1, 1, 4, 6), -100.0)).isfinite().all()
+
+
+def test_pictures_too_small_for_the_network():
+    with pytest.raises(ConfigError, match=r"cannot take pictures of 16 × 20; each side needs at least 32"):
+        CnnConfig(widths=(4, 4, 4, 4, 4)).build(n_labels=2, input_shape=(1, 16, 20))
+
+
+def test_unknown_backbone():
+    with pytest.raises(ConfigError, match=r"no model 'resnet81' \(did you mean 'resnet\d+"):
+        BackboneConfig(name="resnet81").build(n_labels=2, input_shape=(1, 64, 64))
+
+
+def test_grey_pictures_enter_a_photograph_network():
+    network = BackboneConfig(name="test_resnet", channels=3).build(n_labels=2, input_shape=(1, 64, 64))
+    assert network(torch.zeros(1, 1, 64, 64)).shape == (1, 2)
+
+
+def test_weights_from_a_file(tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
+    torch.manual_seed(1)
+    source = timm.create_model("test_resnet", num_classes=5, in_chans=3)
+    save_file(source.state_dict(), tmp_path / "w.safetensors")
+    config = BackboneConfig(name="test_resnet", channels=3, weights=str(tmp_path / "w.safetensors"))
+    body = config.build(n_labels=2, input_shape=(3, 64, 64)).body.eval()
+    picture = torch.randn(1, 3, 64, 64)
+    expected = source.eval().forward_head(source.forward_features(picture), pre_logits=True)
+    assert torch.equal(body(picture), expected)
+
+
+def test_weights_missing_or_of_another_network(tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
+    with pytest.raises(ModelError, match="no such weights file"):
+        BackboneConfig(name="test_resnet", weights="nowhere.pth").build(n_labels=2, input_shape=(1, 64, 64))
+    save_file(timm.create_model("test_vit").state_dict(), tmp_path / "vit.safetensors")
+    with pytest.raises(ModelError, match="these weights are not of test_resnet"):
+        BackboneConfig(name="test_resnet", weights=str(tmp_path / "vit.safetensors")).build(
+            n_labels=2, input_shape=(1, 64, 64)
+        )
