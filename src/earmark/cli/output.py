@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from earmark.types import Answer, Prediction
-
 if TYPE_CHECKING:
     from earmark.recognizer import Card
+    from earmark.types import Answer, Prediction
 
 
 class Format(StrEnum):

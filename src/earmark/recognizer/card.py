@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from earmark.config import Config, parse_kind
 from earmark.features import FEATURES, Features
@@ -91,3 +91,10 @@ class Card(Config):
     @classmethod
     def _known_kind(cls, values: Any) -> Features:
         return values if isinstance(values, Features) else parse_kind(FEATURES, values, where="card: features")
+
+    @model_validator(mode="after")
+    def _sounds_are_cut(self) -> Self:
+        if (self.window is None) == (self.features.domain == "sound"):
+            needs = "needs a window" if self.window is None else "takes no window"
+            raise ValueError(f"a recognizer of {self.features.domain} {needs}")
+        return self

@@ -20,7 +20,7 @@ from earmark.types import Answer, Content, FloatArray, Picture, Prediction, Soun
 from earmark.units import seconds_to_samples
 
 SILENCE_PEAK = 1e-4  # -80 dB below full scale: nothing that was recorded on purpose is as quiet
-_BATCH_S = 60.0  # sound in memory at once
+_BATCH_S = 30.0  # sound in memory at once
 _NO_SAMPLES = np.zeros((0, 0), np.float32)
 
 
@@ -231,16 +231,19 @@ class Recognizer:
         probabilities: FloatArray = (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
         return probabilities
 
-    def _window(self) -> Window:
-        if self.card.window is None:
-            raise ModelError(f"{self.card.name}: the card of a recognizer of sounds needs a window; export it again")
-        return self.card.window
+    def _hearing(self) -> tuple[SoundFeatures, Window]:
+        """Return what a recognizer of sounds, and no other, has."""
+        features, window = self.card.features, self.card.window
+        if not isinstance(features, SoundFeatures) or window is None:
+            raise UsageError(f"{self.card.name} reads drawings; it does not listen")
+        return features, window
 
     def _scored_sound(self, source: Path | bytes | BinaryIO | Sound) -> Iterator[Scored]:
         """Score a sound in batches of windows, so that memory does not grow with its length."""
         from earmark.sound import windows
 
-        window, rate_hz = self._window(), self._sound_features.sample_rate_hz
+        features, window = self._hearing()
+        rate_hz = features.sample_rate_hz
         shortest = seconds_to_samples(window.min_s, rate_hz)
         cuts = windows(source, length_s=window.length_s, hop_s=window.hop_s, sample_rate_hz=rate_hz)
         for batch in _batched(cuts, max(1, int(_BATCH_S / window.length_s))):
@@ -258,7 +261,7 @@ class Recognizer:
 
     def _scored_picture(self, picture: Picture) -> Iterator[Scored]:
         """Score a picture of a sound; it has no energies, so every window counts the same."""
-        window, kind = self._window(), self._sound_features
+        kind, window = self._hearing()
         frames_hz = kind.sample_rate_hz / kind.hop_samples
         features = kind.from_picture(picture)
         length = kind.n_frames(seconds_to_samples(window.length_s, kind.sample_rate_hz))
@@ -267,12 +270,6 @@ class Recognizer:
         starts_s = np.array(starts) / frames_hz
         ends_s = starts_s + cuts.shape[-1] / frames_hz
         yield Scored(starts_s, ends_s, self._probabilities(self.logits(cuts)), np.ones(len(starts), np.float32))
-
-    @property
-    def _sound_features(self) -> SoundFeatures:
-        if not isinstance(self.card.features, SoundFeatures):
-            raise UsageError(f"{self.card.name} reads drawings; it does not listen")
-        return self.card.features
 
 
 def _batched(items: Iterable[tuple[float, FloatArray]], n: int) -> Iterator[list[tuple[float, FloatArray]]]:

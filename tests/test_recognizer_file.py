@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import pickle
+
+import onnx
+import pytest
+from onnx import helper
+
+import earmark
+from earmark.errors import ModelError
+from earmark.recognizer import find, load, zoo
+from earmark.recognizer import zoo as zoo_names
+from tiny import save_tiny, tiny_card, tiny_network
+
+
+def with_metadata(path, **entries):
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    helper.set_model_props(model, entries)
+    onnx.save(model, path)
+    return path
+
+
+def changed_card(**changes) -> str:
+    return json.dumps({**tiny_card().model_dump(mode="json"), **changes})
+
+
+def test_a_file_a_run_and_a_name_are_found(tmp_path):
+    (tmp_path / "run").mkdir()
+    path = save_tiny(tmp_path / "run" / "model.onnx")
+    assert find(path) == find(str(path)) == find(tmp_path / "run") == path
+    assert load(tmp_path / "run").card.name == "tiny"
+    for name, file in zoo().items():
+        assert find(name) == file
+
+
+def test_what_is_not_there_is_explained(tmp_path):
+    with pytest.raises(ModelError, match=r"no recognizer called 'nowhere'; give a built-in name"):
+        load("nowhere")
+    with pytest.raises(ModelError, match=r"a folder without model\.onnx; give the folder of a finished run"):
+        load(tmp_path)
+
+
+def test_a_misspelt_name_is_corrected():
+    for name in zoo_names():
+        with pytest.raises(ModelError, match=f"did you mean '{name}'"):
+            load(name[:-1] + "x")
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "the file is empty"),
+        (b"not a model", "not a readable ONNX model"),
+        (bytes(2000), "not a readable ONNX model"),
+        (pickle.dumps({"weights": [1, 2]}), "a pickled or zipped checkpoint, which Earmark never opens"),
+        (b"PK\x03\x04rest", "a pickled or zipped checkpoint, which Earmark never opens"),
+    ],
+)
+def test_a_file_that_is_not_a_model_is_refused(tmp_path, content, match):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=match):
+        load(path)
+
+
+def test_a_truncated_recognizer_is_refused(tmp_path):
+    path = save_tiny(tmp_path / "model.onnx")
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(ModelError, match="not a readable ONNX model"):
+        load(path)
+
+
+def test_a_model_without_a_card_is_refused(tmp_path):
+    path = tmp_path / "model.onnx"
+    onnx.save(tiny_network(tiny_card().features), path)
+    with pytest.raises(ModelError, match="an ONNX model, but not a recognizer"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("card", "match"),
+    [
+        ("{", "the metadata of the recognizer is damaged"),
+        ("[]", "recognizer format None is not one that this Earmark reads"),
+        (changed_card(format_version=2), "recognizer format 2 is newer than this Earmark.*upgrade with: pip"),
+        (changed_card(format_version="x"), "recognizer format 'x' is not one"),
+        (changed_card(labels=["A4"]), "labels: .*made by another Earmark or is damaged"),
+        (changed_card(labels=["a", "b"]), "the graph does not fit its card"),
+        (changed_card(features={"kind": "telepathy"}), "no feature kind called 'telepathy'"),
+        (changed_card(temperature=0), "temperature"),
+        (changed_card(colour="red"), "unknown key 'colour'"),
+        (changed_card(window=None), "needs a window"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_refused(tmp_path, card, match):
+    path = with_metadata(save_tiny(tmp_path / "model.onnx"), earmark=card)
+    with pytest.raises(ModelError, match=match):
+        load(path)
+
+
+def test_a_sound_card_on_an_ink_graph_is_refused(tmp_path):
+    path = save_tiny(tmp_path / "model.onnx", tiny_card("ink-raster"))
+    with pytest.raises(ModelError, match="the graph does not fit its card"):
+        load(with_metadata(path, earmark=changed_card()))
+
+
+def test_the_package_offers_its_names():
+    assert earmark.load is load
+    assert set(earmark.__all__) <= set(dir(earmark))
+    assert earmark.__version__.count(".") == 2
+    with pytest.raises(AttributeError, match="has no attribute 'listen'; it has: Manifest"):
+        _ = earmark.listen

@@ -1,0 +1,77 @@
+"""Recognizers small enough to be made in a test: the mean of every row of the picture, then one linear layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from earmark.features import FEATURES, Features, InkFeatures, Window
+from earmark.recognizer import Card, DataSummary, Recognizer, assemble
+
+WINDOW = Window(length_s=1.0, hop_s=0.5, min_s=0.25)
+DATA = DataSummary(name="made up", fingerprint="0", n_examples=3, n_groups=3, source="a test", licence="CC0")
+LABELS = ("A4", "C4", "E4")
+
+
+def tiny_network(features: Features, *, n_labels: int = 3, opset: int = 18) -> onnx.ModelProto:
+    """Return a network with fixed random weights, as an exporter would give it."""
+    if isinstance(features, InkFeatures):
+        shape: list[int | str] = ["batch", *features.shape]
+    else:
+        shape = ["batch", 1, features.n_bins, "time"]
+    weights = np.random.default_rng(7).normal(size=(shape[2], n_labels)).astype(np.float32) / 10
+    nodes = [
+        helper.make_node("ReduceMean", ["features", "axes"], ["embedding"], keepdims=0),
+        helper.make_node("MatMul", ["embedding", "weights"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", n_labels]),
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", shape[2]]),
+        ],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.array([1, 3], np.int64), "axes"),
+        ],
+    )
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10, producer_name="tiny", producer_version="1"
+    )
+
+
+def tiny_card(kind: str = "log-mel", **changes: object) -> Card:
+    """Return a card for features of `kind` with their defaults."""
+    features = FEATURES[kind]()
+    values = {
+        "name": "tiny",
+        "task": "note",
+        "labels": LABELS,
+        "features": features,
+        "window": None if isinstance(features, InkFeatures) else WINDOW,
+        "data": DATA,
+    }
+    return Card(**{**values, **changes})
+
+
+def save_tiny(path: Path, card: Card | None = None) -> Path:
+    """Write the recognizer of `card` and return its path."""
+    card = card or tiny_card()
+    model = assemble(tiny_network(card.features, n_labels=len(card.labels)), card)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    return path
+
+
+def tiny_recognizer(folder: Path, card: Card | None = None) -> Recognizer:
+    """Return the recognizer of `card`, by way of a file."""
+    return Recognizer.load(save_tiny(folder / "tiny.onnx", card))
+
+
+def tone(*, seconds: float = 1.0, rate_hz: int = 22050, hz: float = 440.0) -> np.ndarray:
+    """Return a quiet sine, float32 ``(time,)``."""
+    return (0.3 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(np.float32)
