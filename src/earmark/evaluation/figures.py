@@ -76,7 +76,7 @@ def curves_figure(rows: Sequence[Mapping[str, Any]]) -> str:
         axis.set(title=title, xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.grid(visible=True)
-    axes[0].legend(frameon=False)
+    axes[0].legend(frameon=False, labelcolor=INK)
     axes[2].ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     return _svg(figure)
 
@@ -114,11 +114,15 @@ def confusion_figure(confusion: npt.ArrayLike, labels: Sequence[str]) -> str:
             colour = "white" if share > 0.35 else INK
             text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9 if n <= 12 else 7.5)
-    size = float(np.clip(10.5 - 0.07 * n, 5.0, 9.5))
+    # Points a cell, less what the labels beside the matrix take.
+    size = min(9.5, 0.72 * 72 * side / n)
     axis.set_xticks(range(n), labels, rotation=90, fontsize=size)
     axis.set_yticks(range(n), labels, fontsize=size)
     axis.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), xlabel="answer", ylabel="truth", aspect="equal")
     axis.tick_params(length=0)
+    if n > N_LABELS_ANNOTATED:
+        axis.grid(visible=True, linewidth=0.5)
+        axis.set_axisbelow(True)
     return _svg(figure)
 
 
@@ -150,7 +154,7 @@ def reliability_figure(after: Reliability, *, before: Reliability | None = None)
         axis.set_title(f"{title}: ECE {100 * bins.error:.1f} %")
         axis.set_aspect("equal")
         axis.grid(visible=True)
-    axes[0].legend(loc="upper left", fontsize=8.5, frameon=False)
+    axes[0].legend(loc="upper left", fontsize=8.5, frameon=False, labelcolor=INK)
     return _svg(figure)
 
 
