@@ -139,18 +139,22 @@ def _scaled_down(plane: FloatArray) -> FloatArray:
 
 def _paper(plane: FloatArray) -> FloatArray:
     """Fit a quadratic surface to the brightness of the paper, the ink left out as outliers in a few rounds."""
-    height, width = plane.shape
-    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    every = max(1, max(height, width) // 64)
-    some_terms = terms[::every, ::every].reshape(-1, terms.shape[-1])
-    some = plane[::every, ::every].ravel().astype(np.float64)
-    kept = np.ones(len(some), dtype=bool)
+    y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in plane.shape)
+    every = max(1, max(plane.shape) // 40)
+    some = plane[::every, ::every]
+    some_y, some_x = np.meshgrid(y[::every], x[::every], indexing="ij")
+    terms = np.stack([np.ones_like(some), some_x, some_y, some_x**2, some_x * some_y, some_y**2]).reshape(6, -1)
+    values = some.ravel()
+    kept = np.ones(len(values), dtype=bool)
     for _ in range(6):
-        fit = np.linalg.lstsq(some_terms[kept], some[kept], rcond=None)[0]
-        error = np.abs(some - some_terms @ fit)
+        paper = terms * kept
+        # The faint ridge settles what a picture of one row or column leaves open.
+        fit = np.linalg.solve(paper @ terms.T + 1e-3 * np.eye(6, dtype=np.float32), paper @ values)
+        error = np.abs(values - fit @ terms)
         kept = error <= max(2.5 * 1.4826 * float(np.median(error)), MIN_CONTRAST / 2)
-    return np.asarray(terms @ fit, dtype=np.float32)
+    level, by_x, by_y, by_xx, by_xy, by_yy = fit.astype(np.float32)
+    column, row = y[:, None], x[None, :]
+    return np.asarray(level + by_x * row + by_xx * row**2 + column * (by_y + by_xy * row + by_yy * column))
 
 
 def _two_levels(values: FloatArray) -> tuple[float, float]:

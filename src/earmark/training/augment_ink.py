@@ -132,9 +132,8 @@ def _pieces_of_staff(placed: Ink, side: int, rng: np.random.Generator) -> Ink:
 def _photographed(share: FloatArray, rng: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Return grey levels of ink and paper under uneven light, blurred, noisy, perhaps inverted."""
     if rng.random() < 0.5:
-        share = (
-            share + np.roll(share, 1, axis=0) + np.roll(share, 1, axis=1) + np.roll(share, (1, 1), axis=(0, 1))
-        ) / 4
+        shifted = np.roll(share, 1, axis=0), np.roll(share, 1, axis=1), np.roll(share, (1, 1), axis=(0, 1))
+        share = np.mean([share, *shifted], axis=0, dtype=np.float32)
     paper, ink = rng.uniform(170, 255), rng.uniform(0, 110)
     x = np.linspace(-1, 1, len(share))
     light = rng.uniform(-25, 25) * x[:, None] + rng.uniform(-25, 25) * x
