@@ -20,7 +20,7 @@ import numpy.typing as npt
 WIDTH = 31
 _HALF = WIDTH // 2
 _TILE = 16  # windows that share a sorted core
-_LANES = 32  # columns worked on together: two 512-bit or four 256-bit registers a row
+_LANES = 64
 
 _Two: TypeAlias = tuple[float, float]
 _Four: TypeAlias = tuple[float, float, float, float]
@@ -47,39 +47,55 @@ def running_median(values: _Row, medians: _Row) -> None:
     """
     n_rows, n_columns = values.shape
     n_tiles = (n_rows + _TILE - 1) // _TILE
-    strip = np.zeros((n_tiles * _TILE + 2 * _HALF) * _LANES, np.float32)
-    tile = np.empty(_TILE * _LANES, np.float32)
+    strip = np.zeros(((n_tiles * _TILE + 2 * _HALF), _LANES), np.float32)
+    tile = np.empty((_TILE, _LANES), np.float32)
     for first in range(0, n_columns, _LANES):
         n_lanes = min(_LANES, n_columns - first)
-        _load_strip(values, first, n_lanes, strip)
+        _load_strip(values[:, first : first + n_lanes], strip)
         for start in range(0, n_rows, _TILE):
-            _median_tile(strip, start * _LANES, tile)
-            for row in range(min(_TILE, n_rows - start)):
-                for lane in range(n_lanes):
-                    medians[start + row, first + lane] = tile[row * _LANES + lane]
+            n_windows = min(_TILE, n_rows - start)
+            _median_tile(strip[start : start + _TILE + 2 * _HALF].reshape(-1), tile.reshape(-1))
+            _copy(tile[:n_windows, :n_lanes], medians[start : start + n_windows, first : first + n_lanes])
 
 
 @_kernel
-def _load_strip(values: _Row, first: int, n_lanes: int, strip: _Row) -> None:
+def _load_strip(values: _Row, strip: _Row) -> None:
     """Copy some columns and mirror them at both ends, as often as it takes for short ones."""
-    n_rows = values.shape[0]
-    for row in range(-_HALF, n_rows + _HALF):
-        mirrored = row % (2 * n_rows)
-        mirrored = min(mirrored, 2 * n_rows - 1 - mirrored)
-        for lane in range(n_lanes):
-            strip[(row + _HALF) * _LANES + lane] = values[mirrored, first + lane]
+    n_rows, n_lanes = values.shape
+    for start in range(0, n_rows, _TILE):
+        stop = min(start + _TILE, n_rows)
+        _copy(values[start:stop], strip[_HALF + start : _HALF + stop, :n_lanes])
+    for distance in range(_HALF):
+        for row in (-1 - distance, n_rows + distance):
+            mirrored = row % (2 * n_rows)
+            strip[_HALF + row] = strip[_HALF + min(mirrored, 2 * n_rows - 1 - mirrored)]
 
 
 @_kernel
-def _median_tile(rows: _Row, start: int, medians: _Row) -> None:
-    """Find the medians of 16 windows, beginning at offset `start`, for all lanes; the core is rows 15…30."""
+def _copy(source: _Row, target: _Row) -> None:
+    """Copy a few rows, in the order in which the wider of both lies in memory."""
+    if source.strides[0] < source.strides[1] or target.strides[0] < target.strides[1]:
+        for lane in range(source.shape[1]):
+            for row in range(source.shape[0]):
+                target[row, lane] = source[row, lane]
+    else:
+        for row in range(source.shape[0]):
+            for lane in range(source.shape[1]):
+                target[row, lane] = source[row, lane]
+
+
+@_kernel
+def _median_tile(rows: _Row, medians: _Row) -> None:
+    """Find the medians of the first 16 windows for all lanes; they share rows 15…30.
+
+    Every index is `lane` plus a constant, so that the compiler sees that none is negative and loads whole vectors.
+    """
     for lane in range(_LANES):
-        at = start + lane
-        low = _sort_8(_rows_8(rows, at + 15 * _LANES))
-        high = _sort_8(_rows_8(rows, at + 23 * _LANES))
+        low = _sort_8(_rows_8(rows, lane + 15 * _LANES))
+        high = _sort_8(_rows_8(rows, lane + 23 * _LANES))
         low, high = _sort_halves_8(_lower_8(low, high)), _sort_halves_8(_upper_8(low, high))
-        _median_8(rows, at, at + 7 * _LANES, low, high, medians, lane)
-        _median_8(rows, at + 8 * _LANES, at + 31 * _LANES, low, high, medians, lane + 8 * _LANES)
+        _median_8(rows, lane, lane + 7 * _LANES, low, high, medians, lane)
+        _median_8(rows, lane + 8 * _LANES, lane + 31 * _LANES, low, high, medians, lane + 8 * _LANES)
 
 
 @_network
