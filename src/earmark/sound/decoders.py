@@ -27,6 +27,9 @@ _MISSING_BYTES = re.compile(r"^\s*(?:data|Data Size|SSND)\s*:\s*(\d+) \(should b
 _UNKNOWN_LENGTH_BYTES = 0x7FFF_0000
 """Streaming writers cannot know the length and put the largest number there."""
 
+_INEXACT_SEEK = frozenset({"OGG", "MP3"})
+"""libsndfile 1.2.2 lands some samples off, or without the overlap of the frame before; so decode and drop instead."""
+
 _MALFORMED = 3
 """libsndfile's code for a format that it knows and a file that is broken; a more lenient decoder would hide that."""
 
@@ -67,8 +70,7 @@ class SoundfileDecoder:
         step = max(1, BLOCK_SAMPLES // self.n_channels)
         stop = length if n_frames is None else min(length, start_frame + n_frames)
         try:
-            if start_frame:
-                self._file.seek(min(start_frame, length))
+            self._go_to(min(start_frame, length), step)
             for position in range(start_frame, stop, step):
                 wanted = min(step, stop - position)
                 block: FloatArray = self._file.read(wanted, dtype="float32", always_2d=True)
@@ -81,6 +83,13 @@ class SoundfileDecoder:
                 f"{self.name}: is damaged or truncated and cannot be decoded to the end ({error}); "
                 "copy or encode it again, or remove it"
             ) from error
+
+    def _go_to(self, frame: int, step: int) -> None:
+        if self.format not in _INEXACT_SEEK:
+            self._file.seek(frame)
+            return
+        while self._file.tell() < frame and len(self._file.read(min(step, frame - self._file.tell()), "float32")):
+            pass
 
     def _refuse_truncated(self) -> None:
         """Refuse a file that is shorter than its own header says; libsndfile only notes it in its log."""
