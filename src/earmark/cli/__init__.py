@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the data or the model is bad, 2 the call is wrong, 130 int
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli import models, predict
+from earmark.cli import check, evaluate, models, predict, train
 from earmark.cli.output import complain
 from earmark.errors import EarmarkError
 
@@ -26,8 +27,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("predict")(predict.predict)
-app.command("info")(models.info)
 app.command("models")(models.models)
+app.command("info")(models.info)
+app.command("check")(check.check)
+app.command("train")(train.train)
+app.command("recipes")(train.recipes)
+app.command("evaluate")(evaluate.evaluate)
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,9 +54,17 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _log_to_stderr()
     # Accepted after the command as well, where one adds it to a line that just failed.
     debug = "--debug" in given
     sys.exit(_run([argument for argument in given if argument != "--debug"], debug=debug))
+
+
+def _log_to_stderr() -> None:
+    """Print what the library has to say in the same voice as the commands."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("earmark: %(message)s"))
+    logging.getLogger("earmark").handlers = [handler]
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.output import percent, print_json, print_pairs, print_table
+from earmark.cli.output import AsJson, percent, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
     from earmark.recognizer import Card, Score
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def models(as_json: AsJson = False) -> None:

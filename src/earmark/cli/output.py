@@ -8,7 +8,9 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 if TYPE_CHECKING:
     from earmark.recognizer import Card
@@ -22,6 +24,9 @@ class Format(StrEnum):
     json = "json"
     jsonl = "jsonl"
     csv = "csv"
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def complain(sentence: str) -> None:

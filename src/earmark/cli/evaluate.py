@@ -1,0 +1,118 @@
+"""``earmark evaluate``: how often a recognizer is right, and how far that can be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.output import AsJson, complain, percent, print_json, print_pairs
+from earmark.cli.progress import progress_on_stderr
+from earmark.errors import UsageError
+
+if TYPE_CHECKING:
+    from earmark.data import Manifest
+    from earmark.evaluation import Outcome, Scores
+    from earmark.recognizer import Card, Recognizer
+
+_N_NAMED = 10
+_N_WORST = 5
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A name from 'earmark models', an .onnx file, or the folder of a run.")],
+    data: Annotated[
+        str, typer.Option("--data", metavar="SOURCE", help="Labelled examples: folder, manifest, zip, npz.")
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option("--split", metavar="PART", help="Score only train, valid or test; by default everything."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option("--protocol", metavar="NAME", help="How to split: grouped, random, given, or a published split."),
+    ] = None,
+    as_json: AsJson = False,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a report.")] = None,
+) -> None:
+    """Score a recognizer on labelled examples.
+
+    The parts are those of the data when it has them, else those that the recognizer was trained with.
+    """
+    if protocol and not split:
+        raise UsageError(f"--protocol {protocol} divides the data; say which part to score: --split test")
+    from earmark.data import read_manifest
+    from earmark.recognizer import load
+    from earmark.recognizer.evaluate import evaluate as score_recognizer
+
+    recognizer = load(model)
+    manifest, words = read_manifest(data), None
+    if split is not None:
+        manifest, words = _divided(manifest, recognizer.card, part=split, protocol=protocol)
+    with progress_on_stderr() as progress:
+        outcome, scores = score_recognizer(recognizer, manifest, split=split, protocol=words, progress=progress)
+    if html is not None:
+        _write_report(html, recognizer, manifest, outcome=outcome, scores=scores)
+    if as_json:
+        print_json(scores.to_dict())
+    else:
+        _print_scores(scores)
+    if scores.n_failed:
+        for failure in scores.failures[:_N_NAMED]:
+            complain(f"{failure.input}: {failure.reason}")
+        complain(f"{scores.n_failed} examples could not be scored and are not counted; 'earmark check' names them all")
+        raise typer.Exit(1)
+
+
+def _divided(manifest: Manifest, card: Card, *, part: str, protocol: str | None) -> tuple[Manifest, str | None]:
+    """Return the examples, each in a part, and the words for how that came about."""
+    from earmark.data import Split, apply_split
+
+    if protocol is not None:
+        how = Split.parse({"protocol": protocol}, where="--protocol")
+    elif any(example.split for example in manifest):
+        return manifest, None
+    else:
+        how = Split.parse(card.recipe.get("split", {}), where=f"the recipe of {card.name}")
+        manifest = manifest.hashed()
+        if manifest.fingerprint != card.data.fingerprint:
+            complain(
+                f"{manifest.name} is not what {card.name} learned from, so its {part} part may hold what it has seen"
+            )
+    return apply_split(manifest, how), f"{how.description}, {part} part"
+
+
+def _write_report(path: Path, recognizer: Recognizer, manifest: Manifest, *, outcome: Outcome, scores: Scores) -> None:
+    from earmark.evaluation import write_report
+    from earmark.recognizer.evaluate import example_pictures
+
+    card = recognizer.card
+    write_report(
+        path,
+        title=card.name,
+        scores=scores,
+        outcome=outcome,
+        picture=example_pictures(recognizer, manifest, outcome),
+        origin="lower" if card.features.domain == "sound" else "upper",
+        card=card,
+    )
+
+
+def _print_scores(scores: Scores) -> None:
+    print(scores.sentence)
+    track, clip = scores.per_track, scores.per_clip
+    worst = sorted((row for row in scores.per_class if row.support), key=lambda row: row.recall)[:_N_WORST]
+    print_pairs(
+        {
+            "balanced accuracy": percent(scores.balanced_accuracy),
+            "macro F1": f"{scores.macro_f1:.3f}",
+            **{f"truth among {k} best": percent(share) for k, share in scores.top_k.items()},
+            "per recording": percent(track.accuracy) if track else "",
+            "per window": percent(clip.accuracy) if clip else "",
+            "calibration error": f"{scores.ece:.3f}",
+            "octave errors": percent(scores.pitch.octave_error_rate) if scores.pitch else "",
+            "always the commonest": percent(scores.majority_accuracy),
+            "worst labels": ", ".join(f"{row.label} {percent(row.recall)}" for row in worst if row.recall < 1),
+        }
+    )
