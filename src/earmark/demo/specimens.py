@@ -1,0 +1,122 @@
+"""Sounds and drawings made up here, so that the demo needs no data and no network."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.files import atomic_path
+from earmark.sound.synthesis import synthesize_note
+from earmark.types import FloatArray, Ink, Progress, Sound, no_progress
+from earmark.units import LOWEST_KEY_MIDI, N_PIANO_KEYS, note_name
+
+# The last two are never trained on: one chooses the epoch, the other is scored.
+TRAINING_TIMBRES = ("grand", "upright", "guitar", "harpsichord", "clarinet", "flute")
+VALIDATION_TIMBRE, UNSEEN_TIMBRE = "strings", "electric-piano"
+SAMPLE_RATE_HZ = 22_050
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """Something for a recognizer of the zoo, and what it is meant to be."""
+
+    name: str
+    model: str
+    meant: str
+    content: Sound | Ink
+
+
+def specimens() -> Iterator[Specimen]:
+    """Yield a few keys, drawings and pieces."""
+    for midi, timbre in ((21, "grand"), (60, "upright"), (69, "electric-piano"), (96, "grand")):
+        note = synthesize_note(midi, timbre=timbre, duration_s=2.0, sample_rate_hz=SAMPLE_RATE_HZ, seed=midi)
+        yield Specimen(f"one key, {timbre}", "notes", note_name(midi), note)
+    for name, drawing in drawings().items():
+        yield Specimen("a drawing", "symbols", name, drawing)
+    yield Specimen("a drum machine and a bass", "genre", "", dance_piece())
+
+
+def drawings() -> dict[str, Ink]:
+    """Return a few symbols drawn by formula, by the name that HOMUS gives them."""
+    t = np.linspace(0, 1, 40)
+    turn = 2 * np.pi * t
+    head = _points(12 * np.cos(turn), 9 * np.sin(turn) - 3 * np.cos(turn))
+    scribble = _points(*(r * np.cos(4 * turn) for r in [12 * t]), 9 * t * np.sin(4 * turn))
+    stem = _points(0 * t + 12, -60 * t)
+    spiral = _points((4 + 16 * t) * np.cos(3 * np.pi * t), (4 + 16 * t) * np.sin(3 * np.pi * t) + 60)
+    rise = _points(20 * np.sin(1.6 * np.pi * t) - 20 * t, 60 - 110 * t)
+    return {
+        "Whole-Note": Ink((head * np.float32(1.5),)),
+        "Quarter-Note": Ink((scribble, stem)),
+        "Half-Note": Ink((head, stem)),
+        "Sharp": Ink(
+            (
+                _points(0 * t - 8, 60 * t - 30),
+                _points(0 * t + 8, 60 * t - 34),
+                _points(40 * t - 20, -6 - 10 * t),
+                _points(40 * t - 20, 14 - 10 * t),
+            )
+        ),
+        "Flat": Ink((_points(0 * t, 60 * t - 40), _points(18 * np.sin(np.pi * t), 20 - 24 * t))),
+        "G-Clef": Ink((np.concatenate([spiral, rise + spiral[-1] - rise[0]]), _points(0 * t + 2, 160 * t - 60))),
+    }
+
+
+def dance_piece(*, duration_s: float = 15.0, beats_per_minute: float = 124.0) -> Sound:
+    """Return a bass drum on every beat, a hi-hat between them, and a bass line of synthesised notes."""
+    rng = np.random.default_rng(0)
+    mix = np.zeros(round(duration_s * SAMPLE_RATE_HZ), np.float32)
+    beat_s = 60 / beats_per_minute
+    t = np.arange(round(0.25 * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    drum = np.sin(2 * np.pi * (50 * t + 4 * (1 - np.exp(-25 * t)))) * np.exp(-12 * t)
+    hat = np.diff(rng.standard_normal(len(t) + 1)) * np.exp(-40 * t) * 0.2
+    for beat in range(int(duration_s / beat_s)):
+        pitch = 33 + (0, 0, 3, 5)[beat // 4 % 4]
+        bass = synthesize_note(pitch, timbre="guitar", duration_s=beat_s, sample_rate_hz=SAMPLE_RATE_HZ, seed=beat)
+        _add(mix, drum, beat * beat_s)
+        _add(mix, hat, (beat + 0.5) * beat_s)
+        _add(mix, bass.samples, beat * beat_s)
+    return Sound(mix / np.abs(mix).max() * np.float32(0.8), SAMPLE_RATE_HZ)
+
+
+def write_keys(folder: Path, *, progress: Progress = no_progress) -> Path:
+    """Write the 88 keys in several timbres as flac files with a manifest; return the manifest.
+
+    Parameters
+    ----------
+    folder
+        Where to; what is already there is not made again.
+    """
+    import soundfile
+
+    parts = dict.fromkeys(TRAINING_TIMBRES, "train") | {VALIDATION_TIMBRE: "valid", UNSEEN_TIMBRE: "test"}
+    rows = [("path", "label", "group", "split")]
+    for done, (timbre, part) in enumerate(parts.items()):
+        progress("synthesising", done, len(parts), timbre)
+        for midi in range(LOWEST_KEY_MIDI, LOWEST_KEY_MIDI + N_PIANO_KEYS):
+            path = folder / timbre / f"{midi:03}.flac"
+            rows.append((path.relative_to(folder).as_posix(), note_name(midi), timbre, part))
+            if not path.exists():
+                note = synthesize_note(midi, timbre=timbre, duration_s=1.2, sample_rate_hz=SAMPLE_RATE_HZ, seed=midi)
+                with atomic_path(path) as temporary:
+                    soundfile.write(temporary, note.samples, note.sample_rate_hz, format="FLAC")
+    progress("synthesising", len(parts), len(parts), "")
+    manifest = folder / "manifest.csv"
+    with atomic_path(manifest) as temporary, temporary.open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    return manifest
+
+
+def _points(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> FloatArray:
+    return np.stack([x, y], axis=1).astype(np.float32)
+
+
+def _add(mix: FloatArray, sound: npt.NDArray[np.floating], start_s: float) -> None:
+    start = round(start_s * SAMPLE_RATE_HZ)
+    part = sound[: max(0, len(mix) - start)]
+    mix[start : start + len(part)] += part.astype(np.float32)
