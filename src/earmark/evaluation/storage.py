@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,19 +15,19 @@ from earmark.files import atomic_path
 
 def write_outcome(path: Path | str, outcome: Outcome) -> None:
     """Write `outcome` as a compressed ``.npz`` of plain arrays; raise `DataError` when `path` cannot be written."""
-    before = outcome.logits_uncalibrated
+    arrays: dict[str, Any] = {
+        "labels": np.array(outcome.labels, dtype=np.str_),
+        "logits": outcome.logits,
+        "truth": outcome.truth,
+        "groups": outcome.groups,
+        "tracks": outcome.tracks,
+        "inputs": np.array(outcome.inputs, dtype=np.str_),
+        "failures": np.array(outcome.failures, dtype=np.str_).reshape(-1, 2),
+    }
+    if outcome.logits_uncalibrated is not None:
+        arrays["logits_uncalibrated"] = outcome.logits_uncalibrated
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            labels=np.array(outcome.labels, dtype=np.str_),
-            logits=outcome.logits,
-            truth=outcome.truth,
-            groups=outcome.groups,
-            tracks=outcome.tracks,
-            inputs=np.array(outcome.inputs, dtype=np.str_),
-            failures=np.array(outcome.failures, dtype=np.str_).reshape(-1, 2),
-            **({} if before is None else {"logits_uncalibrated": before}),
-        )
+        np.savez_compressed(stream, **arrays)
 
 
 def read_outcome(path: Path | str) -> Outcome:
