@@ -1,6 +1,7 @@
 """Learning from examples: recipes, augmentations, the loop, runs."""
 
 from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
+from earmark.training.augment_ink import InkScan, InkWarp
 from earmark.training.recipe import Recipe, Training, load_recipe, shipped_recipes
 from earmark.training.run import Run, train
 
@@ -9,6 +10,8 @@ __all__ = [
     "Augmentation",
     "BatchAugmentation",
     "ContentAugmentation",
+    "InkScan",
+    "InkWarp",
     "Recipe",
     "Run",
     "Training",

@@ -89,7 +89,7 @@ class InkScan(ContentAugmentation):
     Attributes
     ----------
     probability
-        Share of the drawings that become scans.
+        Share of the drawings that become scans; a lone point stays as it is, being lost in noise.
     thinnest_pen, thickest_pen
         Range of the pen's width, as shares of the image's side.
     staff
@@ -105,6 +105,8 @@ class InkScan(ContentAugmentation):
 
     def __call__(self, content: Content, label: str, new_label: str, rng: np.random.Generator) -> Content:
         if not isinstance(content, Ink) or rng.random() >= self.probability:
+            return content
+        if not np.ptp(np.concatenate(content.strokes), axis=0).any():
             return content
         side = int(math.exp(rng.uniform(math.log(56), math.log(160))))
         pen_px = max(1.2, side * math.exp(rng.uniform(math.log(self.thinnest_pen), math.log(self.thickest_pen))))
