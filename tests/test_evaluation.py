@@ -19,6 +19,7 @@ from earmark.evaluation import (
     accuracy_interval,
     combine,
     compare,
+    extras,
     fit_temperature,
     logits_of,
     read_outcome,
@@ -28,7 +29,6 @@ from earmark.evaluation import (
     word_protocol,
     write_outcome,
 )
-from earmark.evaluation import scores as scores_module
 from earmark.units import key_names
 
 GENRES = ("blues", "disco", "jazz", "metal", "pop", "rock", "never")
@@ -342,7 +342,7 @@ def test_protocols_in_words():
 
 
 def test_scoring_without_scikit_learn_says_how_to_get_it(monkeypatch, outcome):
-    monkeypatch.setattr(scores_module.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"earmark\[train\]"):
         score(outcome, protocol="p")
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from earmark.config import Config
 from earmark.evaluation.calibration import reliability
+from earmark.evaluation.extras import needs_train_extra
 from earmark.evaluation.figures import (
     Origin,
     confusion_figure,
@@ -20,7 +21,7 @@ from earmark.evaluation.figures import (
     reliability_figure,
 )
 from earmark.evaluation.outcome import Outcome, log_softmax
-from earmark.evaluation.scores import Scores, needs_train_extra
+from earmark.evaluation.scores import Scores
 from earmark.files import write_text
 
 N_MISTAKES = 12

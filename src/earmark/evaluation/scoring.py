@@ -1,0 +1,158 @@
+"""Computing the figures of an outcome, with scikit-learn where it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from earmark.errors import DataError
+from earmark.evaluation.calibration import negative_log_likelihood, reliability
+from earmark.evaluation.extras import needs_train_extra
+from earmark.evaluation.intervals import N_RESAMPLES, accuracy_interval
+from earmark.evaluation.outcome import IntArray, Outcome
+from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, UnitScore
+from earmark.units import note_midi
+
+TOP_K = (3, 5)
+
+
+def score(
+    outcome: Outcome,
+    *,
+    protocol: str,
+    seeds: Sequence[int] = (),
+    clips: Outcome | None = None,
+    n_resamples: int = N_RESAMPLES,
+    bootstrap_seed: int = 0,
+) -> Scores:
+    """Compute every figure of `outcome`.
+
+    Parameters
+    ----------
+    outcome
+        Answers beside the truth.
+    protocol
+        How the examples were chosen; `word_protocol` words it.
+    seeds
+        Of the training or the split.
+    clips
+        The windows that the answers were put together from, to be counted one by one as well.
+    n_resamples, bootstrap_seed
+        Of the bootstrap.
+
+    Raises
+    ------
+    DataError
+        When there are no examples.
+    MissingExtraError
+        When scikit-learn is not installed.
+    """
+    if outcome.n == 0:
+        lost = ""
+        if outcome.failures:
+            lost = f" ({len(outcome.failures)} could not be read, the first because: {outcome.failures[0][1]})"
+        raise DataError(f"there are no examples to score{lost}; give a source or a part that holds some")
+    resampling = {"n_resamples": n_resamples, "seed": bootstrap_seed}
+    interval, basis = accuracy_interval(outcome.correct, outcome.groups, **resampling)
+    before = outcome.logits_uncalibrated
+    per_class, macro, confusion = _by_class(outcome)
+    return Scores(
+        **_headline(outcome),
+        accuracy_interval=interval,
+        interval_basis=basis,
+        n_failed=len(outcome.failures),
+        protocol=protocol,
+        seeds=tuple(seeds),
+        majority_accuracy=float(np.bincount(outcome.truth).max() / outcome.n),
+        macro_precision=macro[0],
+        macro_recall=macro[1],
+        top_k=_top_k(outcome),
+        ece=reliability(outcome.confidence, outcome.correct).error,
+        nll=negative_log_likelihood(outcome.logits, outcome.truth),
+        ece_uncalibrated=None if before is None else _calibration_error(outcome, before),
+        nll_uncalibrated=None if before is None else negative_log_likelihood(before, outcome.truth),
+        per_track=_unit(outcome.by_track(), **resampling) if outcome.has_tracks else None,
+        per_clip=None if clips is None else _unit(clips, **resampling),
+        pitch=_pitch(outcome),
+        labels=outcome.labels,
+        per_class=per_class,
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        failures=tuple(Failure(input=name, reason=reason) for name, reason in outcome.failures),
+    )
+
+
+def _headline(outcome: Outcome) -> dict[str, Any]:
+    needs_train_extra("scoring", "sklearn")
+    from sklearn.metrics import accuracy_score, f1_score, recall_score
+
+    truth, answers = outcome.truth, outcome.answers
+    return {
+        "accuracy": float(accuracy_score(truth, answers)),
+        # balanced_accuracy_score warns about answers that never occur as truth; the mean recall is the same figure.
+        "balanced_accuracy": float(
+            recall_score(truth, answers, labels=np.unique(truth), average="macro", zero_division=0)
+        ),
+        "macro_f1": float(f1_score(truth, answers, average="macro", zero_division=0)),
+        "n": outcome.n,
+        "n_groups": len(np.unique(outcome.groups)),
+    }
+
+
+def _unit(outcome: Outcome, *, n_resamples: int, seed: int) -> UnitScore:
+    interval, _ = accuracy_interval(outcome.correct, outcome.groups, n_resamples=n_resamples, seed=seed)
+    return UnitScore(**_headline(outcome), accuracy_interval=interval)
+
+
+def _by_class(outcome: Outcome) -> tuple[tuple[ClassScore, ...], tuple[float, float], IntArray]:
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    truth, answers = outcome.truth, outcome.answers
+    every = np.arange(len(outcome.labels))
+    columns = precision_recall_fscore_support(truth, answers, labels=every, zero_division=0)
+    precision, recall, f1, support = (np.asarray(column) for column in columns)
+    confusion: IntArray = confusion_matrix(truth, answers, labels=every)
+    wrong = confusion - np.diag(np.diag(confusion))
+    worst, n_worst = wrong.argmax(axis=1), wrong.max(axis=1)
+    rows = tuple(
+        ClassScore(
+            label=label,
+            precision=float(precision[row]),
+            recall=float(recall[row]),
+            f1=float(f1[row]),
+            support=int(support[row]),
+            confused_with=outcome.labels[worst[row]] if n_worst[row] else None,
+            n_confused=int(n_worst[row]),
+        )
+        for row, label in enumerate(outcome.labels)
+    )
+    occurs = (support > 0) | (confusion.sum(axis=0) > 0)
+    return rows, (float(precision[occurs].mean()), float(recall[occurs].mean())), confusion
+
+
+def _top_k(outcome: Outcome) -> dict[int, float]:
+    from sklearn.metrics import top_k_accuracy_score
+
+    every = np.arange(len(outcome.labels))
+    return {
+        k: float(top_k_accuracy_score(outcome.truth, outcome.logits, k=k, labels=every))
+        for k in TOP_K
+        if k < len(every)
+    }
+
+
+def _calibration_error(outcome: Outcome, logits: Any) -> float:
+    before = Outcome.from_logits(logits, outcome.truth, labels=outcome.labels)
+    return reliability(before.confidence, before.correct).error
+
+
+def _pitch(outcome: Outcome) -> PitchScore | None:
+    numbers = [note_midi(label) for label in outcome.labels]
+    if None in numbers:
+        return None
+    midi = np.array(numbers, dtype=np.int64)
+    off = np.abs(midi[outcome.answers] - midi[outcome.truth])
+    return PitchScore(
+        octave_error_rate=float(np.mean((off > 0) & (off % 12 == 0))), within_one_semitone=float(np.mean(off <= 1))
+    )
