@@ -116,13 +116,21 @@ def read_pictures(path: Path) -> Mapping[str, npt.NDArray[Any]]:
 @lru_cache(maxsize=2)
 def _read_pictures(path: Path, _mtime_ns: int, _size: int) -> Mapping[str, npt.NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        # Opened here, because numpy leaves a file open that turns out to be damaged.
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False) if zipfile.is_zipfile(stream) else {}
+            arrays = {name: archive[name] for name in archive}
     except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-        raise DataError(
-            f"{path}: cannot be read as an .npz of plain arrays ({error}); "
-            "save it with numpy.savez(X=…, track=…, label=…), without objects"
-        ) from error
+        raise DataError(_not_pictures(path, str(error))) from error
+    if not arrays:
+        raise DataError(_not_pictures(path, "it is no archive of arrays"))
     for array in arrays.values():
         array.flags.writeable = False
     return arrays
+
+
+def _not_pictures(path: Path, reason: str) -> str:
+    return (
+        f"{path}: cannot be read as an .npz of plain arrays ({reason}); "
+        "save it with numpy.savez(X=…, track=…, label=…), without objects"
+    )

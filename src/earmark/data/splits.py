@@ -176,6 +176,7 @@ def _deal(
     for group in order:
         parts[group] = _cheapest(held, weights[group], shares)
         held[parts[group]] += weights[group]
+    _fill(parts, counts, shares)
     _spread(parts, counts, shares, keep_first=keep_first)
     return parts
 
@@ -189,6 +190,24 @@ def _cheapest(
     rise = (added[labels] * (2 * gap + added[labels])).sum(axis=1)
     rise[shares == 0] = np.inf
     return np.argmin(rise)
+
+
+def _fill(parts: npt.NDArray[np.intp], counts: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) -> None:
+    """Move a group, in place, into every part that has a share but nothing: few large groups can leave one empty."""
+    for part in np.flatnonzero(shares):
+        if (parts == part).any():
+            continue
+        n_groups = np.bincount(parts, minlength=len(shares))
+        able = [int(group) for group in np.flatnonzero(n_groups[parts] > 1)]
+        # Best a group whose labels its part keeps, then one of the part with most groups, then a small one.
+        costs = [(_n_lost(group, parts, counts), -n_groups[parts[group]], counts[group].sum(), group) for group in able]
+        parts[min(costs)[-1]] = part
+
+
+def _n_lost(group: int, parts: npt.NDArray[np.intp], counts: npt.NDArray[np.float64]) -> int:
+    """Return how many labels a part would lose with `group`."""
+    others = (parts == parts[group]) & (np.arange(len(parts)) != group)
+    return int(((counts[group] > 0) & ~(counts[others] > 0).any(axis=0)).sum())
 
 
 def _spread(

@@ -21,7 +21,8 @@ SAMPLE_RATES_HZ = (1_000, 768_000)
 """Anything outside is a broken header: resampling it would fill the memory."""
 
 MISSING_TOLERANCE_S = 0.05
-"""Some writers count their own header, or a last codec frame, as sound."""
+MISSING_TOLERANCE = 0.1
+"""Some writers count their own header, or a last codec frame, as sound; in a short file that is no excuse."""
 
 _MISSING_BYTES = re.compile(r"^\s*(?:data|Data Size|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_LENGTH_BYTES = 0x7FFF_0000
@@ -104,7 +105,8 @@ class SoundfileDecoder:
 
 def refuse_missing(decoder: Decoder, missing_s: float) -> None:
     """Raise `UnreadableError` when more than a moment of what the header promises is missing."""
-    if missing_s > MISSING_TOLERANCE_S:
+    declared_s = (decoder.n_frames or 0) / decoder.sample_rate_hz
+    if missing_s > min(MISSING_TOLERANCE_S, MISSING_TOLERANCE * declared_s):
         raise UnreadableError(_truncated(decoder.name, f"{missing_s:.2f} s of what its header promises are missing"))
 
 
