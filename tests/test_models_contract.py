@@ -14,6 +14,7 @@ from earmark.training.export import export_network
 SMALL = {
     "cnn": ({"widths": (4, 8)}, (1, 16, 20)),
     "keys": ({"local_channels": 4, "shared_channels": 8}, (1, 40, 20)),
+    "residual": ({"widths": (4, 8)}, (1, 16, 20)),
     "timm": ({"name": "test_resnet"}, (1, 64, 64)),
 }
 

@@ -4,6 +4,7 @@ from earmark.models.backbone import Backbone, BackboneConfig
 from earmark.models.base import MODELS, ModelConfig, Network, Normalize
 from earmark.models.cnn import Cnn, CnnConfig
 from earmark.models.keys import Keys, KeysConfig
+from earmark.models.residual import Residual, ResidualConfig
 
 __all__ = [
     "MODELS",
@@ -16,4 +17,6 @@ __all__ = [
     "ModelConfig",
     "Network",
     "Normalize",
+    "Residual",
+    "ResidualConfig",
 ]

@@ -2,6 +2,17 @@
 
 from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
 from earmark.training.augment_ink import InkScan, InkWarp
+from earmark.training.augment_sound import (
+    Equalize,
+    Excerpt,
+    Gain,
+    LimitBand,
+    Mp3,
+    Noise,
+    PitchShift,
+    Room,
+    SynthesizeNote,
+)
 from earmark.training.recipe import Recipe, Training, load_recipe, shipped_recipes
 from earmark.training.run import Run, train
 
@@ -10,10 +21,19 @@ __all__ = [
     "Augmentation",
     "BatchAugmentation",
     "ContentAugmentation",
+    "Equalize",
+    "Excerpt",
+    "Gain",
     "InkScan",
     "InkWarp",
+    "LimitBand",
+    "Mp3",
+    "Noise",
+    "PitchShift",
     "Recipe",
+    "Room",
     "Run",
+    "SynthesizeNote",
     "Training",
     "load_recipe",
     "shipped_recipes",
