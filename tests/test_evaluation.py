@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from earmark.data import Split
 from earmark.errors import ConfigError, DataError, MissingExtraError, ModelError
 from earmark.evaluation import (
     Outcome,
@@ -125,6 +126,21 @@ def test_temperature_undoes_overconfidence():
     assert scores.ece < 0.03
     assert scores.ece_uncalibrated > 0.1
     assert scores.nll < scores.nll_uncalibrated
+
+
+def test_temperature_of_windows_suits_their_mean():
+    # Three windows an example, each 2.5 times too sure; the answer is their mean.
+    random = np.random.default_rng(4)
+    honest = random.normal(size=(900, 3, 5))
+    shares = np.exp(honest) / np.exp(honest).sum(axis=2, keepdims=True)
+    truth = np.array([random.choice(5, p=row) for row in shares.mean(axis=1)])
+    windows = (2.5 * honest).reshape(-1, 5)
+    row = np.repeat(np.arange(900), 3)
+    assert fit_temperature(windows, truth, row=row) == pytest.approx(2.5, rel=0.15)
+    once = np.tile([1.0, 0.0, 0.0], 900)
+    assert fit_temperature(windows, truth, row=row, weights=once) == pytest.approx(
+        fit_temperature(windows[::3], truth), rel=1e-3
+    )
 
 
 def test_temperature_needs_numbers():
@@ -336,8 +352,10 @@ def test_files_that_are_not_outcomes_are_refused(tmp_path):
 
 
 def test_protocols_in_words():
-    assert word_protocol("grouped", "test", fold=1, folds=5, seed=0) == "grouped fold 2 of 5 seed 0, test part"
-    assert word_protocol("random", "test", seed=3) == "random seed 3, test part (groups on both sides)"
+    split = Split(folds=5, fold=1)
+    assert word_protocol(split.description, "test") == "grouped, fold 2 of 5, seed 0, test part"
+    leaking = Split(protocol="random", seed=3)
+    assert word_protocol(leaking.description, "test") == "random 70/15/15, seed 3, test part (groups on both sides)"
     assert word_protocol(None, "valid", source="pianos") == "valid part of pianos"
 
 

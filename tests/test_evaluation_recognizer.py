@@ -13,7 +13,7 @@ from earmark.data import Example, Manifest
 from earmark.errors import DataError, ModelError
 from earmark.evaluation import write_report
 from earmark.features import InkRaster, Window
-from earmark.recognizer.evaluate import evaluate, example_pictures
+from earmark.recognizer.evaluate import calibrate, evaluate, example_pictures
 from tiny import LABELS, tiny_card, tiny_recognizer, tone
 
 RATE_HZ = 22050
@@ -28,6 +28,16 @@ class Counting:
     def run(self, *args):
         self.n_runs += 1
         return self.session.run(*args)
+
+
+class Timid:
+    """A session whose logits are as small as those of a trained network."""
+
+    def __init__(self, session):
+        self.session = session
+
+    def run(self, *args):
+        return [logits / 20 for logits in self.session.run(*args)]
 
 
 @pytest.fixture
@@ -204,3 +214,20 @@ def test_a_report_shows_what_the_network_saw(listener, sounds, tmp_path):
     path = tmp_path / "report.html"
     write_report(path, title="tiny", scores=scores, outcome=outcome, picture=pictures, card=listener.card)
     assert "Learned from" in path.read_text(encoding="utf-8")
+
+
+def test_the_temperature_suits_the_pooled_answers(listener, sounds):
+    listener._session = Timid(listener._session)
+    # Right three times of four, so that neither certainty nor despair is best.
+    labels = [listener.predict(sounds.root / example.path).label for example in sounds.examples]
+    labels[0] = next(label for label in LABELS if label != labels[0])
+    examples = [replace(each, label=label, split="valid") for each, label in zip(sounds.examples, labels, strict=True)]
+    parts = replace(sounds, examples=tuple(examples))
+    temperature = calibrate(listener, parts)
+    nll = {}
+    for factor in (0.8, 1.0, 1.25):
+        listener.card = listener.card.model_copy(update={"temperature": factor * temperature})
+        nll[factor] = evaluate(listener, parts, split="valid")[1].nll
+    assert min(nll, key=nll.get) == 1.0
+    # The temperature that the card already has makes no difference.
+    assert calibrate(listener, parts) == pytest.approx(temperature, rel=1e-3)

@@ -7,7 +7,7 @@ from earmark.evaluation.calibration import (
     reliability,
 )
 from earmark.evaluation.intervals import Comparison, accuracy_interval, compare, wilson
-from earmark.evaluation.outcome import Outcome, log_softmax, logits_of
+from earmark.evaluation.outcome import Outcome, log_softmax, logits_of, pool
 from earmark.evaluation.protocol import word_protocol
 from earmark.evaluation.repeats import Repeats, Spread, combine
 from earmark.evaluation.report import worst_mistakes, write_report
@@ -33,6 +33,7 @@ __all__ = [
     "log_softmax",
     "logits_of",
     "negative_log_likelihood",
+    "pool",
     "read_outcome",
     "reliability",
     "score",

@@ -13,6 +13,8 @@ from earmark.evaluation.outcome import IntArray, RealArray, log_softmax
 
 N_BINS = 15
 TEMPERATURES = (0.05, 20.0)
+# A likelihood of exactly 0 would make the logarithm infinite.
+SMALLEST_LIKELIHOOD = 1e-300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,26 +72,46 @@ def negative_log_likelihood(logits: npt.NDArray[Any], truth: npt.ArrayLike) -> f
     return float(-np.mean(log_softmax(logits)[np.arange(len(logits)), np.asarray(truth)]))
 
 
-def fit_temperature(logits: npt.NDArray[Any], truth: npt.ArrayLike) -> float:
+def fit_temperature(
+    logits: npt.NDArray[Any],
+    truth: npt.ArrayLike,
+    *,
+    row: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+) -> float:
     """Return the temperature, 0.05…20, that makes the likelihood of `truth` largest (Guo et al. 2017, section 4.2).
 
-    Dividing logits by it changes no answer, only how sure the answers are. Fit it on examples that were neither
+    Dividing logits by it changes how sure the answers are, not which they are. Fit it on examples that were neither
     trained on nor are scored.
 
     Parameters
     ----------
     logits
-        Shape ``(n, n_labels)``.
+        Of the examples, shape ``(n, n_labels)``, or of their windows, shape ``(n_windows, n_labels)``.
     truth
-        Indices of the right labels, shape ``(n,)``.
+        Index of the right label of each example, shape ``(n,)``.
+    row, weights
+        For windows: which example each belongs to and what it counts in the mean of the probabilities, shape
+        ``(n_windows,)``. The temperature is then the best one to divide each window's logits by.
+
+    Raises
+    ------
+    DataError
+        When there are no logits, or one is not finite.
     """
     from scipy.optimize import minimize_scalar
 
     if len(logits) == 0 or not np.isfinite(logits).all():
         raise DataError("a temperature needs at least one row of finite logits; give the answers to a validation part")
+    place = np.arange(len(logits)) if row is None else np.asarray(row)
+    counts = np.ones(len(logits)) if weights is None else np.asarray(weights, dtype=np.float64)
+    share = counts / np.bincount(place, weights=counts)[place]
+    right = np.asarray(truth)[place]
 
     def loss(log_temperature: float) -> float:
-        return negative_log_likelihood(logits / np.exp(log_temperature), truth)
+        chosen = log_softmax(logits / np.exp(log_temperature))[np.arange(len(logits)), right]
+        likelihood = np.bincount(place, weights=share * np.exp(chosen))
+        return float(-np.mean(np.log(np.maximum(likelihood, SMALLEST_LIKELIHOOD))))
 
     found = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded")
     return float(np.exp(found.x))

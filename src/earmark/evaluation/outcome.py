@@ -156,12 +156,12 @@ class Outcome:
         before = self.logits_uncalibrated
         return replace(
             self,
-            logits=_mean_logits(self.logits, row, n_tracks=len(names)),
+            logits=pool(self.logits, row),
             truth=self.truth[first],
             groups=self.groups[first],
             tracks=names,
             inputs=tuple(str(name) for name in names),
-            logits_uncalibrated=None if before is None else _mean_logits(before, row, n_tracks=len(names)),
+            logits_uncalibrated=None if before is None else pool(before, row),
         )
 
 
@@ -182,7 +182,23 @@ def logits_of(probabilities: npt.ArrayLike) -> FloatArray:
     return np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), SMALLEST_PROBABILITY)).astype(np.float32)
 
 
-def _mean_logits(logits: FloatArray, row: npt.NDArray[np.intp], *, n_tracks: int) -> FloatArray:
-    total = np.zeros((n_tracks, logits.shape[1]))
-    np.add.at(total, row, np.exp(log_softmax(logits)))
-    return logits_of(total / np.bincount(row, minlength=n_tracks)[:, None])
+def pool(logits: FloatArray, row: npt.ArrayLike, *, weights: npt.ArrayLike | None = None) -> FloatArray:
+    """Return logits of the mean probabilities of pieces, float32 of shape ``(n_wholes, n_labels)``.
+
+    Parameters
+    ----------
+    logits
+        Of the pieces, shape ``(n_pieces, n_labels)``.
+    row
+        Which whole, from 0 without gaps, each piece belongs to, shape ``(n_pieces,)``.
+    weights
+        What each piece counts, shape ``(n_pieces,)``; the same unless given.
+    """
+    place = np.asarray(row)
+    counts = np.ones(len(logits)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if np.array_equal(place, np.arange(len(logits))):
+        return logits
+    totals = np.bincount(place, weights=counts)
+    pooled = np.zeros((len(totals), logits.shape[1]))
+    np.add.at(pooled, place, np.exp(log_softmax(logits)) * counts[:, None])
+    return logits_of(pooled / totals[:, None])

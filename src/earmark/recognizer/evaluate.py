@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data import Example, Manifest, read_content, read_manifest
-from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, did_you_mean
-from earmark.evaluation import Outcome, Scores, log_softmax, logits_of, score, word_protocol
+from earmark.data import Manifest, read_content, read_manifest
+from earmark.errors import ModelError
+from earmark.evaluation import Outcome, Scores, fit_temperature, score, word_protocol
 from earmark.features import InkFeatures, SoundFeatures
 from earmark.recognizer.inputs import ink_input
 from earmark.recognizer.predict import Recognizer
+from earmark.recognizer.replies import Replies, collect_replies, example_name
 from earmark.recognizer.zoo import load
 from earmark.types import FloatArray, Picture, Progress, Sound, no_progress
-from earmark.units import note_midi, seconds_to_samples
+from earmark.units import seconds_to_samples
 
-# What one bad file may raise without ending the evaluation of the others.
-FORGIVEN = (DataError, MissingExtraError)
-SILENT = "silence: the recognizer declines to answer"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Heard:
-    """Logits ``(n_windows, n_labels)`` of one example before the temperature, and what each window counts."""
-
-    logits: FloatArray
-    weights: FloatArray
+BATCH_SIZE = 128
 
 
 def evaluate(  # noqa: PLR0913 - how it was measured belongs to the figures
@@ -40,7 +30,7 @@ def evaluate(  # noqa: PLR0913 - how it was measured belongs to the figures
     split: str | None = None,
     protocol: str | None = None,
     seeds: Sequence[int] = (),
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
 ) -> tuple[Outcome, Scores]:
     """Score `recognizer` on every example of `data`, or of one part of it.
@@ -79,33 +69,35 @@ def evaluate(  # noqa: PLR0913 - how it was measured belongs to the figures
     >>> scores.sentence  # doctest: +SKIP
     '97.3 % of 776 examples of 8 groups are right (95 % interval 94.9–99.0 %, by resampling the groups, …'
     """
-    recognizer = recognizer if isinstance(recognizer, Recognizer) else load(recognizer)
-    manifest = data if isinstance(data, Manifest) else read_manifest(data)
-    _check_domain(recognizer, manifest)
-    part = manifest if split is None else manifest.where(split)
-    truths = _truths(recognizer.card.labels, part.labels)
-    heard: list[tuple[Example, _Heard]] = []
-    failures: list[tuple[str, str]] = []
-    for done, (example, result) in enumerate(_run(recognizer, part, batch_size=batch_size), start=1):
-        if isinstance(result, EarmarkError):
-            failures.append((example_name(example), str(result)))
-        else:
-            heard.append((example, result))
-        progress("evaluating", done, len(part.examples), "")
-    outcome = _outcome(recognizer, heard, truths=truths, failures=tuple(failures))
-    several = any(len(result.weights) > 1 for _, result in heard)
+    recognizer, manifest = _loaded(recognizer), _read(data)
+    replies = _replies(recognizer, manifest, split, batch_size=batch_size, progress=progress)
+    temperature = recognizer.card.temperature
+    outcome = replies.outcome(temperature)
     scores = score(
         outcome,
         protocol=protocol or word_protocol(None, split, source=manifest.name),
         seeds=seeds,
-        clips=_windows_apart(recognizer, heard, truths=truths) if several else None,
+        clips=replies.windows_apart(temperature) if replies.has_windows else None,
     )
     return outcome, scores
 
 
-def example_name(example: Example) -> str:
-    """Return what an example is called in outcomes and reports: its path, and where a span of a sound starts."""
-    return example.path if example.start_s is None else f"{example.path} @ {example.start_s:g} s"
+def calibrate(
+    recognizer: Recognizer | str | Path,
+    data: Manifest | str | Path,
+    *,
+    split: str | None = "valid",
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = no_progress,
+) -> float:
+    """Return the temperature that suits the answers of `recognizer` to a part of `data` that it was not trained on.
+
+    It is the best one to divide the logits of every window by before their probabilities are averaged, as a recognizer
+    does. Parameters and errors as for `evaluate`.
+    """
+    loaded, manifest = _loaded(recognizer), _read(data)
+    replies = _replies(loaded, manifest, split, batch_size=batch_size, progress=progress)
+    return fit_temperature(replies.logits, replies.truth, row=replies.row, weights=replies.weights)
 
 
 def example_pictures(recognizer: Recognizer, manifest: Manifest, outcome: Outcome) -> Callable[[int], npt.NDArray[Any]]:
@@ -130,126 +122,19 @@ def example_pictures(recognizer: Recognizer, manifest: Manifest, outcome: Outcom
     return picture
 
 
-def _check_domain(recognizer: Recognizer, manifest: Manifest) -> None:
-    takes = ("ink",) if isinstance(recognizer.card.features, InkFeatures) else ("sound", "picture")
-    if manifest.domain not in takes:
-        raise ModelError(
-            f"{recognizer.card.name} takes {' and '.join(takes)}, but {manifest.name} holds {manifest.domain}; "
-            "give a recognizer and data of the same kind"
-        )
+def _loaded(recognizer: Recognizer | str | Path) -> Recognizer:
+    return recognizer if isinstance(recognizer, Recognizer) else load(recognizer)
 
 
-def _truths(known: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
-    """Map each label of the data to its logit; notes may be spelled with flats."""
-    place = {label: index for index, label in enumerate(known)}
-    by_pitch = {note_midi(label): index for label, index in place.items()}
-    by_pitch.pop(None, None)
-    found = {label: place.get(label, by_pitch.get(note_midi(label))) for label in labels}
-    unknown = [label for label, index in found.items() if index is None]
-    if unknown:
-        named = ", ".join(f"{label!r}{did_you_mean(label, known)}" for label in unknown[:8])
-        more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
-        raise ModelError(
-            f"the recognizer does not know {len(unknown)} of the {len(labels)} labels of the data: {named}{more}; "
-            f"it knows {', '.join(known[:8])}{' …' if len(known) > 8 else ''}; rename or leave out those examples"
-        )
-    return {label: index for label, index in found.items() if index is not None}
+def _read(data: Manifest | str | Path) -> Manifest:
+    return data if isinstance(data, Manifest) else read_manifest(data)
 
 
-def _run(recognizer: Recognizer, part: Manifest, *, batch_size: int) -> Iterator[tuple[Example, _Heard | EarmarkError]]:
-    if isinstance(recognizer.card.features, InkFeatures):
-        for start in range(0, len(part.examples), batch_size):
-            yield from _read(recognizer, part, part.examples[start : start + batch_size])
-    else:
-        for example in part.examples:
-            yield example, _listen(recognizer, part, example)
-
-
-def _read(
-    recognizer: Recognizer, part: Manifest, examples: Sequence[Example]
-) -> Iterator[tuple[Example, _Heard | EarmarkError]]:
-    """Recognise drawings together: their rasters are all of one size."""
-    raster_of = recognizer.card.features
-    if not isinstance(raster_of, InkFeatures):
-        raise ModelError(f"{recognizer.card.name} listens to sounds; it does not read drawings")
-    drawn: list[tuple[Example, FloatArray]] = []
-    for example in examples:
-        try:
-            drawn.append((example, raster_of(ink_input(read_content(part, example)))))
-        except FORGIVEN as error:
-            yield example, error
-    if drawn:
-        logits = recognizer.logits(np.stack([raster for _, raster in drawn]))
-        for (example, _), row in zip(drawn, logits, strict=True):
-            yield example, _Heard(row[None], np.ones(1, np.float32))
-
-
-def _listen(recognizer: Recognizer, part: Manifest, example: Example) -> _Heard | EarmarkError:
-    """Recognise a sound, or a picture of one; all windows of it go through the network together."""
-    try:
-        scored = recognizer.score(read_content(part, example))
-    except FORGIVEN as error:
-        return error
-    if scored.is_silent:
-        return DataError(SILENT)
-    counts = scored.weights > 0
-    # The logits before the temperature, but for a constant that no softmax sees.
-    logits = logits_of(scored.probabilities[counts]) * np.float32(recognizer.card.temperature)
-    return _Heard(logits, scored.weights[counts])
-
-
-def _outcome(
-    recognizer: Recognizer,
-    heard: Sequence[tuple[Example, _Heard]],
-    *,
-    truths: dict[str, int],
-    failures: tuple[tuple[str, str], ...],
-) -> Outcome:
-    temperature = recognizer.card.temperature
-    logits = [_together(result, temperature) for _, result in heard]
-    before = [_together(result, 1.0) for _, result in heard]
-    n_labels = len(recognizer.card.labels)
-    return Outcome(
-        labels=recognizer.card.labels,
-        logits=np.array(logits, np.float32).reshape(-1, n_labels),
-        truth=np.array([truths[example.label] for example, _ in heard], dtype=np.int64),
-        groups=np.array([_group(example) for example, _ in heard], dtype=np.str_),
-        tracks=np.array([_track(example) for example, _ in heard], dtype=np.str_),
-        inputs=tuple(example_name(example) for example, _ in heard),
-        logits_uncalibrated=None if temperature == 1 else np.array(before, np.float32).reshape(-1, n_labels),
-        failures=failures,
-    )
-
-
-def _windows_apart(
-    recognizer: Recognizer, heard: Sequence[tuple[Example, _Heard]], *, truths: dict[str, int]
-) -> Outcome:
-    """Return one row a window, as if each were an example."""
-    n_windows = [len(result.weights) for _, result in heard]
-    return Outcome.from_logits(
-        np.concatenate([result.logits for _, result in heard]) / recognizer.card.temperature,
-        np.repeat([truths[example.label] for example, _ in heard], n_windows),
-        labels=recognizer.card.labels,
-        groups=np.repeat([_group(example) for example, _ in heard], n_windows).tolist(),
-    )
-
-
-def _track(example: Example) -> str:
-    return example.track or example.path
-
-
-def _group(example: Example) -> str:
-    """Return the group; where nobody knows it, the recording stands for itself."""
-    return example.group or _track(example)
-
-
-def _together(heard: _Heard, temperature: float) -> FloatArray:
-    """Return logits ``(n_labels,)`` of the weighted mean of the windows' probabilities."""
-    if len(heard.weights) == 1:
-        only: FloatArray = (heard.logits[0] / np.float32(temperature)).astype(np.float32)
-        return only
-    probabilities = np.exp(log_softmax(heard.logits / np.float32(temperature)))
-    return logits_of(np.average(probabilities, axis=0, weights=heard.weights))
+def _replies(
+    recognizer: Recognizer, manifest: Manifest, split: str | None, *, batch_size: int, progress: Progress
+) -> Replies:
+    part = manifest if split is None else manifest.where(split)
+    return collect_replies(recognizer, part, batch_size=batch_size, progress=progress)
 
 
 def _first_window(recognizer: Recognizer, content: Any) -> FloatArray:
