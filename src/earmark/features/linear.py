@@ -43,8 +43,8 @@ class LinearSpectrogram(SoundFeatures):
         return self
 
     def __call__(self, samples: FloatArray) -> FloatArray:
-        power = power_spectrogram(samples, n_fft=self.n_fft, hop_samples=self.hop_samples)
-        return power_to_db(power[: self.n_bins])[None]
+        power = power_spectrogram(samples, n_fft=self.n_fft, hop_samples=self.hop_samples, n_bins=self.n_bins)
+        return power_to_db(power)[None]
 
     def add_nodes(self, graph: Graph, samples: str) -> str:
         power = add_power(graph, samples, n_fft=self.n_fft, hop_samples=self.hop_samples)

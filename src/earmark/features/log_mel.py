@@ -14,7 +14,7 @@ from earmark.features.decibel import add_power_to_db, power_to_db
 from earmark.features.dft_nodes import add_power, weights_by_cell
 from earmark.features.graph import Graph
 from earmark.features.mel import mel_filters
-from earmark.features.stft import power_spectrogram
+from earmark.features.stft import Bands, band_power, bands_of
 from earmark.types import FloatArray, Picture
 
 
@@ -70,8 +70,8 @@ class LogMel(SoundFeatures):
         return self.n_mels
 
     def __call__(self, samples: FloatArray) -> FloatArray:
-        power = power_spectrogram(samples, n_fft=self.n_fft, hop_samples=self.hop_samples)
-        return power_to_db(_filters(self) @ power)[None]
+        bands = band_power(samples, _bands(self), n_fft=self.n_fft, hop_samples=self.hop_samples)
+        return power_to_db(bands)[None]
 
     def from_picture(self, picture: Picture) -> FloatArray:
         values = picture.values
@@ -102,3 +102,8 @@ def _filters(config: LogMel) -> FloatArray:
     return mel_filters(
         config.sample_rate_hz, config.n_fft, n_mels=config.n_mels, f_min_hz=config.f_min_hz, f_max_hz=top_hz
     )
+
+
+@lru_cache(maxsize=16)
+def _bands(config: LogMel) -> Bands:
+    return bands_of(_filters(config))
