@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 from earmark.data import READERS, read_content, read_manifest
+from earmark.data.archive import open_zip
 from earmark.errors import DataError, EarmarkError, UnknownNameError, UnreadableError, UsageError
 from earmark.types import Ink, Picture, Sound
 
@@ -155,7 +157,7 @@ class TestHomus:
         assert [e.group for e in packed] == [e.group for e in unpacked]
         assert read_manifest(tmp_path / "out").fingerprint == packed.fingerprint
 
-    def test_many_threads_and_processes_read_one_archive(self, tmp_path):
+    def test_many_threads_read_one_archive_and_processes_their_own(self, tmp_path, monkeypatch):
         from concurrent.futures import ThreadPoolExecutor
 
         write_homus(tmp_path / "h.zip", writers=20, each=10)
@@ -163,6 +165,10 @@ class TestHomus:
         with ThreadPoolExecutor(8) as pool:
             contents = list(pool.map(lambda example: read_content(manifest, example), manifest.examples * 3))
         assert all(content.strokes[1].shape == (3, 2) for content in contents)
+        mine = open_zip(tmp_path / "h.zip")
+        assert open_zip(tmp_path / "h.zip") is mine
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        assert open_zip(tmp_path / "h.zip") is not mine
 
     def test_refusals(self, tmp_path):
         with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:

@@ -76,6 +76,34 @@ def test_av_reads_what_libsndfile_does_not(container, codec):
     np.testing.assert_array_equal(span.samples, sound.read(data).samples[24_000:36_000])
 
 
+def headerless_mp3(mode: str) -> bytes:
+    """Return 10 s, loud then faint so that a varying bit rate varies, without the frame that states the length."""
+    loudness = np.where(np.arange(10 * RATE_HZ) < 3 * RATE_HZ, 5, 0.005)
+    stream = io.BytesIO()
+    soundfile.write(
+        stream, np.tile(hiss(1), 10) * loudness, RATE_HZ, format="MP3", bitrate_mode=mode, compression_level=0.3
+    )
+    data = stream.getvalue()
+    tag = next(data.index(word) for word in (b"Xing", b"Info") if word in data)
+    return data[data.index(data[:2], tag) :]
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_an_mp3_that_does_not_state_its_length_is_read_whole(mode):
+    pytest.importorskip("av")
+    data = headerless_mp3(mode)
+    assert sound.read(data).duration_s == pytest.approx(10, abs=0.1)
+    assert sound.info(data).duration_s == pytest.approx(10, abs=0.1)
+
+
+def test_without_av_such_an_mp3_is_refused_not_cut(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.delitem(sys.modules, "earmark.sound.av_decoder", raising=False)
+    assert sound.read(headerless_mp3("CONSTANT")).duration_s == pytest.approx(10, abs=0.1)
+    with pytest.raises(MissingExtraError, match="varying bit rate that does not say its length"):
+        sound.read(headerless_mp3("VARIABLE"))
+
+
 def test_m4a_without_av_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     monkeypatch.delitem(sys.modules, "earmark.sound.av_decoder", raising=False)

@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol
 import soundfile
 
 from earmark.errors import MissingExtraError, UnreadableError
+from earmark.sound.mp3 import length_is_a_guess
 from earmark.sound.source import AV_EXTENSIONS, SOUND_EXTENSIONS, SoundSource, openable, source_name
 from earmark.types import FloatArray
 
@@ -136,9 +137,9 @@ def open_decoder(source: SoundSource) -> Iterator[Decoder]:
 
 
 def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | Exception:
-    """Return the open file, or why libsndfile refuses it."""
+    """Return the open file, or why libsndfile refuses it or should not have it."""
     try:
-        return soundfile.SoundFile(file)
+        opened = soundfile.SoundFile(file)
     except soundfile.LibsndfileError as error:
         if error.code == _MALFORMED:
             raise UnreadableError(not_a_sound(name, error)) from error
@@ -147,6 +148,10 @@ def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | E
         raise UnreadableError(
             f"{name}: a .raw file says neither its rate nor its channels; convert it to wav or flac"
         ) from error
+    if opened.format == "MP3" and length_is_a_guess(file):
+        opened.close()
+        return MissingExtraError(f"reading {name}, an mp3 of varying bit rate that does not say its length,", "av")
+    return opened
 
 
 @contextmanager
@@ -154,6 +159,8 @@ def _open_with_av(file: Path | BinaryIO, name: str, *, because: Exception) -> It
     try:
         from earmark.sound.av_decoder import open_av
     except ModuleNotFoundError:
+        if isinstance(because, MissingExtraError):
+            raise because from None
         if Path(name).suffix.lower() in AV_EXTENSIONS:
             raise MissingExtraError(f"reading {name}", "av") from None
         raise UnreadableError(not_a_sound(name, because)) from because

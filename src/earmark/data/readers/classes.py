@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from earmark.data.manifest import Example, Manifest
@@ -48,14 +49,14 @@ def read(source: Path) -> Manifest:
     return Manifest(examples=examples, domain=domain, root=source, name=source.name)
 
 
-def by_domain(files: object) -> dict[Domain, list[Path]]:
+def by_domain(files: Iterable[Path]) -> dict[Domain, list[Path]]:
     """Sort files into sounds and drawings by extension; anything else is left aside."""
     from earmark.ink import IMAGE_EXTENSIONS
     from earmark.sound import SOUND_EXTENSIONS
 
     kinds: dict[Domain, list[Path]] = {"sound": [], "ink": []}
     strokes = []
-    for path in files:  # type: ignore[attr-defined]
+    for path in files:
         suffix = path.suffix.lower()
         if suffix in SOUND_EXTENSIONS:
             kinds["sound"].append(path)

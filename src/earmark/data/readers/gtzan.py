@@ -20,8 +20,7 @@ _NESTED = ("genres_original", "genres")
 def _recognises(source: Path) -> bool:
     if not source.is_dir():
         return False
-    first = [next(iter(by_domain(files_under(genre))["sound"]), None) for genre in folders_in(_genres(source))]
-    found = [path for path in first if path is not None]
+    found = [path for genre in folders_in(_genres(source)) if (path := _first_sound(genre)) is not None]
     return bool(found) and all(_FILE.match(path.name) for path in found)
 
 
@@ -53,6 +52,12 @@ def read(source: Path) -> Manifest:
 
 def _genres(source: Path) -> Path:
     return next((source / name for name in _NESTED if (source / name).is_dir()), source)
+
+
+def _first_sound(genre: Path) -> Path | None:
+    from earmark.sound import SOUND_EXTENSIONS
+
+    return next((path for path in files_under(genre) if path.suffix.lower() in SOUND_EXTENSIONS), None)
 
 
 READER = Reader("a GTZAN folder", _recognises, read)
