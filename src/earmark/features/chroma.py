@@ -70,7 +70,7 @@ def estimate_tuning(magnitude: FloatArray, *, sample_rate_hz: int) -> float:
 
 
 @_exact
-def _find_peaks(  # noqa: PLR0913
+def _find_peaks(  # noqa: PLR0913, PLR0917
     magnitude: FloatArray,
     strongest: FloatArray,
     first: int,

@@ -50,14 +50,15 @@ def separated_moments(
     n_covered
         Both waveforms are taken as zero from this sample on; `len(samples)` for all of it.
     """
-    harmonic, percussive = np.empty_like(magnitude), np.empty_like(magnitude)
-    running_median(magnitude, harmonic)
-    running_median(magnitude.T, percussive.T)
     n_fft, n_frames = len(window), len(spectrum)
+    harmonic = np.empty_like(magnitude)
+    running_median(magnitude, harmonic)
+    percussive = np.empty((_FRAMES_AT_ONCE, magnitude.shape[1]), np.float32)
     waveform = np.zeros(n_fft + hop_samples * (n_frames - 1), np.float32)
     for first in range(0, n_frames, _FRAMES_AT_ONCE):
         some = slice(first, min(first + _FRAMES_AT_ONCE, n_frames))
-        _keep_percussive(spectrum[some], harmonic[some], percussive[some])
+        running_median(magnitude[some].T, percussive[: some.stop - first].T)
+        _keep_percussive(spectrum[some], harmonic[some], percussive)
         frames = fft.irfft(spectrum[some], n=n_fft, axis=1, overwrite_x=True)
         _overlap_add(frames, window.astype(np.float32), hop_samples, waveform[first * hop_samples :])
     weight = _summed_window_power(window, hop_samples, n_frames)

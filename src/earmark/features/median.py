@@ -99,7 +99,7 @@ def _median_tile(rows: _Row, medians: _Row) -> None:
 
 
 @_network
-def _median_8(rows: _Row, at: int, extra: int, low: _Eight, high: _Eight, medians: _Row, out: int) -> None:  # noqa: PLR0913
+def _median_8(rows: _Row, at: int, extra: int, low: _Eight, high: _Eight, medians: _Row, out: int) -> None:  # noqa: PLR0913, PLR0917
     """Finish 8 windows: 16 sorted rows and the 8 rows at `extra` leave 8 candidates of 24."""
     upper = _sort_halves_8(_upper_8(low, _sort_8(_rows_8(rows, extra))))
     core = _sort_halves_8(_lower_8(upper, high))
@@ -108,7 +108,7 @@ def _median_8(rows: _Row, at: int, extra: int, low: _Eight, high: _Eight, median
 
 
 @_network
-def _median_4(rows: _Row, at: int, extra: int, core: _Eight, medians: _Row, out: int) -> None:  # noqa: PLR0913
+def _median_4(rows: _Row, at: int, extra: int, core: _Eight, medians: _Row, out: int) -> None:
     """Finish 4 windows: the candidates and 4 more rows leave 4 candidates of 28."""
     upper = _sort_halves_4(_upper_4(core[:4], _sort_4(_rows_4(rows, extra))))
     kept = _sort_halves_4(_lower_4(upper, core[4:]))
@@ -117,7 +117,7 @@ def _median_4(rows: _Row, at: int, extra: int, core: _Eight, medians: _Row, out:
 
 
 @_network
-def _median_2(rows: _Row, at: int, extra: int, core: _Four, medians: _Row, out: int) -> None:  # noqa: PLR0913
+def _median_2(rows: _Row, at: int, extra: int, core: _Four, medians: _Row, out: int) -> None:
     """Finish 2 windows: 2 more rows leave 2 candidates of 30, and the last row decides."""
     first, second = _order(rows[extra], rows[extra + _LANES])
     low, high = _order(_larger(core[0], second), _larger(core[1], first))
@@ -128,12 +128,12 @@ def _median_2(rows: _Row, at: int, extra: int, core: _Four, medians: _Row, out: 
 
 @_network
 def _smaller(a: float, b: float) -> float:
-    return a if a < b else b
+    return min(b, a)
 
 
 @_network
 def _larger(a: float, b: float) -> float:
-    return b if a < b else a
+    return max(a, b)
 
 
 @_network

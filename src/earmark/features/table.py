@@ -7,7 +7,7 @@ and rolloff, zero-crossing rate and 20 MFCCs; mean and variance of the harmonic 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
@@ -106,23 +106,33 @@ def describe(samples: FloatArray, *, padding: Padding = "silence") -> npt.NDArra
         *_moments(per_frame),
         *separated,
         tempo.tempo_bpm(mel_db, sample_rate_hz=SAMPLE_RATE_HZ, hop_samples=HOP_SAMPLES, n_fft=N_FFT),
-        *_moments((mel_db @ _cosines()).T),
+        *_moments(_mfccs(mel_db).T),
     ]
     return np.array(values, np.float64)
 
 
-def _moments(rows: npt.ArrayLike | tuple[npt.NDArray[np.floating], ...]) -> Iterator[float]:
+def _moments(rows: Iterable[npt.NDArray[np.floating]]) -> Iterator[float]:
     """Yield the mean and the variance of each array."""
-    for row in rows:  # type: ignore[union-attr]
+    for row in rows:
         yield float(np.mean(row, dtype=np.float64))
         yield float(np.var(row, dtype=np.float64))
 
 
 def _to_db(power: FloatArray) -> FloatArray:
     """Return decibels above a power of 1, at most 80 below the loudest."""
-    db = np.log10(np.maximum(power, _LOWEST_POWER))
+    db: FloatArray = np.log10(np.maximum(power, _LOWEST_POWER))
     db *= 10
-    return np.maximum(db, db.max() - _RANGE_DB, out=db)
+    np.maximum(db, db.max() - _RANGE_DB, out=db)
+    return db
+
+
+def _mfccs(mel_db: FloatArray) -> npt.NDArray[np.float64]:
+    """Return the first coefficients of the cosine transform of every frame, ``(time, mfcc)``."""
+    # Only the first coefficient knows the level; without it the others of a flat spectrum are exactly zero.
+    level_db = float(mel_db.max())
+    mfccs: npt.NDArray[np.float64] = (mel_db.astype(np.float64) - level_db) @ _cosines()
+    mfccs[:, 0] += level_db * np.sqrt(N_MELS)
+    return mfccs
 
 
 @lru_cache(maxsize=1)
@@ -131,9 +141,9 @@ def _filters() -> FloatArray:
 
 
 @lru_cache(maxsize=1)
-def _cosines() -> FloatArray:
+def _cosines() -> npt.NDArray[np.float64]:
     """Return the orthonormal DCT-II that turns mel decibels into MFCCs, ``(mel, mfcc)``."""
     angles = np.pi / N_MELS * (np.arange(N_MELS)[:, None] + 0.5) * np.arange(N_MFCCS)
-    cosines = np.sqrt(2 / N_MELS) * np.cos(angles)
+    cosines: npt.NDArray[np.float64] = np.sqrt(2 / N_MELS) * np.cos(angles)
     cosines[:, 0] /= np.sqrt(2)
-    return cosines.astype(np.float32)
+    return cosines

@@ -39,9 +39,14 @@ def spectra(
     n_fft = len(window)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_samples]
     spectrum = np.empty((len(frames), 1 + n_fft // 2), np.complex64)
+    windowed = np.empty((_FRAMES_AT_ONCE, n_fft))
+    precise = np.empty((_FRAMES_AT_ONCE, 1 + n_fft // 2), np.complex128)
     for first in range(0, len(frames), _FRAMES_AT_ONCE):
-        some = slice(first, first + _FRAMES_AT_ONCE)
-        spectrum[some] = np.fft.rfft(frames[some] * window, axis=1)
+        some = frames[first : first + _FRAMES_AT_ONCE]
+        # Memory that is used again saves the system from clearing new pages for every few frames.
+        np.multiply(some, window, out=windowed[: len(some)])
+        np.fft.rfft(windowed[: len(some)], axis=1, out=precise[: len(some)])
+        spectrum[first : first + len(some)] = precise[: len(some)]
     return spectrum
 
 
@@ -75,7 +80,7 @@ def measure_spectra(
 
 
 @_kernel
-def _measure(  # noqa: PLR0913
+def _measure(  # noqa: PLR0913, PLR0917
     spectrum: npt.NDArray[np.complex64],
     filters: FloatArray,
     starts: npt.NDArray[np.int64],
@@ -123,7 +128,8 @@ def rms(padded: npt.NDArray[np.float64], *, frame_samples: int, hop_samples: int
     blocks = padded[: (n_frames + n_parts - 1) * hop_samples].reshape(-1, hop_samples)
     energy = np.einsum("bi,bi->b", blocks, blocks)
     frames = np.lib.stride_tricks.sliding_window_view(energy, n_parts)
-    return np.sqrt(frames.sum(axis=1) / frame_samples).astype(np.float32)
+    loudness: FloatArray = np.sqrt(frames.sum(axis=1) / frame_samples).astype(np.float32)
+    return loudness
 
 
 def zero_crossing_rate(

@@ -1,7 +1,7 @@
 """Tempo: how strongly the onsets repeat after every lag, weighted by how usual that tempo is.
 
-The result is that of ``librosa.beat.beat_track`` 0.11, which is what the published tables call tempo: the onset strength
-is the *median* rise over the mel bands, and the tempogram is an autocorrelation in windows of 8 s.
+The result is that of ``librosa.beat.beat_track`` 0.11, which is what the published tables call tempo: the onset
+strength is the *median* rise over the mel bands, and the tempogram is an autocorrelation in windows of 8 s.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _onset_strength(mel_db: FloatArray, *, delay_frames: int) -> FloatArray:
 
 
 def _mean_autocorrelation(onsets: FloatArray, n_lags: int) -> npt.NDArray[np.float64]:
-    """Return the autocorrelation in Hann windows around every frame, each scaled to 1 at lag 0, averaged, ``(n_lags,)``.
+    """Return the autocorrelation around every frame, each scaled to 1 at lag 0, averaged over frames, ``(n_lags,)``.
 
     The mean of the transforms back is the transform back of the mean, so there is only one; and the greatest value of
     an autocorrelation is the one at lag 0, which is the energy.
