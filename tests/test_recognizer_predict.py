@@ -156,6 +156,14 @@ def test_pictures_enter_behind_the_front_end(ears):
     assert same(one, ears.predict(varied(1.0), sample_rate_hz=RATE_HZ), tolerance=1e-4)
 
 
+def test_what_the_network_sees_can_be_looked_at(ears, eyes):
+    samples = varied(2.0)
+    seen = ears.picture(samples, sample_rate_hz=RATE_HZ)
+    np.testing.assert_allclose(seen, ears.card.features(samples[:RATE_HZ])[0], atol=1e-3)
+    np.testing.assert_array_equal(ears.picture(Picture(seen)), seen)
+    assert eyes.picture(CROSS).shape == eyes.card.features.shape[1:]
+
+
 def peak_bytes(function) -> int:
     tracemalloc.start()
     try:
@@ -240,6 +248,8 @@ def test_a_batch_goes_on_after_a_bad_input(ears):
         ("drawing.png", {}, DataError, "a drawing, but this recognizer listens to sounds"),
         (Ink((np.zeros((1, 2), np.float32),)), {}, DataError, "this recognizer listens to sounds; give a sound file"),
         (Sound(np.float32([np.nan]), 8000), {}, DataError, "NaN"),
+        (Picture(np.full((128, 9), np.nan)), {}, DataError, "only finite numbers are a picture"),
+        (np.full(9, 3e7), {"sample_rate_hz": 8000}, DataError, "they belong in -1…1; scale them"),
         (Picture(np.zeros((3, 9))), {}, DataError, "does not fit log-mel features"),
         (None, {}, DataError, "NoneType: this recognizer listens"),
     ],

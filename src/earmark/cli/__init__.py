@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli import check, evaluate, models, predict, train
+from earmark.cli import check, demo, evaluate, models, predict, train
 from earmark.cli.output import complain
 from earmark.errors import EarmarkError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("demo")(demo.demo)
 app.command("predict")(predict.predict)
 app.command("models")(models.models)
 app.command("info")(models.info)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.output import AsJson, complain, percent, print_json, print_pairs
+from earmark.cli.output import AsJson, complain, counted, percent, print_json, print_pairs
 from earmark.cli.progress import progress_on_stderr
 from earmark.errors import UsageError
 
@@ -61,7 +61,7 @@ def evaluate(
     if scores.n_failed:
         for failure in scores.failures[:_N_NAMED]:
             complain(f"{failure.input}: {failure.reason}")
-        complain(f"{scores.n_failed} examples could not be scored and are not counted; 'earmark check' names them all")
+        complain(f"{counted(scores.n_failed, 'example')} could not be scored; 'earmark check' says more")
         raise typer.Exit(1)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.output import AsJson, percent, print_json, print_pairs, print_table
+from earmark.cli.output import AsJson, counted, percent, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
     from earmark.recognizer import Card, Score
@@ -72,7 +72,8 @@ def info(
             "reads": f"{card.features.domain} as {card.features.kind}",
             "windows": f"{window.length_s:g} s every {window.hop_s:g} s, at least {window.min_s:g} s" if window else "",
             "labels": f"{len(card.labels)}: {', '.join(card.labels)}",
-            "learned from": f"{data.name}: {data.n_examples} examples of {data.n_groups} groups ({data.licence})",
+            "learned from": f"{data.name}: {_amount(data.n_examples, data.n_groups)}",
+            "data licence": data.licence,
             **{f"score {rank}": _score_text(score) for rank, score in enumerate(card.scores, start=1)},
             **{f"limit {rank}": limit for rank, limit in enumerate(card.limits, start=1)},
             "licence": card.licence,
@@ -85,8 +86,12 @@ def _score_text(score: Score) -> str:
     low, high = score.accuracy_interval
     return (
         f"accuracy {percent(score.accuracy)} ({percent(low)} to {percent(high)}), macro F1 {score.macro_f1:.3f},"
-        f" ECE {score.ece:.3f} on {score.n} examples of {score.n_groups} groups; protocol {score.protocol}"
+        f" ECE {score.ece:.3f} on {_amount(score.n, score.n_groups)}; protocol {score.protocol}"
     )
+
+
+def _amount(n_examples: int, n_groups: int) -> str:
+    return f"{counted(n_examples, 'example')} of {counted(n_groups, 'group')}"
 
 
 def _created_text(card: Card) -> str:

@@ -4,7 +4,8 @@ from earmark.recognizer.answers import as_dict
 from earmark.recognizer.assemble import assemble
 from earmark.recognizer.card import Card, DataSummary, Score
 from earmark.recognizer.inputs import readable_extensions
-from earmark.recognizer.predict import Failure, Recognizer, Scored
+from earmark.recognizer.predict import Failure, Recognizer
+from earmark.recognizer.windows import Scored
 from earmark.recognizer.zoo import find, load, zoo
 
 __all__ = [

@@ -66,7 +66,8 @@ def card_of(session: Any, *, where: Path | str) -> Card:
     names = {item.name for item in (*session.get_inputs(), *session.get_overridable_initializers())}
     needed = {"features", "samples"} if card.features.domain == "sound" else {"features"}
     shapes = {output.name: output.shape for output in session.get_outputs()}
-    if not needed <= names or shapes.get("logits", [None])[-1] not in (len(card.labels), None, "n_labels"):
+    n_logits = shapes["logits"][-1] if shapes.get("logits") else 0
+    if not needed <= names or (isinstance(n_logits, int) and n_logits != len(card.labels)):
         raise ModelError(
             f"{where}: the graph does not fit its card (inputs {sorted(names)}, outputs {shapes},"
             f" {len(card.labels)} labels); train or export the recognizer again"

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, UsageError
-from earmark.features import InkFeatures, SoundFeatures, Window
+from earmark.features import InkFeatures, SoundFeatures
 from earmark.recognizer.answers import dress, undecided
 from earmark.recognizer.card import Card
 from earmark.recognizer.file import card_of, open_session
 from earmark.recognizer.inputs import Input, describe, ink_input, sound_input
-from earmark.types import Answer, Content, FloatArray, Picture, Prediction, Sound
-from earmark.units import seconds_to_samples
+from earmark.recognizer.windows import Cuts, Scored, cut_picture, cut_sound, drawing
+from earmark.types import Answer, Content, FloatArray, Picture, Prediction
 
-SILENCE_PEAK = 1e-4  # -80 dB below full scale: nothing that was recorded on purpose is as quiet
-_BATCH_S = 30.0  # sound in memory at once
 _NO_SAMPLES = np.zeros((0, 0), np.float32)
 
 
@@ -30,35 +27,6 @@ class Failure:
 
     input: str
     error: EarmarkError
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What the network says about each window of one input.
-
-    Attributes
-    ----------
-    starts_s, ends_s
-        Shape ``(n_windows,)``; empty for drawings.
-    probabilities
-        Shape ``(n_windows, n_labels)``, calibrated; all zero for a silent window.
-    weights
-        Shape ``(n_windows,)``, how much each counts in the answer; 0 for a silent window.
-    """
-
-    starts_s: npt.NDArray[np.float64]
-    ends_s: npt.NDArray[np.float64]
-    probabilities: FloatArray
-    weights: FloatArray
-
-    @property
-    def is_silent(self) -> bool:
-        return not self.weights.any()
-
-    def mean(self) -> FloatArray:
-        """Return the answer of all windows together, ``(n_labels,)``; all zero when everything is silent."""
-        total = self.weights.sum()
-        return (self.weights @ self.probabilities) / total if total > 0 else np.zeros_like(self.probabilities[0])
 
 
 class Recognizer:
@@ -133,12 +101,14 @@ class Recognizer:
 
     def score(self, item: Input, *, sample_rate_hz: int | None = None) -> Scored:
         """Return the calibrated probabilities of every window of one input; parameters as for `predict`."""
-        if isinstance(self.card.features, InkFeatures):
-            raster = self.card.features(ink_input(item))[None]
-            nowhere = np.zeros(0)
-            return Scored(nowhere, nowhere, self._probabilities(self.logits(raster)), np.ones(1, np.float32))
-        content = sound_input(item, sample_rate_hz=sample_rate_hz)
-        return _joined(self._scored_picture(content) if isinstance(content, Picture) else self._scored_sound(content))
+        return Scored.joined(self._scored(cuts) for cuts in self._cut(item, sample_rate_hz))
+
+    def picture(self, item: Input, *, sample_rate_hz: int | None = None) -> FloatArray:
+        """Return what the network sees, ``(freq|height, time|width)``: of a sound the first window."""
+        first = next(self._cut(item, sample_rate_hz))
+        features = first.batch if first.enters == "features" else self.run(["picture"], samples=first.batch[:1])[0]
+        seen: FloatArray = features[0, 0]
+        return seen
 
     def probabilities(self, content: Content) -> FloatArray:
         """Return one calibrated probability a label, ``(n_labels,)``; all zero for silence."""
@@ -231,63 +201,24 @@ class Recognizer:
         probabilities: FloatArray = (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
         return probabilities
 
-    def _hearing(self) -> tuple[SoundFeatures, Window]:
-        """Return what a recognizer of sounds, and no other, has."""
+    def _cut(self, item: Input, sample_rate_hz: int | None) -> Iterator[Cuts]:
         features, window = self.card.features, self.card.window
-        if not isinstance(features, SoundFeatures) or window is None:
-            raise UsageError(f"{self.card.name} reads drawings; it does not listen")
-        return features, window
+        if isinstance(features, InkFeatures):
+            yield drawing(features(ink_input(item)))
+        elif isinstance(features, SoundFeatures) and window is not None:
+            content, where = sound_input(item, sample_rate_hz=sample_rate_hz), describe(item)
+            if isinstance(content, Picture):
+                yield cut_picture(content, features, window=window, where=where)
+            else:
+                yield from cut_sound(content, features, window=window, where=where)
+        else:
+            raise ModelError(f"{self.card.name}: reads {features.domain}, which 'predict' cannot make; give features")
 
-    def _scored_sound(self, source: Path | bytes | BinaryIO | Sound) -> Iterator[Scored]:
-        """Score a sound in batches of windows, so that memory does not grow with its length."""
-        from earmark.sound import windows
-
-        features, window = self._hearing()
-        rate_hz = features.sample_rate_hz
-        shortest = seconds_to_samples(window.min_s, rate_hz)
-        cuts = windows(source, length_s=window.length_s, hop_s=window.hop_s, sample_rate_hz=rate_hz)
-        for batch in _batched(cuts, max(1, int(_BATCH_S / window.length_s))):
-            samples = np.stack([cut for _, cut in batch])
-            starts_s = np.array([start_s for start_s, _ in batch])
-            ends_s = starts_s + samples.shape[1] / rate_hz
-            if samples.shape[1] < shortest:
-                samples = np.pad(samples, ((0, 0), (0, shortest - samples.shape[1])))
-            probabilities = np.zeros((len(batch), len(self.card.labels)), np.float32)
-            heard = np.abs(samples).max(axis=1) >= SILENCE_PEAK
-            if heard.any():
-                probabilities[heard] = self._probabilities(self.logits(samples=samples[heard]))
-            energy = np.square(samples, dtype=np.float64).sum(axis=1) if window.aggregate == "energy" else 1.0
-            yield Scored(starts_s, ends_s, probabilities, (heard * energy).astype(np.float32))
-
-    def _scored_picture(self, picture: Picture) -> Iterator[Scored]:
-        """Score a picture of a sound; it has no energies, so every window counts the same."""
-        kind, window = self._hearing()
-        frames_hz = kind.sample_rate_hz / kind.hop_samples
-        features = kind.from_picture(picture)
-        length = kind.n_frames(seconds_to_samples(window.length_s, kind.sample_rate_hz))
-        starts = window.starts(features.shape[-1], length=length, hop=max(1, round(window.hop_s * frames_hz)))
-        cuts = np.stack([features[..., start : start + length] for start in starts])
-        starts_s = np.array(starts) / frames_hz
-        ends_s = starts_s + cuts.shape[-1] / frames_hz
-        yield Scored(starts_s, ends_s, self._probabilities(self.logits(cuts)), np.ones(len(starts), np.float32))
-
-
-def _batched(items: Iterable[tuple[float, FloatArray]], n: int) -> Iterator[list[tuple[float, FloatArray]]]:
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == n:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _joined(parts: Iterable[Scored]) -> Scored:
-    scored = list(parts)
-    return Scored(
-        np.concatenate([part.starts_s for part in scored]),
-        np.concatenate([part.ends_s for part in scored]),
-        np.concatenate([part.probabilities for part in scored]),
-        np.concatenate([part.weights for part in scored]),
-    )
+    def _scored(self, cuts: Cuts) -> Scored:
+        """Let the network hear or see what is not silent."""
+        counts = cuts.weights > 0
+        probabilities = np.zeros((len(counts), len(self.card.labels)), np.float32)
+        if counts.any():
+            (logits,) = self.run(["logits"], **{cuts.enters: cuts.batch[counts]})
+            probabilities[counts] = self._probabilities(logits)
+        return Scored(cuts.starts_s, cuts.ends_s, probabilities, cuts.weights)

@@ -1,0 +1,150 @@
+"""What one input becomes before the network: a batch of windows at a time, each with what it counts in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.errors import DataError
+from earmark.features import SoundFeatures, Window
+from earmark.types import FloatArray, Picture, Sound
+from earmark.units import seconds_to_samples
+
+SILENCE_PEAK = 1e-4  # -80 dB below full scale: nothing that was recorded on purpose is as quiet
+LOUDEST_PEAK = 1e6  # whole numbers written as floats are above it, and would overflow in the spectrogram
+_BATCH_S = 30.0  # sound in memory at once
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Windows of one length, of one input.
+
+    Attributes
+    ----------
+    starts_s, ends_s
+        Shape ``(n_windows,)``; empty for a drawing.
+    weights
+        Shape ``(n_windows,)``, how much each counts in the answer; 0 for a silent window.
+    enters
+        The input of the graph that takes the batch.
+    batch
+        ``(n_windows, time)`` for samples, ``(n_windows, channel, freq|height, time|width)`` for features.
+    """
+
+    starts_s: npt.NDArray[np.float64]
+    ends_s: npt.NDArray[np.float64]
+    weights: FloatArray
+    enters: Literal["samples", "features"]
+    batch: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the network says about each window of one input.
+
+    Attributes
+    ----------
+    starts_s, ends_s
+        Shape ``(n_windows,)``; empty for drawings.
+    probabilities
+        Shape ``(n_windows, n_labels)``, calibrated; all zero for a silent window.
+    weights
+        Shape ``(n_windows,)``, how much each counts in the answer; 0 for a silent window.
+    """
+
+    starts_s: npt.NDArray[np.float64]
+    ends_s: npt.NDArray[np.float64]
+    probabilities: FloatArray
+    weights: FloatArray
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """Return the windows of all `parts`, at least one, in their order."""
+        columns = zip(*((part.starts_s, part.ends_s, part.probabilities, part.weights) for part in parts), strict=True)
+        return cls(*(np.concatenate(column) for column in columns))
+
+    @property
+    def is_silent(self) -> bool:
+        return not self.weights.any()
+
+    def mean(self) -> FloatArray:
+        """Return the answer of all windows together, ``(n_labels,)``; all zero when everything is silent."""
+        total = self.weights.sum()
+        return (self.weights @ self.probabilities) / total if total > 0 else np.zeros_like(self.probabilities[0])
+
+
+def drawing(raster: FloatArray) -> Cuts:
+    """Return the one window of a drawing, ``(channel, height, width)``."""
+    nowhere = np.zeros(0)
+    return Cuts(nowhere, nowhere, np.ones(1, np.float32), "features", raster[None])
+
+
+def cut_sound(
+    source: Path | bytes | BinaryIO | Sound, features: SoundFeatures, *, window: Window, where: str
+) -> Iterator[Cuts]:
+    """Yield the windows of a sound in batches, so that memory does not grow with its length.
+
+    Raises
+    ------
+    DataError
+        When the sound cannot be read, or has samples absurdly far beyond -1…1; `where` names it.
+    """
+    from earmark.sound import windows
+
+    rate_hz = features.sample_rate_hz
+    shortest = seconds_to_samples(window.min_s, rate_hz)
+    cuts = windows(source, length_s=window.length_s, hop_s=window.hop_s, sample_rate_hz=rate_hz)
+    for batch in _batched(cuts, max(1, int(_BATCH_S / window.length_s))):
+        samples = np.stack([cut for _, cut in batch])
+        starts_s = np.array([start_s for start_s, _ in batch])
+        ends_s = starts_s + samples.shape[1] / rate_hz
+        peaks = np.abs(samples).max(axis=1)
+        if peaks.max() > LOUDEST_PEAK:
+            raise DataError(f"{where}: has samples as large as {peaks.max():.1e}; they belong in -1…1; scale them")
+        weights = np.where(peaks >= SILENCE_PEAK, _importance(samples, window), 0)
+        if samples.shape[1] < shortest:
+            samples = np.pad(samples, ((0, 0), (0, shortest - samples.shape[1])))
+        yield Cuts(starts_s, ends_s, weights.astype(np.float32), "samples", samples)
+
+
+def cut_picture(picture: Picture, kind: SoundFeatures, *, window: Window, where: str) -> Cuts:
+    """Return the windows of a picture of a sound; it has no energies, so each counts the same.
+
+    Raises
+    ------
+    DataError
+        When features of `kind` cannot be read from it, or it holds values that are no numbers; `where` names it.
+    """
+    frames_hz = kind.sample_rate_hz / kind.hop_samples
+    features = kind.from_picture(picture)
+    if not np.isfinite(features).all():
+        raise DataError(f"{where}: has values that are NaN or infinite; only finite numbers are a picture; repair it")
+    length = kind.n_frames(seconds_to_samples(window.length_s, kind.sample_rate_hz))
+    starts = window.starts(features.shape[-1], length=length, hop=max(1, round(window.hop_s * frames_hz)))
+    cuts = np.stack([features[..., start : start + length] for start in starts])
+    starts_s = np.array(starts) / frames_hz
+    ends_s = starts_s + cuts.shape[-1] / frames_hz
+    return Cuts(starts_s, ends_s, np.ones(len(starts), np.float32), "features", cuts)
+
+
+def _importance(samples: FloatArray, window: Window) -> npt.NDArray[np.float64]:
+    if window.aggregate == "energy":
+        energies: npt.NDArray[np.float64] = np.square(samples, dtype=np.float64).sum(axis=1)
+        return energies
+    return np.ones(len(samples))
+
+
+def _batched(items: Iterable[tuple[float, FloatArray]], n: int) -> Iterator[list[tuple[float, FloatArray]]]:
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == n:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
