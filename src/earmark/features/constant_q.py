@@ -204,11 +204,11 @@ def _add_n_frames(graph: Graph, samples: str, hop_samples: int) -> str:
 
 def _add_level(graph: Graph, signal: str, level: _Level, n_frames: str) -> str:
     """Add the squared magnitudes of one level, ``(batch, freq, time)``."""
-    one, two = graph.integers(1), graph.integers(2)
+    two = graph.integers(2)
     start, zero = graph.integers(level.start), graph.integers(0)
     end = graph.integers(int(np.iinfo(np.int64).max))
     begun = graph.add("Slice", signal, start, end, two)
     products = graph.add("Conv", begun, graph.constant(level.kernels[:, None]), strides=[level.hop])
     trimmed = graph.add("Slice", products, zero, n_frames, two)
     parts = graph.add("Reshape", trimmed, graph.integers(0, 2, len(level.kernels) // 2, -1))
-    return graph.add("ReduceSumSquare", parts, one, keepdims=0)
+    return graph.squared_magnitude(parts, axis=1)

@@ -35,7 +35,7 @@ def add_power(graph: Graph, samples: str, *, n_fft: int, hop_samples: int) -> st
     stacked = graph.add("Reshape", inner, graph.integers(2 * n_columns, -1))
     outer = graph.add("MatMul", graph.constant(_outer_matrix(n_columns)), stacked)
     parts = graph.add("Reshape", outer, graph.integers(2, n_columns, -1, half))
-    power = graph.add("ReduceSumSquare", parts, graph.integers(0), keepdims=0)
+    power = graph.squared_magnitude(parts, axis=0)
     by_frame = graph.add("Transpose", power, perm=[1, 0, 2])
     n_batch = graph.add("Shape", samples, start=0, end=1)
     shape = graph.add("Concat", n_batch, graph.integers(-1, n_columns * half), axis=0)

@@ -43,3 +43,9 @@ class Graph:
         name = f"{self.prefix}/{operator}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
+
+    def squared_magnitude(self, parts: str, *, axis: int) -> str:
+        """Append the sum of squares over `axis`, which holds the real and the imaginary part."""
+        # ReduceSumSquare would do it in one node, but takes ONNX Runtime three times as long.
+        halves = [self.add("Gather", parts, self.constant(np.int64(part)), axis=axis) for part in (0, 1)]
+        return self.add("Add", *[self.add("Mul", half, half) for half in halves])
