@@ -18,12 +18,12 @@ import torch
 
 from earmark.data import Manifest, apply_split, leaks, read_manifest
 from earmark.errors import ConfigError, DataError, ModelError
-from earmark.evaluation import Outcome, Scores, fit_temperature, write_report
+from earmark.evaluation import Outcome, Scores, word_protocol, write_outcome, write_report
 from earmark.features import FeatureCache
 from earmark.files import atomic_path, write_text
 from earmark.models import Network
 from earmark.recognizer import Card, DataSummary, Recognizer, Score, assemble
-from earmark.recognizer.evaluate import evaluate, example_pictures
+from earmark.recognizer.evaluate import calibrate, evaluate, example_pictures
 from earmark.training.augment import BatchAugmentation
 from earmark.training.examples import FeatureSet, frames_of, n_batches, prepare
 from earmark.training.export import export_network
@@ -175,19 +175,20 @@ def finish(
             candidate,
             manifest,
             split=part,
-            protocol=f"{recipe.split.description}, {part} part",
+            protocol=word_protocol(recipe.split.description, part),
             seeds=(recipe.training.seed,),
             progress=progress,
         )
 
     card = card_for(recipe, manifest)
-    outcome, _ = judge(card, "valid")
-    card = card.model_copy(update={"temperature": fit_temperature(outcome.logits, outcome.truth)})
+    _write_model(candidate, graph, card)
+    card = card.model_copy(update={"temperature": calibrate(candidate, manifest, progress=progress)})
     # Some published splits come without their test part; the validation part, which chose the epoch, must do.
     outcome, scores = judge(card, "test" if len(manifest.where("test")) else "valid")
     card = card.model_copy(update={"scores": (_summary(scores),)})
     _write_model(candidate, graph, card)
     write_text(folder / "scores.json", scores.to_json())
+    write_outcome(folder / "outcome.npz", outcome)
     write_report(
         folder / "report.html",
         title=card.name,
