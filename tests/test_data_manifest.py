@@ -173,6 +173,13 @@ class TestCheck:
         assert "'a' comes from one group, 's'" in found["one-group"].message
         assert "counts-split" in found
 
+    def test_content_that_is_not_what_its_hash_says(self, tmp_path):
+        data = read_manifest(folder(tmp_path, "a/1.wav", "b/2.wav")).hashed()
+        assert not [finding for finding in check(data) if finding.kind == "changed"]
+        folder(tmp_path, "b/2.wav")
+        (finding,) = [finding for finding in check(data) if finding.kind == "changed"]
+        assert (finding.severity, finding.paths) == ("error", ("b/2.wav",))
+
     def test_unknown_groups_and_a_single_label(self, tmp_path):
         (tmp_path / "f.csv").write_text("mfcc1_mean,label\n1,a\n2,a\n")
         found = {finding.kind: finding.severity for finding in check(tmp_path / "f.csv")}

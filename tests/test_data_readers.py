@@ -332,6 +332,14 @@ class TestFeatureTable:
         assert not manifest.groups_known
         assert manifest.groups == ()
 
+    def test_a_column_group_and_folders_in_the_names(self, tmp_path):
+        (tmp_path / "f.csv").write_text(
+            "filename,group,mfcc1_mean,label\nx/blues.00000.1.wav,anna,1,a\ny/z.wav,bob,2,b\n"
+        )
+        manifest = read_manifest(tmp_path / "f.csv")
+        assert [(example.track, example.group) for example in manifest] == [("blues.00000", "anna"), ("y/z.wav", "bob")]
+        assert manifest.table.names == ("mfcc1_mean",)
+
     def test_parquet_is_the_same(self, tmp_path):
         pandas = pytest.importorskip("pandas")
         (tmp_path / "f.csv").write_text("filename,mfcc1_mean,label\na.wav,1.25,a\nb.wav,2.5,b\n")

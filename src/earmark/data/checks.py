@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from earmark.data.archive import content_sha256
 from earmark.data.content import read_content
 from earmark.data.manifest import SPLITS, UNKNOWN_GROUP, Example, Manifest
 from earmark.data.readers import read_manifest
@@ -62,7 +63,11 @@ def check(source: Manifest | Path | str, *, workers: int | None = None) -> tuple
             source = read_manifest(source)
         except DataError as error:
             return (Finding("unreadable-source", "error", (str(source),), str(error)),)
-    found = [*unreadable(source, workers=workers), *(finding for look in CHECKS for finding in look(source))]
+    found = [
+        *unreadable(source, workers=workers),
+        *changed(source, workers=workers),
+        *(finding for look in CHECKS for finding in look(source)),
+    ]
     return tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
@@ -83,6 +88,32 @@ def unreadable(manifest: Manifest, *, workers: int | None = None) -> Iterator[Fi
         for example, message in zip(manifest, pool.map(problem, manifest), strict=True):
             if message:
                 yield Finding("unreadable", "error", (example.path,), message, "replace or remove the file")
+
+
+def changed(manifest: Manifest, *, workers: int | None = None) -> Iterator[Finding]:
+    """Yield an error for every example whose content is no longer what its manifest says.
+
+    Cached features are found by the hash, so a stale one would bring back those of the old content.
+    """
+
+    def is_other(example: Example) -> bool:
+        try:
+            return content_sha256(manifest.root, example.path) != example.sha256
+        except DataError:
+            # That it cannot be read is a finding of its own.
+            return False
+
+    stated = [example for example in manifest if example.sha256]
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        for example, other in zip(stated, pool.map(is_other, stated), strict=True):
+            if other:
+                yield Finding(
+                    "changed",
+                    "error",
+                    (example.path,),
+                    f"{example.path}: is not the content whose sha256 the manifest gives",
+                    "restore the file, or correct or clear its sha256",
+                )
 
 
 def leaking(manifest: Manifest) -> Iterator[Finding]:

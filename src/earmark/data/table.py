@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from earmark.errors import DataError, MissingExtraError, UnreadableError
 
-NOT_FEATURES = frozenset({"filename", "length", "label"})
+NOT_FEATURES = frozenset({"filename", "length", "label", "group"})
 """Columns of a feature table that are no features."""
 
 
@@ -74,7 +74,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_table(path: Path) -> Table:
-    """Return the numbers of a feature table: all columns but filename, length and label.
+    """Return the numbers of a feature table: all columns but filename, length, label and group.
 
     Raises
     ------

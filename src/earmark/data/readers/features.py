@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from earmark.data.archive import array_sha256, join_member
 from earmark.data.facts import gtzan_group
@@ -21,10 +21,10 @@ def _recognises(source: Path) -> bool:
 
 
 def read(source: Path) -> Manifest:
-    """Read the rows; excerpts of one track are one group. Without a column filename, groups are not known.
+    """Read the rows; the group is the column group, or the track, or its artist where a catalogue knows it.
 
     Names like ``blues.00000.3.wav`` are the fourth excerpt of the GTZAN track ``blues.00000``; any other name is a
-    track of its own.
+    track of its own. With neither group nor filename, groups are not known.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def read(source: Path) -> Manifest:
             Example(
                 path=join_member(source.name, row),
                 label=cells["label"].strip(),
-                group=gtzan_group(track) if track else UNKNOWN_GROUP,
+                group=cells["group"].strip() if "group" in cells else gtzan_group(track) if track else UNKNOWN_GROUP,
                 sha256=array_sha256(table.values[row]),
                 track=track,
             )
@@ -51,8 +51,9 @@ def read(source: Path) -> Manifest:
 
 
 def _track(filename: str) -> str:
-    excerpt = _EXCERPT.match(filename.strip())
-    return excerpt["track"] if excerpt else filename.strip()
+    filename = filename.strip()
+    excerpt = _EXCERPT.match(PurePosixPath(filename).name)
+    return excerpt["track"] if excerpt else filename
 
 
 READER = Reader("a feature table (csv or Parquet)", _recognises, read)
