@@ -1,0 +1,133 @@
+"""The commands that learn and judge; what they call is tested elsewhere."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from earmark import cli, training
+from earmark.cli.progress import progress_on_stderr
+from earmark.evaluation import Outcome, score
+from tiny import save_tiny, tiny_card, tone
+
+RATE_HZ = 22050
+SCORES = score(
+    Outcome.from_logits(
+        np.eye(3)[[0, 1, 2, 1]], np.array([0, 1, 2, 2]), labels=("A4", "C4", "E4"), groups=list("abcd")
+    ),
+    protocol="made up",
+)
+
+
+@pytest.fixture
+def run(capsys):
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            cli.main([str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return stop.value.code, output.out, output.err
+
+    return run
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    """Return a manifest of three labels by six groups."""
+    rows = ["path,label,group"]
+    for label, hz in (("A4", 440), ("C4", 262), ("E4", 330)):
+        for group in range(6):
+            name = f"{label}-{group}.wav"
+            soundfile.write(tmp_path / name, tone(hz=hz + group, seconds=0.5), RATE_HZ)
+            rows.append(f"{name},{label},player {group}")
+    (tmp_path / "sounds.csv").write_text("\n".join(rows))
+    return tmp_path / "sounds.csv"
+
+
+@pytest.fixture
+def learned(monkeypatch):
+    """Return the arguments that the training was called with."""
+    calls = []
+
+    def train(recipe, *, data, out, overrides, progress):
+        progress("epoch 1", 1, 2, "")
+        progress("epoch 1", 2, 2, "accuracy 0.75")
+        calls.append((recipe, data, out, tuple(overrides)))
+        return training.Run(out, SCORES)
+
+    monkeypatch.setattr(training, "train", train)
+    return calls
+
+
+def test_train_says_what_came_out(run, learned, tmp_path):
+    code, out, err = run("train", "sound", "--data", "here", "-o", tmp_path, "--set", "a.b=1", "--set", "c=d")
+    assert code == 0
+    assert learned == [("sound", "here", tmp_path, ("a.b=1", "c=d"))]
+    assert out.splitlines() == [
+        SCORES.sentence,
+        f"recognizer: {tmp_path / 'model.onnx'}",
+        f"report:     {tmp_path / 'report.html'}",
+    ]
+    assert err == "epoch 1: 2 done, accuracy 0.75\n"
+
+
+def test_train_prints_json(run, learned, tmp_path):
+    code, out, _ = run("train", "sound", "--data", "here", "--out", tmp_path, "--json")
+    values = json.loads(out)
+    assert code == 0
+    assert values["model"] == str(tmp_path / "model.onnx")
+    assert values["scores"]["accuracy"] == 0.75
+
+
+def test_resume_only_goes_on(run, learned, tmp_path):
+    assert run("train", "sound", "--data", "here", "-o", tmp_path, "--resume")[0] == 2
+    assert learned == []
+    (tmp_path / "recipe.json").write_text("{}")
+    assert run("train", "sound", "--data", "here", "-o", tmp_path, "--resume")[0] == 0
+    assert len(learned) == 1
+
+
+def test_recipes_lists_what_is_shipped(run):
+    code, out, _ = run("recipes", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert [row["name"] for row in rows] == list(training.shipped_recipes())
+    assert all(row["about"] for row in rows)
+    assert run("recipes")[1].startswith("NAME ")
+
+
+def test_bars_are_drawn_where_there_is_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress_on_stderr() as progress:
+        progress("listening", 1, 2, "")
+        progress("listening", 2, 2, "all ears")
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "listening" in output.err
+    assert "all ears" in output.err
+
+
+def test_evaluate_divides_like_the_recipe(run, sounds, tmp_path):
+    card = tiny_card(temperature=40.0, recipe={"split": {"fractions": [0.5, 0.25, 0.25], "seed": 3}})
+    model = save_tiny(tmp_path / "model.onnx", card)
+    code, out, err = run("evaluate", model, "--data", sounds, "--split", "test", "--json")
+    values = json.loads(out)
+    assert code == 0
+    assert values["protocol"] == "grouped 50/25/25, seed 3, test part"
+    assert 0 < values["n"] < 18
+    assert values["n"] == 3 * values["n_groups"]
+    assert "sounds is not what tiny learned from, so its test part may hold what it has seen" in err
+
+
+def test_evaluate_writes_a_report(run, sounds, tmp_path):
+    model = save_tiny(tmp_path / "model.onnx", tiny_card(temperature=40.0))
+    code, out, err = run("evaluate", model, "--data", sounds, "--html", tmp_path / "report.html")
+    assert code == 0
+    assert " of 18 examples of 6 groups are right" in out
+    assert "macro F1" in out
+    assert err == "evaluating: 18 done\n"
+    assert "<html" in (tmp_path / "report.html").read_text()[:500]
