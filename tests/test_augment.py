@@ -30,7 +30,7 @@ def seeded():
 
 @pytest.mark.parametrize("kind", BATCH)
 def test_shapes_ranges_and_targets(kind):
-    pictures, targets = batch()
+    pictures, targets = batch(40, (2, 24, 32))
     changed, new_targets = AUGMENTATIONS[kind]()(pictures.clone(), targets.clone(), seeded())
     assert changed.shape == pictures.shape
     assert not torch.equal(changed, pictures)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from earmark.features import InkRaster
 from earmark.ink import draw_strokes, make_ink
-from earmark.training import AUGMENTATIONS, InkScan, InkWarp
+from earmark.training import AUGMENTATIONS, InkOnly, InkScan, InkWarp
 from earmark.types import Image, Ink, Sound
 
 NOTE = make_ink(
@@ -20,9 +21,20 @@ def _apply(change, content=NOTE, seed=0):
     return change(content, "note", "note", np.random.default_rng(seed))
 
 
-def test_both_are_registered():
+def test_all_are_registered():
     assert AUGMENTATIONS["ink-warp"] is InkWarp
     assert AUGMENTATIONS["ink-scan"] is InkScan
+    assert AUGMENTATIONS["ink-only"] is InkOnly
+
+
+def test_ink_only_hides_every_plane_but_the_first():
+    pictures, targets = torch.rand(400, 3, 4, 5) + 0.1, torch.eye(400)
+    changed, same = InkOnly(probability=0.25)(pictures, targets, torch.Generator().manual_seed(0))
+    hidden = (changed[:, 1:] == 0).all(3).all(2).all(1)
+    assert 70 < hidden.sum() < 130
+    assert torch.equal(changed[:, 0], pictures[:, 0])
+    assert torch.equal(changed[~hidden], pictures[~hidden])
+    assert torch.equal(same, targets)
 
 
 @pytest.mark.parametrize("change", [InkWarp(), InkScan(probability=1)])

@@ -1,7 +1,7 @@
 """Learning from examples: recipes, augmentations, the loop, runs."""
 
 from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
-from earmark.training.augment_ink import InkScan, InkWarp
+from earmark.training.augment_ink import InkOnly, InkScan, InkWarp
 from earmark.training.augment_sound import (
     Equalize,
     Excerpt,
@@ -24,6 +24,7 @@ __all__ = [
     "Equalize",
     "Excerpt",
     "Gain",
+    "InkOnly",
     "InkScan",
     "InkWarp",
     "LimitBand",

@@ -1,4 +1,4 @@
-"""Augmentations of drawings before they become a raster: another hand, and another medium."""
+"""Augmentations of drawings: another hand, another medium, and the pen unseen."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import math
 from typing import Literal
 
 import numpy as np
+import torch
 from pydantic import Field
 
 from earmark.ink import draw_planes, place_strokes
-from earmark.training.augment import AUGMENTATIONS, ContentAugmentation
+from earmark.training.augment import AUGMENTATIONS, BatchAugmentation, ContentAugmentation
 from earmark.types import Content, FloatArray, Image, Ink
 
 
@@ -120,6 +121,28 @@ class InkScan(ContentAugmentation):
                 share, draw_planes(remains, height=side, width=side, pen_width_px=max(1.0, pen_px / 2))[0]
             )
         return Image(_photographed(share, rng))
+
+
+@AUGMENTATIONS.register("ink-only")
+class InkOnly(BatchAugmentation):
+    """Hide how the pen moved from some drawings: every plane but the ink becomes zero, as it is for scans.
+
+    Attributes
+    ----------
+    probability
+        Share of the drawings.
+    """
+
+    domains = frozenset({"ink"})
+    kind: Literal["ink-only"] = "ink-only"
+    probability: float = Field(default=0.15, gt=0, le=1)
+
+    def __call__(
+        self, pictures: torch.Tensor, targets: torch.Tensor, rng: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        shown = (torch.rand(len(pictures), generator=rng) >= self.probability).to(pictures.device)
+        others = pictures[:, 1:] * shown[:, None, None, None]
+        return torch.cat([pictures[:, :1], others], dim=1), targets
 
 
 def _pieces_of_staff(placed: Ink, side: int, rng: np.random.Generator) -> Ink:
