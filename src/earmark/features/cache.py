@@ -90,7 +90,7 @@ class FeatureCache:
                 if fortran_order or dtype != np.float32 or path.stat().st_size != start + whole:
                     return None
                 return self._map(stream, start).reshape(shape) if whole else np.empty(shape, np.float32)
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
 
     def _map(self, stream: BinaryIO, start: int) -> FloatArray:

@@ -86,11 +86,11 @@ class ConstantQ(SoundFeatures):
         padded = graph.add("Pad", samples, graph.integers(0, left, 0, right))
         signal = graph.add("Unsqueeze", padded, graph.integers(1))
         n_frames = _add_n_frames(graph, samples, self.hop_samples)
-        halver = graph.constant(_halver()[None, None])
         rows = []
         for level in _levels(self):
             for _ in range(level.halvings):
-                signal = graph.add("Conv", signal, halver, strides=[2], pads=[_HALVER_TAPS // 2] * 2)
+                taps = graph.constant(_halver()[None, None])
+                signal = graph.add("Conv", signal, taps, strides=[2], pads=[_HALVER_TAPS // 2] * 2)
             rows.append(_add_level(graph, signal, level, n_frames))
         power = graph.add("Concat", *rows[::-1], axis=1)
         return graph.add("Unsqueeze", add_power_to_db(graph, power), graph.integers(1))
