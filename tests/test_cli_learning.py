@@ -52,6 +52,7 @@ def learned(monkeypatch):
     calls = []
 
     def train(recipe, *, data, out, overrides, progress):
+        progress("features", 0, 0, "")
         progress("epoch 1", 1, 2, "")
         progress("epoch 1", 2, 2, "accuracy 0.75")
         calls.append((recipe, data, out, tuple(overrides)))
@@ -103,10 +104,12 @@ def test_bars_are_drawn_where_there_is_a_terminal(monkeypatch, capsys):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("FORCE_COLOR", "1")
     with progress_on_stderr() as progress:
+        progress("nothing", 0, 0, "")
         progress("listening", 1, 2, "")
         progress("listening", 2, 2, "all ears")
     output = capsys.readouterr()
     assert output.out == ""
+    assert "nothing" not in output.err
     assert "listening" in output.err
     assert "all ears" in output.err
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
+import zipfile
 
 import numpy as np
 import PIL.Image
@@ -291,3 +292,20 @@ def test_the_graph_takes_samples_or_features(ears, eyes):
         eyes.logits(samples=np.zeros((1, 9), np.float32))
     with pytest.raises(ModelError, match="the graph cannot take"):
         ears.logits(np.zeros((1, 1, 3, 9), np.float32))
+
+
+def test_real_recordings_of_every_format_are_heard(ears, shared_data):
+    files = [path for path in (shared_data / "pianos").rglob("*_A4_*") if path.is_file()]
+    one_of_each = {(path.suffix, soundfile.info(path).samplerate): path for path in sorted(files)}
+    one_of_each[".au", 22050] = shared_data / "gtzan" / "blues.00000.au"
+    predictions = list(ears.predict_many(one_of_each.values()))
+    assert {suffix for suffix, _ in one_of_each} >= {".au", ".flac", ".mp3", ".wav"}
+    assert all(prediction.label in ears.card.labels for prediction in predictions)
+
+
+def test_real_drawings_are_read(eyes, shared_data):
+    with zipfile.ZipFile(shared_data / "homus" / "HOMUS-80-writers.zip") as archive:
+        names = [name for name in archive.namelist() if name.endswith(".txt")][::500]
+        predictions = list(eyes.predict_many(archive.read(name) for name in names))
+    assert len(predictions) == len(names) > 20
+    assert all(prediction.label in eyes.card.labels for prediction in predictions)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli import check, demo, evaluate, models, predict, train
+from earmark.cli import check, demo, evaluate, features, models, predict, train
 from earmark.cli.output import complain
 from earmark.errors import EarmarkError
 
@@ -34,6 +34,7 @@ app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("recipes")(train.recipes)
 app.command("evaluate")(evaluate.evaluate)
+app.command("features")(features.features)
 
 
 def _print_version(wanted: bool) -> None:

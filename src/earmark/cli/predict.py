@@ -72,7 +72,7 @@ class _Batch:
         from earmark.recognizer import Failure
 
         for file in files:
-            item = sys.stdin.buffer.read() if file == STDIN else file
+            item = sys.stdin.buffer if file == STDIN else file
             result = self.recognizer.try_predict(item, top=self.top, timeline=self.timeline, name=file)
             if isinstance(result, Failure):
                 self._refuse(str(result.error))

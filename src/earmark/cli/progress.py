@@ -25,6 +25,8 @@ def progress_on_stderr() -> Iterator[Progress]:
     with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bars:
 
         def draw(stage: str, done: int, total: int, note: str) -> None:
+            if total == 0:
+                return
             if stage not in stages:
                 stages[stage] = bars.add_task(stage, note=note)
             bars.update(stages[stage], completed=done, total=total, note=note)
@@ -33,5 +35,5 @@ def progress_on_stderr() -> Iterator[Progress]:
 
 
 def _print_finished(stage: str, done: int, total: int, note: str) -> None:
-    if done == total:
+    if 0 < done == total:
         print(f"{stage}: {done} done{f', {note}' if note else ''}", file=sys.stderr, flush=True)

@@ -1,0 +1,57 @@
+"""``earmark features``: the 57 numbers of the published tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from earmark.cli.output import complain, counted
+from earmark.cli.progress import progress_on_stderr
+
+
+def features(  # noqa: PLR0917
+    source: Annotated[str, typer.Argument(help="Folder of classes, manifest, zip, GTZAN folder: labelled sounds.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="TABLE", help="A .csv or .parquet file.")],
+    segment_s: Annotated[
+        float | None, typer.Option("--segment-s", help="Length of a segment; without it, one row a sound.")
+    ] = None,
+    hop_s: Annotated[
+        float | None, typer.Option("--hop-s", help="Seconds between segments; their length by default.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 1,
+    group: Annotated[bool, typer.Option("--group", help="Add a column with what must not be split.")] = False,
+    protocol: Annotated[
+        str | None,
+        typer.Option("--split", metavar="PROTOCOL", help="Add a column: given, grouped, random or a published split."),
+    ] = None,
+    as_published: Annotated[
+        bool,
+        typer.Option("--as-published", help="Treat the ends of a sound as the published GTZAN table did."),
+    ] = False,
+) -> None:
+    """Write 57 features of every sound as a table in the layout of the published GTZAN tables.
+
+    A command that was stopped goes on where it was when it is given again. A sound that cannot be read is named on
+    stderr, the others are still done, and the exit code is 1.
+    """
+    from earmark.data import Split, apply_split, read_manifest
+    from earmark.lab import Segments, extract
+
+    padding: Literal["mirror", "silence"] = "mirror" if as_published else "silence"
+    values = {"segment_s": segment_s, "hop_s": hop_s, "padding": padding}
+    segments = Segments.parse(values, where="--segment-s and --hop-s")
+    manifest = read_manifest(source)
+    if protocol is not None:
+        manifest = apply_split(manifest, Split.parse({"protocol": protocol}, where="--split"))
+    extra: list[Literal["group", "split"]] = ["group"] if group else []
+    extra += ["split"] if protocol is not None else []
+    with progress_on_stderr() as progress:
+        result = extract(manifest, out=out, segments=segments, extra=extra, workers=workers, progress=progress)
+    print(f"{out}: {counted(result.n_rows, 'row')}")
+    for failure in result.failures:
+        complain(failure)
+    if result.failures:
+        complain(f"{len(result.failures)} of {len(manifest)} sounds are not in the table; see above")
+        raise typer.Exit(1)
