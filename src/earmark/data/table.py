@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from earmark.errors import DataError, MissingExtraError, UnreadableError
 
-NOT_FEATURES = frozenset({"filename", "length", "label", "group"})
+NOT_FEATURES = frozenset({"filename", "length", "label", "group", "split"})
 """Columns of a feature table that are no features."""
 
 

@@ -23,6 +23,10 @@ N_FFT = 2048
 HOP_SAMPLES = 512
 N_MELS = 128
 N_MFCCS = 20
+LONGEST_S = 1800
+TABLE_VERSION = 1
+"""Raised by hand whenever the numbers change."""
+
 _LOWEST_POWER = np.float32(1e-10)
 _RANGE_DB = np.float32(80)
 
@@ -68,13 +72,19 @@ def describe(samples: FloatArray, *, padding: Padding = "silence") -> npt.NDArra
     Raises
     ------
     DataError
-        When there is no sample, or one that is not finite.
+        When there is no sample, one that is not finite, or more than half an hour of them: the work needs about 1 MB of
+        memory a second.
     MissingExtraError
         When numba is not installed.
     """
     if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
         raise DataError(
             f"samples of shape {samples.shape} cannot be described; give at least one mono sample, all of them finite"
+        )
+    if len(samples) > LONGEST_S * SAMPLE_RATE_HZ:
+        raise DataError(
+            f"a sound of {len(samples) / SAMPLE_RATE_HZ:.0f} s is too long to describe in one row; the longest is "
+            f"{LONGEST_S} s; cut it into segments"
         )
     try:
         from earmark.features import chroma, hpss, table_frames, tempo

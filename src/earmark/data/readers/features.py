@@ -43,6 +43,7 @@ def read(source: Path) -> Manifest:
                 path=join_member(source.name, row),
                 label=cells["label"].strip(),
                 group=cells["group"].strip() if "group" in cells else gtzan_group(track) if track else UNKNOWN_GROUP,
+                split=cells.get("split", "").strip() or None,
                 sha256=array_sha256(table.values[row]),
                 track=track,
             )
