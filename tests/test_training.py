@@ -173,7 +173,8 @@ def test_a_loss_that_explodes_is_an_error(tmp_path):
 def finished(homus, tmp_path_factory):
     """One whole run."""
     root = tmp_path_factory.mktemp("run")
-    return train(recipe(), data=homus, out=root / "run", cache=root / "cache")
+    refit = recipe(training={**SMALL["training"], "refit": True})
+    return train(refit, data=homus, out=root / "run", cache=root / "cache")
 
 
 @pytest.mark.slow
@@ -185,6 +186,13 @@ def test_a_run_learns_and_its_file_agrees_with_its_scores(finished):
     assert card.scores[0].accuracy == finished.scores.accuracy
     assert card.temperature != 1.0
     assert json.loads((finished.folder / "scores.json").read_text())["n"] == finished.scores.n
+
+
+@pytest.mark.slow
+def test_refit_learns_from_the_validation_part_but_not_from_the_test_part(finished):
+    card = Recognizer.load(finished.model).card
+    assert (finished.scores.n, finished.scores.n_groups) == (9, 1)
+    assert (card.data.n_examples, card.data.n_groups) == (81, 9)
 
 
 @pytest.mark.slow

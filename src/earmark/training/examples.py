@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -141,7 +141,9 @@ def prepare(
     n_views = recipe.training.views if augmented else 0
     views = views_of(manifest, recipe, n_views=n_views, labels=labels)
     flat = [view for of_example in views for view in of_example]
-    compute = partial(compute_view, manifest=manifest, recipe=recipe, labels=labels)
+    # Reading needs only the place of the files; the examples would be sent to the workers over and over.
+    place = replace(manifest, examples=())
+    compute = partial(compute_view, manifest=place, recipe=recipe, labels=labels)
     _fill(cache, flat, compute, progress)
     index = {label: i for i, label in enumerate(labels)}
     targets = np.array([[index[view.label] for view in of_example] for of_example in views], dtype=np.int64)

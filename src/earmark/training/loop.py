@@ -50,12 +50,14 @@ def fit(
     learner: Learner,
     *,
     train: FeatureSet,
-    valid: FeatureSet,
+    valid: FeatureSet | None,
     folder: Path,
     on_epoch: Callable[[Sequence[Row]], None],
     progress: Progress = no_progress,
 ) -> list[Row]:
     """Train, keeping the weights of the best epoch in ``folder/best.safetensors``; leave them in the network.
+
+    Without a validation part the last epoch is the best.
 
     A run that was killed goes on from its last whole epoch, to the same result as if it had not been: every epoch
     seeds its own randomness.
@@ -73,16 +75,17 @@ def fit(
     training = learner.training
     rows = _resume(learner, folder)
     for epoch in range(len(rows), training.epochs):
-        if _is_stale(rows, training.patience):
+        if valid is not None and _is_stale(rows, training.patience):
             break
         torch.manual_seed(1_000_003 * training.seed + epoch)  # dropout draws from the global generator
         started_s = time.perf_counter()
         row: Row = {"epoch": epoch + 1, "learning_rate": float(learner.schedule.get_last_lr()[0])}
         row |= train_epoch(learner, train, epoch=epoch, progress=progress)
-        row |= validate(learner.judged, valid, batch_size=2 * training.batch_size, device=learner.device)
+        if valid is not None:
+            row |= validate(learner.judged, valid, batch_size=2 * training.batch_size, device=learner.device)
         row["seconds"] = time.perf_counter() - started_s
         rows.append(row)
-        if row["valid_loss"] <= min(r["valid_loss"] for r in rows):
+        if valid is None or row["valid_loss"] <= min(r["valid_loss"] for r in rows):
             save_weights(folder / "best.safetensors", learner.judged)
         save_checkpoint(folder / "last.safetensors", _checkpoint(learner, rows))
         on_epoch(rows)

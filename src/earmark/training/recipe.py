@@ -41,6 +41,9 @@ class Training(Config):
         Stop after this many epochs without a better validation loss; 0 for never.
     views
         Augmented versions of every training example that are computed once and cached, beside the clean one.
+    refit
+        When all is judged, learn again from the training and the validation part together, with the same settings. The
+        test part stays unseen; the temperature is that of the first fit.
     vary_length
         Give every batch a random length between ``window.min_s`` and ``window.length_s``.
     seed
@@ -57,6 +60,7 @@ class Training(Config):
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=0, ge=0)
     views: int = Field(default=0, ge=0, le=64)
+    refit: bool = False
     vary_length: bool = False
     seed: int = Field(default=0, ge=0)
 
@@ -112,6 +116,12 @@ class Recipe(Config):
             value if isinstance(value, Augmentation) else parse_kind(AUGMENTATIONS, value, where="[[augment]]")
             for value in values
         )
+
+    @model_validator(mode="after")
+    def _refit_knows_its_length(self) -> Self:
+        if self.training.refit and self.training.patience:
+            raise ConfigError(f"recipe {self.name!r}: refit has no validation part to stop by; set patience = 0")
+        return self
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

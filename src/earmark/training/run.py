@@ -8,8 +8,10 @@ import io
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,9 @@ import torch
 
 from earmark.data import Manifest, apply_split, leaks, read_manifest
 from earmark.errors import ConfigError, DataError, ModelError
-from earmark.evaluation import Outcome, Scores, word_protocol, write_outcome, write_report
+from earmark.evaluation import Scores, word_protocol, write_outcome, write_report
 from earmark.features import FeatureCache
-from earmark.files import atomic_path, write_text
+from earmark.files import write_bytes, write_text
 from earmark.models import Network
 from earmark.recognizer import Card, DataSummary, Recognizer, Score, assemble
 from earmark.recognizer.evaluate import calibrate, evaluate, example_pictures
@@ -101,32 +103,57 @@ def train(
     folder = Path(out)
     _claim(folder, recipe, manifest)
 
-    labels = manifest.labels
-    features = FeatureCache(Path(cache) if cache else default_cache())
-    parts = {
-        part: prepare(
-            manifest.where(part), recipe, labels=labels, cache=features, augmented=part == "train", progress=progress
-        )
-        for part in ("train", "valid")
-    }
+    store = FeatureCache(Path(cache) if cache else default_cache())
+    teach = partial(_teach, recipe=recipe, cache=store, progress=progress)
+    network, rows = teach(manifest, folder=folder, validated=True)
+    graph = export_network(network, recipe.features)
+    card = card_for(recipe, manifest)
+    with _file(folder, graph, card) as candidate:
+        temperature = calibrate(candidate, manifest, progress=progress)
+    card = card.model_copy(update={"temperature": temperature})
+
+    # Some published splits come without their test part; the validation part, which chose the epoch, must do then,
+    # and it is scored before the network learns from it.
+    part = "test" if len(manifest.where("test")) else "valid"
+    judge = partial(_judge, manifest=manifest, recipe=recipe, folder=folder, rows=rows, part=part, progress=progress)
+    scores = judge(graph, card) if part == "valid" or not recipe.training.refit else None
+    if recipe.training.refit:
+        both = manifest.with_splits(["train" if e.split == "valid" else e.split for e in manifest.examples])
+        network, _ = teach(both, folder=folder / "refit", validated=False)
+        graph = export_network(network, recipe.features)
+        card = card.model_copy(update={"data": summarize(both)})
+    scores = scores or judge(graph, card)
+    write_bytes(
+        folder / "model.onnx",
+        assemble(graph, card.model_copy(update={"scores": (_headline(scores),)})).SerializeToString(),
+    )
+    return Run(folder, scores)
+
+
+def _teach(
+    manifest: Manifest, *, recipe: Recipe, folder: Path, validated: bool, cache: FeatureCache, progress: Progress
+) -> tuple[Network, list[Row]]:
+    """Fit a fresh network to the training part; return it with the log."""
+    examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
+    learning = examples(manifest.where("train"), augmented=True)
     torch.manual_seed(recipe.training.seed)
-    network = recipe.model.build(n_labels=len(labels), input_shape=input_shape(parts["train"], recipe))
+    network = recipe.model.build(n_labels=len(manifest.labels), input_shape=input_shape(learning, recipe))
     learner = make_learner(
         network,
         training=recipe.training,
         augment=[change for change in recipe.augment if isinstance(change, BatchAugmentation)],
-        n_steps=recipe.training.epochs * n_batches(len(parts["train"]), recipe.training.batch_size),
+        n_steps=recipe.training.epochs * n_batches(len(learning), recipe.training.batch_size),
     )
+    folder.mkdir(exist_ok=True)
     rows = fit(
         learner,
-        train=parts["train"],
-        valid=parts["valid"],
+        train=learning,
+        valid=examples(manifest.where("valid")) if validated else None,
         folder=folder,
         on_epoch=_EpochLog(folder),
         progress=progress,
     )
-    scores = finish(network, recipe, manifest, folder=folder, rows=rows, progress=progress)
-    return Run(folder, scores)
+    return network, rows
 
 
 def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
@@ -155,23 +182,20 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
     return manifest
 
 
-def finish(
-    network: Network,
-    recipe: Recipe,
-    manifest: Manifest,
+def _judge(  # noqa: PLR0913 - what a report tells
+    graph: onnx.ModelProto,
+    card: Card,
     *,
+    manifest: Manifest,
+    recipe: Recipe,
     folder: Path,
     rows: Sequence[Row],
-    progress: Progress = no_progress,
+    part: str,
+    progress: Progress,
 ) -> Scores:
-    """Export the network, calibrate it on the validation part, score the file on the test part, write the report."""
-    graph = export_network(network, recipe.features)
-    candidate = folder / "candidate.onnx"
-
-    def judge(card: Card, part: str) -> tuple[Outcome, Scores]:
-        """Score the very file that will be shipped."""
-        _write_model(candidate, graph, card)
-        return evaluate(
+    """Score the very file that `graph` and `card` make, and write the scores, the answers and the report."""
+    with _file(folder, graph, card) as candidate:
+        outcome, scores = evaluate(
             candidate,
             manifest,
             split=part,
@@ -179,34 +203,34 @@ def finish(
             seeds=(recipe.training.seed,),
             progress=progress,
         )
-
-    card = card_for(recipe, manifest)
-    _write_model(candidate, graph, card)
-    card = card.model_copy(update={"temperature": calibrate(candidate, manifest, progress=progress)})
-    # Some published splits come without their test part; the validation part, which chose the epoch, must do.
-    outcome, scores = judge(card, "test" if len(manifest.where("test")) else "valid")
-    card = card.model_copy(update={"scores": (_summary(scores),)})
-    _write_model(candidate, graph, card)
-    write_text(folder / "scores.json", scores.to_json())
-    write_outcome(folder / "outcome.npz", outcome)
-    write_report(
-        folder / "report.html",
-        title=card.name,
-        scores=scores,
-        outcome=outcome,
-        curves=rows,
-        picture=example_pictures(Recognizer.load(candidate), manifest, outcome),
-        origin="lower" if card.features.domain == "sound" else "upper",
-        card=card,
-    )
-    candidate.replace(folder / "model.onnx")
+        write_text(folder / "scores.json", scores.to_json())
+        write_outcome(folder / "outcome.npz", outcome)
+        write_report(
+            folder / "report.html",
+            title=card.name,
+            scores=scores,
+            outcome=outcome,
+            curves=rows,
+            picture=example_pictures(Recognizer.load(candidate), manifest, outcome),
+            origin="lower" if card.features.domain == "sound" else "upper",
+            card=card,
+        )
     return scores
+
+
+@contextmanager
+def _file(folder: Path, graph: onnx.ModelProto, card: Card) -> Iterator[Path]:
+    """Give a recognizer file that is gone afterwards."""
+    path = folder / "candidate.onnx"
+    write_bytes(path, assemble(graph, card).SerializeToString())
+    try:
+        yield path
+    finally:
+        path.unlink()
 
 
 def card_for(recipe: Recipe, manifest: Manifest) -> Card:
     """Return the card of a recognizer before it is calibrated and scored."""
-    sources = sorted({example.source for example in manifest.examples if example.source})
-    licences = sorted({example.licence for example in manifest.examples if example.licence})
     return Card(
         name=recipe.name.rpartition("/")[2],
         about=recipe.about,
@@ -214,18 +238,24 @@ def card_for(recipe: Recipe, manifest: Manifest) -> Card:
         labels=manifest.labels,
         features=recipe.features,
         window=recipe.window,
-        data=DataSummary(
-            name=manifest.name,
-            fingerprint=manifest.fingerprint,
-            n_examples=len(manifest.where("train").examples),
-            n_groups=len({example.group for example in manifest.where("train").examples}),
-            source="; ".join(sources),
-            licence="; ".join(licences),
-        ),
+        data=summarize(manifest),
         limits=recipe.limits,
         recipe=recipe.model_dump(mode="json"),
         created=dt.datetime.now(dt.UTC).date().isoformat(),
         versions={name: metadata.version(name) for name in ("earmark", "torch", "onnx", "numpy")},
+    )
+
+
+def summarize(manifest: Manifest) -> DataSummary:
+    """Return what a card says about the data of the training part."""
+    learned = manifest.where("train").examples
+    return DataSummary(
+        name=manifest.name,
+        fingerprint=manifest.fingerprint,
+        n_examples=len(learned),
+        n_groups=len({example.group for example in learned if example.group}),
+        source="; ".join(sorted({example.source for example in learned if example.source})),
+        licence="; ".join(sorted({example.licence for example in learned if example.licence})),
     )
 
 
@@ -286,12 +316,7 @@ class _EpochLog:
         self.writer.flush()
 
 
-def _write_model(path: Path, graph: onnx.ModelProto, card: Card) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(assemble(graph, card).SerializeToString())
-
-
-def _summary(scores: Scores) -> Score:
+def _headline(scores: Scores) -> Score:
     return Score(
         accuracy=scores.accuracy,
         accuracy_interval=scores.accuracy_interval,
