@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from earmark.errors import ConfigError, ModelError
-from earmark.models import MODELS, BackboneConfig, CnnConfig, Normalize
+from earmark.models import MODELS, BackboneConfig, CnnConfig, ModulationConfig, Normalize
+from earmark.models.modulation import PatchPower
 from earmark.training.export import export_network
 
 # What a model needs beyond its defaults to be small and quick here, and the pictures it takes.
 SMALL = {
     "cnn": ({"widths": (4, 8)}, (1, 16, 20)),
     "keys": ({"local_channels": 4, "shared_channels": 8}, (1, 40, 20)),
+    "modulation": ({"patches": ((16, 8),), "hidden": 8}, (1, 32, 20)),
     "residual": ({"widths": (4, 8)}, (1, 16, 20)),
     "timm": ({"name": "test_resnet"}, (1, 64, 64)),
 }
@@ -93,6 +95,22 @@ def test_normalize_ignores_gain_and_survives_silence():
 def test_pictures_too_small_for_the_network():
     with pytest.raises(ConfigError, match=r"cannot take pictures of 16 × 20; each side needs at least 32"):
         CnnConfig(widths=(4, 4, 4, 4, 4)).build(n_labels=2, input_shape=(1, 16, 20))
+
+
+def test_pictures_smaller_than_a_patch():
+    with pytest.raises(ConfigError, match=r"cannot take pictures of 128 × 20; its largest patch is 48 × 32"):
+        ModulationConfig().build(n_labels=2, input_shape=(1, 128, 20))
+
+
+def test_patches_tell_fine_from_coarse_and_fast_from_slow():
+    patch = PatchPower(32, 32)
+    place = torch.arange(64)
+    combs = torch.stack([torch.cos(2 * np.pi * place / period) for period in (16, 4)])
+    over_freq = combs[:, None, :, None].expand(2, 1, 64, 64) / 2 + 0.5
+    coarse, fine = patch(over_freq).reshape(2, len(patch.scales), -1)
+    slow, fast = patch(over_freq.transpose(2, 3)).reshape(2, len(patch.scales), len(patch.rates), -1)
+    assert fine.amax(1)[1:].argmax() > coarse.amax(1)[1:].argmax()
+    assert fast.amax((0, 2))[1:].argmax() > slow.amax((0, 2))[1:].argmax()
 
 
 def test_unknown_backbone():
