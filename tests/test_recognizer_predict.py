@@ -295,8 +295,8 @@ def test_the_graph_takes_samples_or_features(ears, eyes):
 
 
 def test_real_recordings_are_heard(ears, shared_data):
-    files = [path for path in (shared_data / "pianos").glob("*/*_C4_*")]
-    one_of_each = {(path.suffix, soundfile.info(path).samplerate): path for path in sorted(files)}
+    files = sorted((shared_data / "pianos").glob("*/*_C4_*"))
+    one_of_each = {(path.suffix, soundfile.info(path).samplerate): path for path in files}
     one_of_each[".au", 22050] = shared_data / "gtzan" / "blues.00000.au"
     predictions = list(ears.predict_many(one_of_each.values()))
     assert {suffix for suffix, _ in one_of_each} >= {".au", ".flac", ".mp3"}
