@@ -122,7 +122,7 @@ def test_pictures_enter_behind_the_front_end(listener, tmp_path):
     outcome, scores = evaluate(listener, manifest)
 
     assert scores.n == 5
-    assert example_pictures(listener, manifest, outcome)(2).shape == (128, 100)
+    assert example_pictures(listener, manifest, outcome)(2).shape == (128, 44)  # its first window
 
 
 def test_bad_and_silent_files_are_listed_and_the_others_scored(listener, sounds):

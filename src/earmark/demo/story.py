@@ -89,8 +89,8 @@ def _show(specimen: Specimen) -> Showing:
     recognizer = load(specimen.model)
     prediction = recognizer.predict(specimen.content, name=specimen.name)
     seen = recognizer.picture(specimen.content)
-    origin = "lower" if recognizer.card.features.domain == "sound" else "upper"
-    return Showing(specimen, prediction, picture_figure(seen, origin=origin))
+    heard = recognizer.card.features.domain == "sound"
+    return Showing(specimen, prediction, picture_figure(seen, origin="lower" if heard else "upper"))
 
 
 def _page(showings: tuple[Showing, ...], run: Run, learned: str, folder: Path) -> str:

@@ -6,19 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from earmark.data import Manifest, read_content, read_manifest
-from earmark.errors import ModelError
 from earmark.evaluation import Outcome, Scores, fit_temperature, score, word_protocol
-from earmark.features import InkFeatures, SoundFeatures
-from earmark.recognizer.inputs import ink_input
 from earmark.recognizer.predict import Recognizer
 from earmark.recognizer.replies import Replies, collect_replies, example_name
 from earmark.recognizer.zoo import load
-from earmark.types import FloatArray, Picture, Progress, Sound, no_progress
-from earmark.units import seconds_to_samples
+from earmark.types import Progress, no_progress
 
 BATCH_SIZE = 128
 
@@ -108,16 +103,7 @@ def example_pictures(recognizer: Recognizer, manifest: Manifest, outcome: Outcom
     examples = {example_name(example): example for example in manifest.examples}
 
     def picture(row: int) -> npt.NDArray[Any]:
-        features = recognizer.card.features
-        content = read_content(manifest, examples[outcome.inputs[row]])
-        if isinstance(features, InkFeatures):
-            seen = features(ink_input(content))
-        elif isinstance(features, SoundFeatures) and isinstance(content, Picture):
-            seen = features.from_picture(content)
-        else:
-            seen = _first_window(recognizer, content)
-        values: npt.NDArray[Any] = seen[0]
-        return values
+        return recognizer.picture(read_content(manifest, examples[outcome.inputs[row]]))
 
     return picture
 
@@ -135,17 +121,3 @@ def _replies(
 ) -> Replies:
     part = manifest if split is None else manifest.where(split)
     return collect_replies(recognizer, part, batch_size=batch_size, progress=progress)
-
-
-def _first_window(recognizer: Recognizer, content: Any) -> FloatArray:
-    """Return the features ``(channel, freq, time)`` of the start of a sound, as the graph makes them."""
-    from earmark.sound import resample
-
-    card = recognizer.card
-    if not isinstance(content, Sound) or not isinstance(card.features, SoundFeatures) or card.window is None:
-        raise ModelError(f"{card.name}: cannot draw a {type(content).__name__}; give sounds to a recognizer of sounds")
-    rate_hz = card.features.sample_rate_hz
-    samples = resample(content, rate_hz).samples[: seconds_to_samples(card.window.length_s, rate_hz)]
-    missing = max(0, seconds_to_samples(card.window.min_s, rate_hz) - len(samples))
-    first: FloatArray = recognizer.run(["picture"], samples=np.pad(samples, (0, missing))[None])[0][0]
-    return first
