@@ -13,7 +13,7 @@ NOTE = make_ink(
     [[(10, 60), (4, 64), (10, 68), (16, 64), (10, 60)], [(16, 64), (16, 5)], [(16, 5), (30, 20)]], where="test"
 )
 STILL = dict.fromkeys(
-    ["rotate_degrees", "shear", "stretch", "bend", "stroke_shift", "stroke_scale", "jitter", "size"], 0
+    ["rotate_degrees", "shear", "stretch", "bend", "stroke_shift", "stroke_scale", "jitter", "size", "foreign_units"], 0
 )
 
 
@@ -80,6 +80,15 @@ def test_size_changes_only_the_size():
     assert ratios[0] == pytest.approx(ratios[1], rel=1e-4)
     assert ratios[0] != pytest.approx(1, abs=0.01)
     np.testing.assert_allclose(draw_strokes(warped), draw_strokes(NOTE), atol=1e-3)
+
+
+def test_foreign_units_scale_by_up_to_sixteen():
+    change = InkWarp(**{**STILL, "foreign_units": 0.5})
+    longest = np.array([np.ptp(np.concatenate(_apply(change, seed=seed).strokes), axis=0).max() for seed in range(200)])
+    factors = longest / np.ptp(np.concatenate(NOTE.strokes), axis=0).max()
+    assert 0.35 < np.mean(np.isclose(factors, 1, atol=1e-3)) < 0.65
+    assert 1 / 16.1 < factors.min() < 1 / 8
+    assert 8 < factors.max() < 16.1
 
 
 def test_a_lone_point_survives():

@@ -33,6 +33,9 @@ class InkWarp(ContentAugmentation):
         Of each point.
     size
         Logarithm of the drawing's size, which only a raster with the ``"size"`` channel shows.
+    foreign_units
+        Share of the drawings that are scaled by anything from 1/16 to 16, because strokes may come in any unit. The
+        size then helps where it is usual and is not trusted where it is not.
     """
 
     domains = frozenset({"ink"})
@@ -45,6 +48,7 @@ class InkWarp(ContentAugmentation):
     stroke_scale: float = Field(default=0.04, ge=0, le=0.5)
     jitter: float = Field(default=0.004, ge=0, le=0.1)
     size: float = Field(default=0.15, ge=0, le=2)
+    foreign_units: float = Field(default=0.3, ge=0, le=1)
 
     def __call__(self, content: Content, label: str, new_label: str, rng: np.random.Generator) -> Content:
         if not isinstance(content, Ink):
@@ -52,7 +56,7 @@ class InkWarp(ContentAugmentation):
         points = np.concatenate(content.strokes)
         low, high = points.min(axis=0), points.max(axis=0)
         longest = max(float((high - low).max()), 1e-6)
-        matrix = self._matrix(rng) * math.exp(self.size * rng.standard_normal())
+        matrix = self._matrix(rng) * self._factor(rng)
         waves = rng.standard_normal((2, 2, 2)) * 3, rng.uniform(0, 2 * np.pi, (2, 2))
         strokes = []
         for stroke in content.strokes:
@@ -63,6 +67,10 @@ class InkWarp(ContentAugmentation):
             unit = unit @ matrix.T + self.jitter * rng.standard_normal(unit.shape)
             strokes.append((longest * unit).astype(np.float32))
         return Ink(tuple(strokes))
+
+    def _factor(self, rng: np.random.Generator) -> float:
+        foreign = 16.0 ** rng.uniform(-1, 1) if rng.random() < self.foreign_units else 1.0
+        return foreign * math.exp(self.size * rng.standard_normal())
 
     def _matrix(self, rng: np.random.Generator) -> FloatArray:
         turn, slant, stretch = rng.standard_normal(3).clip(-3, 3) * (
