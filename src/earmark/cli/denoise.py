@@ -1,0 +1,40 @@
+"""``earmark denoise``: a sound without its noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def denoise(
+    source: Annotated[Path, typer.Argument(help="A sound file.")],
+    out: Annotated[Path, typer.Argument(help="The result: .wav, .flac or .ogg.")],
+    *,
+    noise: Annotated[
+        Path | None,
+        typer.Option("--noise", help="A recording of the noise alone; else the beginning of SOURCE is the noise."),
+    ] = None,
+    noise_s: Annotated[
+        float | None, typer.Option("--noise-s", help="How many seconds of the beginning are noise; 1 by default.")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option("--strength", help="How many times the noise is subtracted; 3 by default.")
+    ] = None,
+    floor: Annotated[
+        float | None, typer.Option("--floor", help="Share of the sound that always stays; 0.05 by default.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw noisy, estimated noise and clean spectrograms (.png, .svg).")
+    ] = None,
+) -> None:
+    """Remove steady noise (hum, hiss, a fan) by spectral subtraction."""
+    from earmark.live import Denoise, denoise_file
+
+    given = {"noise_s": noise_s, "over_subtraction": strength, "floor": floor}
+    config = Denoise.parse({key: value for key, value in given.items() if value is not None}, where="earmark denoise")
+    duration_s = denoise_file(source, out, config=config, noise=noise, plot=plot)
+    print(f"{out}: {duration_s:.2f} s")
+    if plot is not None:
+        print(f"{plot}: spectrograms")
