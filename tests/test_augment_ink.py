@@ -6,7 +6,8 @@ import torch
 
 from earmark.features import InkRaster
 from earmark.ink import draw_strokes, make_ink
-from earmark.training import AUGMENTATIONS, InkOnly, InkScan, InkWarp
+from earmark.training.augment import AUGMENTATIONS
+from earmark.training.augment_ink import InkOnly, InkScan, InkWarp
 from earmark.types import Image, Ink, Sound
 
 NOTE = make_ink(

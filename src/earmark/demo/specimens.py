@@ -46,7 +46,7 @@ def drawings() -> dict[str, Ink]:
     t = np.linspace(0, 1, 40)
     turn = 2 * np.pi * t
     head = _points(12 * np.cos(turn), 9 * np.sin(turn) - 3 * np.cos(turn))
-    scribble = _points(*(r * np.cos(4 * turn) for r in [12 * t]), 9 * t * np.sin(4 * turn))
+    scribble = _points(12 * t * np.cos(4 * turn), 9 * t * np.sin(4 * turn))
     stem = _points(0 * t + 12, -60 * t)
     spiral = _points((4 + 16 * t) * np.cos(3 * np.pi * t), (4 + 16 * t) * np.sin(3 * np.pi * t) + 60)
     rise = _points(20 * np.sin(1.6 * np.pi * t) - 20 * t, 60 - 110 * t)

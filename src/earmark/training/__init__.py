@@ -1,42 +1,34 @@
 """Learning from examples: recipes, augmentations, the loop, runs."""
 
-from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
-from earmark.training.augment_ink import InkOnly, InkScan, InkWarp
-from earmark.training.augment_sound import (
-    Equalize,
-    Excerpt,
-    Gain,
-    LimitBand,
-    Mp3,
-    Noise,
-    PitchShift,
-    Room,
-    SynthesizeNote,
-)
-from earmark.training.recipe import Recipe, Training, load_recipe, shipped_recipes
-from earmark.training.run import Run, train
+from __future__ import annotations
 
-__all__ = [
-    "AUGMENTATIONS",
-    "Augmentation",
-    "BatchAugmentation",
-    "ContentAugmentation",
-    "Equalize",
-    "Excerpt",
-    "Gain",
-    "InkOnly",
-    "InkScan",
-    "InkWarp",
-    "LimitBand",
-    "Mp3",
-    "Noise",
-    "PitchShift",
-    "Recipe",
-    "Room",
-    "Run",
-    "SynthesizeNote",
-    "Training",
-    "load_recipe",
-    "shipped_recipes",
-    "train",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.training.augment import AUGMENTATIONS as AUGMENTATIONS
+    from earmark.training.recipe import Recipe as Recipe
+    from earmark.training.recipe import Training as Training
+    from earmark.training.recipe import load_recipe as load_recipe
+    from earmark.training.run import Run as Run
+    from earmark.training.run import train as train
+    from earmark.training.shipped import shipped_recipes as shipped_recipes
+
+# Filled on first use (PEP 562): most of it imports torch, listing the recipes need not.
+_HOMES = {
+    "AUGMENTATIONS": "augment",
+    "Recipe": "recipe",
+    "Run": "run",
+    "Training": "recipe",
+    "load_recipe": "recipe",
+    "shipped_recipes": "shipped",
+    "train": "run",
+}
+
+__all__ = ["AUGMENTATIONS", "Recipe", "Run", "Training", "load_recipe", "shipped_recipes", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'earmark.training' has no attribute {name!r}")
+    return getattr(import_module(f"earmark.training.{_HOMES[name]}"), name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +14,9 @@ from earmark.errors import ConfigError, UnknownNameError
 from earmark.features import FEATURES, Features, Window
 from earmark.models.base import MODELS, ModelConfig
 from earmark.recognizer.card import Task
+from earmark.training import augment_ink, augment_sound  # noqa: F401 - they register themselves
 from earmark.training.augment import AUGMENTATIONS, Augmentation
+from earmark.training.shipped import shipped_recipes
 
 
 class Training(Config):
@@ -167,9 +168,3 @@ def load_recipe(name: str | Path, *, overrides: Iterable[str] = ()) -> Recipe:
         path = shipped[str(name)]
     values = apply_overrides({"name": path.stem, **read_toml(path)}, overrides)
     return Recipe.parse(values, where=f"recipe {name}")
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """Return the paths of the recipes in the package by name, such as ``zoo/notes``."""
-    folder = Path(str(resources.files("earmark.training"))) / "recipes"
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.toml"))}

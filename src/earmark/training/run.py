@@ -125,7 +125,7 @@ def train(
     scores = scores or judge(graph, card)
     write_bytes(
         folder / "model.onnx",
-        assemble(graph, card.model_copy(update={"scores": (_headline(scores),)})).SerializeToString(),
+        assemble(graph, card.model_copy(update={"scores": (_headline(scores),)})).SerializeToString(deterministic=True),
     )
     return Run(folder, scores)
 
@@ -222,7 +222,7 @@ def _judge(  # noqa: PLR0913 - what a report tells
 def _file(folder: Path, graph: onnx.ModelProto, card: Card) -> Iterator[Path]:
     """Give a recognizer file that is gone afterwards."""
     path = folder / "candidate.onnx"
-    write_bytes(path, assemble(graph, card).SerializeToString())
+    write_bytes(path, assemble(graph, card).SerializeToString(deterministic=True))
     try:
         yield path
     finally:
