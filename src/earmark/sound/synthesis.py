@@ -78,10 +78,10 @@ class Timbre:
 TIMBRES: Registry[Timbre] = Registry("timbre")
 for _name, _timbre in {
     "grand": Timbre(
-        -5, strike=0.125, stiffness=1, stretch_cents=25, strings=3, body_hz=90, cutoff_hz=2500, decay_s=8, knock_db=-24
+        -5, strike=0.125, stiffness=1, stretch_cents=32, strings=3, body_hz=90, cutoff_hz=2500, decay_s=8, knock_db=-24
     ),
     "upright": Timbre(
-        -6, strike=0.14, stiffness=2, stretch_cents=30, strings=3, body_hz=150, cutoff_hz=1800, decay_s=5, knock_db=-18
+        -6, strike=0.14, stiffness=2, stretch_cents=34, strings=3, body_hz=150, cutoff_hz=1800, decay_s=5, knock_db=-18
     ),
     "electric-piano": Timbre(-14, even_level=0.5, cutoff_hz=3000, decay_s=5, attack_s=0.004, knock_db=-30),
     "harpsichord": Timbre(
@@ -172,7 +172,7 @@ def _vary(timbre: Timbre, rng: np.random.Generator) -> Timbre:
         even_level=timbre.even_level * rng.uniform(0.7, 1.0),
         strike=timbre.strike * rng.uniform(0.8, 1.2),
         stiffness=timbre.stiffness * factor(0.4),
-        stretch_cents=timbre.stretch_cents * rng.uniform(0.3, 1.2),
+        stretch_cents=timbre.stretch_cents * rng.uniform(0.2, 1.6),
         strings=timbre.strings,
         body_hz=timbre.body_hz * factor(0.3),
         cutoff_hz=timbre.cutoff_hz * factor(0.5),
