@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
@@ -17,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 from earmark.data import Example, Manifest
 from earmark.data.archive import split_member
 from earmark.data.table import parquet_modules
-from earmark.errors import DataError, UsageError
+from earmark.errors import DataError, MissingExtraError, UsageError
 from earmark.features.table import COLUMNS, TABLE_VERSION
 from earmark.files import atomic_path, sha256_bytes
 from earmark.lab.journal import Journal
@@ -27,6 +28,8 @@ from earmark.types import Progress, no_progress
 Extra: TypeAlias = Literal["group", "split"]
 
 _STAGE = "features"
+Task: TypeAlias = tuple[Path, Example, Segments]
+
 _AHEAD = 4  # examples a worker has waiting, so that none is idle and few results are in memory
 _ROWS_AT_ONCE = 4096
 
@@ -79,12 +82,16 @@ def extract(
     ------
     UsageError
         When the name of `out` has another ending.
+    MissingExtraError
+        When numba, or pyarrow for Parquet, is not installed.
     DataError
         When the manifest holds no sounds, none of them can be read, or `out` cannot be written.
     """
     segments = segments or Segments()
     if out.suffix.lower() not in {".csv", ".parquet"}:
         raise UsageError(f"{out}: a feature table ends in .csv or .parquet; rename it")
+    if find_spec("numba") is None:
+        raise MissingExtraError("the feature table", "train")
     if out.suffix.lower() == ".parquet":
         parquet_modules(f"writing {out}")
     if manifest.domain != "sound":
@@ -131,28 +138,31 @@ def _fill(journal: Journal, manifest: Manifest, segments: Segments, workers: int
     return failures
 
 
-_Task: TypeAlias = tuple[Path, Example, Segments]
-
-
-def _describe(task: _Task) -> Described:
-    root, example, segments = task
-    return describe_example(Manifest((example,), "sound", root, ""), example, segments)
-
-
-def _in_this_process(tasks: Iterable[_Task]) -> Iterator[Described]:
+def _in_this_process(tasks: Iterable[Task]) -> Iterator[Described]:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
         yield from map(_describe, tasks)
 
 
-def _in_processes(tasks: Iterator[_Task], n_workers: int) -> Iterator[Described]:
+def _describe(task: Task) -> Described:
+    root, example, segments = task
+    return describe_example(Manifest((example,), "sound", root, ""), example, segments)
+
+
+def _pin_threads() -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
+def _in_processes(tasks: Iterator[Task], n_workers: int) -> Iterator[Described]:
     """Describe the tasks in order, a bounded number ahead."""
     # A fork server forks before there are threads or compiled kernels to inherit, and imports only once.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload([__name__])
+        context.set_forkserver_preload(["earmark.lab.preload"])
     waiting: deque[Future[Described]] = deque()
     with ProcessPoolExecutor(n_workers, mp_context=context, initializer=_pin_threads) as pool:
         try:
@@ -167,12 +177,6 @@ def _in_processes(tasks: Iterator[_Task], n_workers: int) -> Iterator[Described]
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _pin_threads() -> None:
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
 
 
 def _records(journal: Journal, manifest: Manifest, segments: Segments, extra: Sequence[Extra]) -> Iterator[list[Any]]:
