@@ -21,7 +21,7 @@ from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
 from earmark.training.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
 from earmark.training.examples import FeatureSet, n_batches, prefetch, training_batches, whole_batches
-from earmark.training.recipe import Training
+from earmark.training.recipe import Precision, Training
 from earmark.types import Progress, no_progress
 
 Row = dict[str, float]
@@ -117,7 +117,7 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
             x = network.normalize(x)
             for change in learner.augment:
                 x, y = change(x, y, rng)
-        with autocast(device):
+        with autocast(device, training.precision):
             logits = network.classify(x)
             loss = functional.cross_entropy(logits, y, label_smoothing=training.label_smoothing)
         if not torch.isfinite(loss):
@@ -168,7 +168,7 @@ def make_learner(
     if training.ema_decay:
         ema = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
         average = AveragedModel(network, multi_avg_fn=ema, use_buffers=True)
-    scaler = torch.amp.GradScaler(enabled=_amp_dtype(device) is torch.float16)
+    scaler = torch.amp.GradScaler(enabled=_amp_dtype(device, training.precision) is torch.float16)
     return Learner(training, augment, network, average, optimizer, schedule, scaler, device)
 
 
@@ -177,14 +177,16 @@ def best_device() -> torch.device:
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
-def autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Compute in half precision on CUDA only; on a CPU it is slower than float32."""
-    dtype = _amp_dtype(device)
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
+    """Compute in `precision`; ``"auto"`` is half precision on CUDA and float32 elsewhere."""
+    dtype = _amp_dtype(device, precision)
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
 
 
-def _amp_dtype(device: torch.device) -> torch.dtype | None:
-    if device.type != "cuda":
+def _amp_dtype(device: torch.device, precision: Precision) -> torch.dtype | None:
+    if precision == "bfloat16":
+        return torch.bfloat16
+    if precision == "float32" or device.type != "cuda":
         return None
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
