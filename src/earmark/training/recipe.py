@@ -18,7 +18,6 @@ from earmark.training import augment_ink, augment_sound  # noqa: F401 - they reg
 from earmark.training.augment import AUGMENTATIONS, Augmentation
 from earmark.training.shipped import shipped_recipes
 
-
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 
 
