@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli import check, demo, denoise, evaluate, features, models, predict, train
+from earmark.cli import check, demo, denoise, evaluate, features, listen, models, predict, train
 from earmark.cli.output import complain
 from earmark.errors import EarmarkError
 
@@ -36,6 +36,7 @@ app.command("recipes")(train.recipes)
 app.command("evaluate")(evaluate.evaluate)
 app.command("features")(features.features)
 app.command("denoise")(denoise.denoise)
+app.command("listen")(listen.listen)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,5 +2,23 @@
 
 from earmark.live.denoise import Denoise, Denoiser, denoise
 from earmark.live.denoise_file import denoise_file
+from earmark.live.listener import Listener, Listening, Update
+from earmark.live.microphone import Microphone, devices
+from earmark.live.recording import recording
+from earmark.live.source import Chunk, FileSource, Source
 
-__all__ = ["Denoise", "Denoiser", "denoise", "denoise_file"]
+__all__ = [
+    "Chunk",
+    "Denoise",
+    "Denoiser",
+    "FileSource",
+    "Listener",
+    "Listening",
+    "Microphone",
+    "Source",
+    "Update",
+    "denoise",
+    "denoise_file",
+    "devices",
+    "recording",
+]

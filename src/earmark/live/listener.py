@@ -1,0 +1,243 @@
+"""From samples as they arrive to answers: mono stream → resampling → noise removal → ring → windows → steady answer.
+
+The same samples in chunks of any size give the same windows and answers, and with the hop of the card and no noise
+removal those of `Recognizer.predict` over the whole sound.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import soxr
+from pydantic import Field
+
+from earmark.config import Config
+from earmark.errors import ModelError
+from earmark.features import SoundFeatures
+from earmark.live.denoise import Denoise, Denoiser
+from earmark.live.ring import Ring
+from earmark.live.steady import SILENCE, Steady
+from earmark.recognizer import Recognizer
+from earmark.recognizer.answers import answer_as_dict, dress, undecided
+from earmark.types import Answer, FloatArray, Sound
+from earmark.units import seconds_to_samples
+
+_MOST_HOP_S = 0.25  # four answers a second
+_QUIETEST_DB = -120.0
+_METER_S = 0.1
+
+
+class Listening(Config):
+    """How a stream is heard.
+
+    Attributes
+    ----------
+    hop_s
+        Seconds between answers; the hop of the recognizer, a quarter of a second at most, unless given.
+    smoothing_s
+        Time constant with which answers follow the windows.
+    margin, unknown_below
+        See `Steady`.
+    gate_db
+        Windows with a lower root-mean-square level, in dB of full scale, are silence.
+    top
+        Most answers in an update.
+    denoise
+        Removes noise first; None leaves the sound as it is.
+    """
+
+    hop_s: float | None = Field(default=None, gt=0, le=60)
+    smoothing_s: float = Field(default=0.5, ge=0, le=60)
+    margin: float = Field(default=0.1, ge=0, le=1)
+    unknown_below: float = Field(default=0.3, ge=0, le=1)
+    gate_db: float = Field(default=-60.0, ge=_QUIETEST_DB, le=0)
+    top: int = Field(default=5, ge=1)
+    denoise: Denoise | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What is heard in one window, and what to say about the stream.
+
+    Attributes
+    ----------
+    start_s, end_s
+        The window in the stream.
+    answer
+        The steady answer; its label is ``"silence"`` or ``"unknown"`` when no other is given.
+    top
+        The smoothed answers, best first; empty in silence.
+    probabilities
+        Of this window alone, ``(n_labels,)``; all zero in silence.
+    level_db
+        Root-mean-square level of the window in dB of full scale.
+    latency_s
+        From the arrival of the window's last sample to the answer; None when the arrival was not told.
+    """
+
+    start_s: float
+    end_s: float
+    answer: Answer
+    top: tuple[Answer, ...]
+    probabilities: FloatArray
+    level_db: float
+    latency_s: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "start_s": round(self.start_s, 3),
+            "end_s": round(self.end_s, 3),
+            **answer_as_dict(self.answer),
+            "top": [answer_as_dict(answer) for answer in self.top],
+            "level_db": round(self.level_db, 1),
+            "latency_ms": None if self.latency_s is None else round(self.latency_s * 1000, 1),
+        }
+
+
+class Listener:
+    """Hears a stream of mono samples with a recognizer.
+
+    Parameters
+    ----------
+    recognizer
+        One that listens.
+    sample_rate_hz
+        Of the stream; any.
+    config
+        How.
+    noise
+        A recording of the noise alone, for ``config.denoise``.
+    skip_late
+        When several windows are complete at once, hear only the last of them, and count the others in `n_skipped`:
+        for streams that do not wait.
+
+    Raises
+    ------
+    ModelError
+        When the recognizer reads drawings.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        sample_rate_hz: int,
+        *,
+        config: Listening | None = None,
+        noise: Sound | None = None,
+        skip_late: bool = False,
+    ) -> None:
+        card, config = recognizer.card, config or Listening()
+        if not isinstance(card.features, SoundFeatures) or card.window is None:
+            raise ModelError(f"{card.name}: reads drawings, it does not listen; choose a recognizer of sounds")
+        self.recognizer, self.config, self.n_skipped = recognizer, config, 0
+        self.window_s = card.window.length_s
+        self.hop_s = config.hop_s or min(card.window.hop_s, _MOST_HOP_S)
+        self._rate_hz: int = card.features.sample_rate_hz
+        self._length = seconds_to_samples(self.window_s, self._rate_hz)
+        self._hop = max(1, seconds_to_samples(self.hop_s, self._rate_hz))
+        self._skip_late = skip_late
+        self._resampler = (
+            soxr.ResampleStream(sample_rate_hz, self._rate_hz, 1, dtype="float32")
+            if sample_rate_hz != self._rate_hz
+            else None
+        )
+        self._denoiser = Denoiser(config.denoise, self._rate_hz, noise=noise) if config.denoise else None
+        self._ring = Ring(self._length + self._hop)
+        self._start = 0
+        keep = np.exp(-self.hop_s / config.smoothing_s) if config.smoothing_s else 0.0
+        self._steady = Steady(keep=float(keep), margin=config.margin, unknown_below=config.unknown_below)
+
+    @property
+    def heard_s(self) -> float:
+        """How much of the stream went into the ring so far."""
+        return self._ring.end / self._rate_hz
+
+    @property
+    def level_db(self) -> float:
+        """Root-mean-square level of the last tenth of a second, in dB of full scale."""
+        end = self._ring.end
+        return level_db(self._ring.between(max(self._ring.start, end - round(_METER_S * self._rate_hz)), end))
+
+    def feed(self, samples: FloatArray, *, arrived_s: float | None = None) -> list[Update]:
+        """Take the next float32 samples ``(time,)``; return an update for every window that they complete.
+
+        Parameters
+        ----------
+        samples
+            At the rate of the stream.
+        arrived_s
+            `time.monotonic` when the last of them was there, for the latency.
+        """
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(np.ascontiguousarray(samples, np.float32))
+        if self._denoiser is not None:
+            samples = self._denoiser.process(samples)
+        return self._hear(samples, arrived_s)
+
+    def finish(self) -> list[Update]:
+        """End the stream; return the updates of its rest, with a last window that is aligned with its end."""
+        rest = np.zeros(0, np.float32)
+        if self._resampler is not None:
+            rest = self._resampler.resample_chunk(rest, last=True)
+        if self._denoiser is not None:
+            rest = np.concatenate([self._denoiser.process(rest), self._denoiser.flush()])
+        updates = self._hear(rest, None)
+        end = self._ring.end
+        if end <= self._length:
+            last = 0 if self._start == 0 and end else None
+        else:
+            last = end - self._length if self._start - self._hop + self._length < end else None
+        return updates if last is None else [*updates, self._update(last, end, None)]
+
+    def _hear(self, samples: FloatArray, arrived_s: float | None) -> list[Update]:
+        updates = []
+        final_end = self._ring.end + len(samples)
+        for first in range(0, len(samples), self._hop):
+            self._ring.extend(samples[first : first + self._hop])
+            while self._start + self._length <= self._ring.end:
+                is_late = self._skip_late and self._start + self._hop + self._length <= final_end
+                if is_late:
+                    self.n_skipped += 1
+                else:
+                    updates.append(self._update(self._start, self._start + self._length, arrived_s))
+                self._start += self._hop
+        return updates
+
+    def _update(self, start: int, end: int, arrived_s: float | None) -> Update:
+        samples = self._ring.between(start, end)
+        level = level_db(samples)
+        top: tuple[Answer, ...] = ()
+        probabilities = np.zeros(len(self.recognizer.card.labels), np.float32)
+        if level >= self.config.gate_db:
+            probabilities = self.recognizer.probabilities(Sound(samples, self._rate_hz))
+        if probabilities.any():
+            answer, top = self._answers(probabilities)
+        else:
+            self._steady.silence()
+            answer = Answer(SILENCE, 0.0, {})
+        latency_s = None if arrived_s is None else time.monotonic() - arrived_s
+        return Update(start / self._rate_hz, end / self._rate_hz, answer, top, probabilities, level, latency_s)
+
+    def _answers(self, probabilities: FloatArray) -> tuple[Answer, tuple[Answer, ...]]:
+        card = self.recognizer.card
+        index, smooth = self._steady.follow(probabilities)
+        best = np.argsort(-smooth, kind="stable")[: self.config.top]
+        top = tuple(dress(card.labels[i], float(smooth[i]), task=card.task) for i in best)
+        if index is None:
+            return undecided(), top
+        return dress(card.labels[index], float(smooth[index]), task=card.task), top
+
+
+def level_db(samples: FloatArray) -> float:
+    """Return the root-mean-square level in dB of full scale, -120 at least.
+
+    >>> level_db(np.float32([0.1, -0.1])), level_db(np.zeros(3, np.float32))
+    (-20.0, -120.0)
+    """
+    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+    return round(max(_QUIETEST_DB, 10 * math.log10(power)), 3) if power else _QUIETEST_DB
