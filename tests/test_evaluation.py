@@ -369,3 +369,10 @@ def test_importing_evaluation_is_light():
     code = "import sys, earmark.evaluation; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"scipy", "sklearn", "matplotlib", "jinja2", "PIL"} & {*done.stdout.split()}
+
+
+def test_a_temperature_is_not_certain_of_a_hundred_right_answers():
+    logits = np.tile([4.0, 0.0, 0.0], (100, 1))
+    temperature = fit_temperature(logits, np.zeros(100, dtype=np.int64))
+    confidence = 1 / (1 + 2 * np.exp(-4 / temperature))
+    assert 1 - confidence == pytest.approx(1 / 102, rel=1e-3)

@@ -82,7 +82,8 @@ def fit_temperature(
     """Return the temperature, 0.05…20, that makes the likelihood of `truth` largest (Guo et al. 2017, section 4.2).
 
     Dividing logits by it changes how sure the answers are, not which they are. Fit it on examples that were neither
-    trained on nor are scored.
+    trained on nor are scored. When all `n` answers are right, any confidence short of certainty would be too low; as
+    in Platt (1999), each is therefore taken to be wrong with Laplace's probability ``1 / (n + 2)``.
 
     Parameters
     ----------
@@ -111,7 +112,9 @@ def fit_temperature(
     def loss(log_temperature: float) -> float:
         chosen = log_softmax(logits / np.exp(log_temperature))[np.arange(len(logits)), right]
         likelihood = np.bincount(place, weights=share * np.exp(chosen))
-        return float(-np.mean(np.log(np.maximum(likelihood, SMALLEST_LIKELIHOOD))))
+        hit, miss = (np.log(np.maximum(p, SMALLEST_LIKELIHOOD)) for p in (likelihood, 1 - likelihood))
+        doubt = 1 / (len(likelihood) + 2)
+        return float(-np.mean((1 - doubt) * hit + doubt * miss))
 
     found = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded")
     return float(np.exp(found.x))
