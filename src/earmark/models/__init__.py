@@ -1,9 +1,13 @@
 """Networks: pictures in, logits out."""
 
 from earmark.models.backbone import Backbone, BackboneConfig
-from earmark.models.base import MODELS, ModelConfig, Network, Normalize
+from earmark.models.base import MODELS, ModelConfig, Network, Normalize, Resize
 from earmark.models.cnn import Cnn, CnnConfig
+from earmark.models.crnn import Crnn, CrnnConfig, CrnnState
+from earmark.models.double_residual import DoubleResidual, DoubleResidualConfig
 from earmark.models.keys import Keys, KeysConfig
+from earmark.models.minivgg import MiniVgg, MiniVggConfig
+from earmark.models.mlp import Mlp, MlpConfig
 from earmark.models.modulation import Modulation, ModulationConfig
 from earmark.models.residual import Residual, ResidualConfig
 
@@ -13,8 +17,17 @@ __all__ = [
     "BackboneConfig",
     "Cnn",
     "CnnConfig",
+    "Crnn",
+    "CrnnConfig",
+    "CrnnState",
+    "DoubleResidual",
+    "DoubleResidualConfig",
     "Keys",
     "KeysConfig",
+    "MiniVgg",
+    "MiniVggConfig",
+    "Mlp",
+    "MlpConfig",
     "ModelConfig",
     "Modulation",
     "ModulationConfig",
@@ -22,4 +35,5 @@ __all__ = [
     "Normalize",
     "Residual",
     "ResidualConfig",
+    "Resize",
 ]

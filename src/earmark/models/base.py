@@ -6,15 +6,21 @@ the contract tests over `MODELS` find it.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from pydantic import Field
 from torch import nn
+from torch.nn import functional
 
 from earmark.config import Config
 from earmark.errors import ConfigError
 from earmark.registry import Registry
+
+Scaling: TypeAlias = Literal["none", "peak", "min-max", "absolute"]
+
+LOUDEST_DB = 60.0
+"""What 1 means in "absolute": no band of a sound in -1…1 is louder in the usual spectrograms."""
 
 
 class Normalize(nn.Module):
@@ -25,11 +31,13 @@ class Normalize(nn.Module):
     how
         ``"none"``: leave as they are. ``"peak"``: dB below the example's loudest bin, 0 at the floor and 1 at the peak.
         ``"min-max"``: the same, then stretched so that the quietest bin is 0, as published 8-bit pictures are.
+        ``"absolute"``: dB from ``-floor_db`` to `LOUDEST_DB` become 0 to 1, whatever else the example holds, so that a
+        stream can be scaled before its end is known.
     floor_db
         Depth of the floor below the peak, in dB.
     """
 
-    def __init__(self, how: Literal["none", "peak", "min-max"], floor_db: float) -> None:
+    def __init__(self, how: Scaling, floor_db: float) -> None:
         super().__init__()
         self.how, self.floor_db = how, floor_db
 
@@ -37,12 +45,32 @@ class Normalize(nn.Module):
         """Return features of the same shape ``(batch, channel, freq|height, time|width)``."""
         if self.how == "none":
             return features
+        if self.how == "absolute":
+            return ((features + self.floor_db) / (self.floor_db + LOUDEST_DB)).clamp(0, 1)
         peak = features.amax((1, 2, 3), keepdim=True)
         scaled = (features - peak).clamp(min=-self.floor_db) / self.floor_db + 1
         if self.how == "peak":
             return scaled
         lowest = scaled.amin((1, 2, 3), keepdim=True)
         return (scaled - lowest) / (1 - lowest).clamp(min=1e-6)
+
+
+class Resize(nn.Module):
+    """Bring pictures of any size to one, by bilinear interpolation; those that have it already stay as they are.
+
+    Parameters
+    ----------
+    size
+        Height and width.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, channel, *size)``."""
+        return functional.interpolate(pictures, self.size, mode="bilinear", align_corners=False)
 
 
 class Network(nn.Module):
@@ -80,11 +108,18 @@ class ModelConfig(Config):
         The registered name.
     normalize, floor_db
         See `Normalize`.
+    size
+        Height and width that pictures are brought to before anything else, see `Resize`, so that windows of any length
+        suit one network; by default they keep theirs.
+    fixed_size
+        Whether the network knows one size only, which is that of the first pictures unless `size` says otherwise.
     """
 
     kind: str
-    normalize: Literal["none", "peak", "min-max"] = "none"
+    normalize: Scaling = "none"
     floor_db: float = Field(default=80.0, gt=0)
+    size: tuple[int, int] | None = None
+    fixed_size: ClassVar[bool] = False
 
     def build(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
         """Return a freshly initialised network.
@@ -101,8 +136,11 @@ class ModelConfig(Config):
         ConfigError
             When the pictures do not fit the model.
         """
-        network = self.network(n_labels=n_labels, input_shape=input_shape)
+        size = self.size or (input_shape[1:] if self.fixed_size else None)
+        network = self.network(n_labels=n_labels, input_shape=(input_shape[0], *(size or input_shape[1:])))
         network.normalize = Normalize(self.normalize, self.floor_db)
+        if size is not None:
+            network.normalize = nn.Sequential(network.normalize, Resize(size))
         network.n_labels, network.input_shape = n_labels, input_shape
         return network
 

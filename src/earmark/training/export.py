@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from earmark.features import Features, SoundFeatures
-from earmark.models import Network
+from earmark.models import Crnn, CrnnState, Network
 
 if TYPE_CHECKING:
     import onnx
@@ -45,16 +45,64 @@ def export_network(network: Network, features: Features) -> onnx.ModelProto:
     dynamic: dict[int, Any] = {0: torch.export.Dim("batch")}
     if isinstance(features, SoundFeatures):
         dynamic[3] = torch.export.Dim.DYNAMIC
+    return _export(module, (example,), names=(["features"], ["logits", "embedding"]), dynamic=(dynamic,))
+
+
+class _Stream(torch.nn.Module):
+    """The next frames and the state as plain tensors, because a graph has no tuples."""
+
+    def __init__(self, network: Crnn) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: torch.Tensor, *state: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        *contexts, hidden, total, n_frames = state
+        logits, after = self.network.advance(features, CrnnState(tuple(contexts), hidden, total, n_frames))
+        return (logits, *after.contexts, after.hidden, after.total, after.n_frames)
+
+
+def export_stream(network: Crnn) -> onnx.ModelProto:
+    """Return a causal network as ONNX for one stream: the next frames and the state in, logits and the new state out.
+
+    Parameters
+    ----------
+    network
+        Trained; it is moved to the CPU and put into evaluation mode.
+
+    Returns
+    -------
+    The inputs are ``features`` (1, channel, freq, time), one frame at least, and the state, all zero at first:
+    ``context_0`` …, ``hidden``, ``total``, ``n_frames``. The outputs are ``logits`` (1, n_labels) and the state after
+    these frames, named ``next_context_0`` … in the same order.
+    """
+    module = _Stream(network).eval().cpu()
+    features = torch.zeros(1, *network.input_shape)
+    start = network.start(1, like=features)
+    example = (features, *start.contexts, start.hidden, start.total, start.n_frames)
+    state = [*(f"context_{i}" for i in range(len(start.contexts))), "hidden", "total", "n_frames"]
+    names = ["features", *state], ["logits", *(f"next_{name}" for name in state)]
+    still: tuple[dict[int, Any], ...] = ({},) * len(state)
+    return _export(module, example, names=names, dynamic=({3: torch.export.Dim.DYNAMIC}, still))
+
+
+def _export(
+    module: torch.nn.Module,
+    example: tuple[torch.Tensor, ...],
+    *,
+    names: tuple[list[str], list[str]],
+    dynamic: tuple[Any, ...],
+) -> onnx.ModelProto:
+    """Trace a module; `names` are those of the inputs and of the outputs."""
     with warnings.catch_warnings():
-        # The exporter warns about its own internals; a contract test compares the outputs.
+        # The exporter warns about its own internals; tests compare the outputs.
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
             module,
-            (example,),
-            input_names=["features"],
-            output_names=["logits", "embedding"],
-            dynamic_shapes=(dynamic,),
+            example,
+            input_names=names[0],
+            output_names=names[1],
+            dynamic_shapes=dynamic,
             opset_version=EXPORT_OPSET,
             dynamo=True,
             verbose=False,

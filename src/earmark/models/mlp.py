@@ -1,0 +1,63 @@
+"""A multilayer perceptron over what a picture amounts to: statistics over time of every row."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from earmark.errors import ConfigError
+from earmark.models.base import MODELS, ModelConfig, Network
+
+
+class TimeStatistics(nn.Module):
+    """Mean, standard deviation and mean absolute change over time of every row."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, 3 * channel * freq)`` of ``(batch, channel, freq, time)``."""
+        mean = pictures.mean(3)
+        spread = torch.sqrt((pictures - mean[..., None]).square().mean(3) + 1e-8)
+        change = (pictures[..., 1:] - pictures[..., :-1]).abs().mean(3)
+        return torch.cat([mean, spread, change], dim=1).flatten(1)
+
+
+class Mlp(Network):
+    """Statistics standardised by those of the training part, then dense layers."""
+
+    def __init__(self, config: MlpConfig, *, n_labels: int, n_rows: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [TimeStatistics(), nn.BatchNorm1d(3 * n_rows, affine=False)]
+        for n_in, n_out in itertools.pairwise((3 * n_rows, *config.widths)):
+            layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU(inplace=True), nn.Dropout(config.dropout)]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(config.widths[-1], n_labels)
+
+    def embed(self, normalized: torch.Tensor) -> torch.Tensor:
+        embedding: torch.Tensor = self.body(normalized)
+        return embedding
+
+
+@MODELS.register("mlp")
+class MlpConfig(ModelConfig):
+    """Configuration of `Mlp`.
+
+    Attributes
+    ----------
+    widths
+        Of the hidden layers.
+    dropout
+        Probability of dropping a number after each hidden layer.
+    """
+
+    kind: Literal["mlp"] = "mlp"
+    widths: tuple[int, ...] = Field(default=(256, 128), min_length=1, max_length=8)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+
+    def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
+        n_channels, n_rows, n_frames = input_shape
+        if n_frames < 2:
+            raise ConfigError("model 'mlp' cannot see change in pictures of 1 column; use a longer window")
+        return Mlp(self, n_labels=n_labels, n_rows=n_channels * n_rows)
