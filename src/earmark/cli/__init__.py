@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli import check, demo, denoise, evaluate, features, listen, models, predict, train
+from earmark.cli import check, demo, denoise, evaluate, features, listen, models, predict, serve, train
 from earmark.cli.output import complain
 from earmark.errors import EarmarkError
 
@@ -37,6 +37,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("features")(features.features)
 app.command("denoise")(denoise.denoise)
 app.command("listen")(listen.listen)
+app.command("serve")(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:

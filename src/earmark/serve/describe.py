@@ -1,0 +1,82 @@
+"""What the OpenAPI document says, with examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import earmark
+from earmark.serve.problems import PROBLEM_JSON
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_STROKES = {"strokes": [[[3, 0], [3, 40]], [[10, 0], [10, 40]]]}
+_SAMPLES = {"samples": [0.0, 0.1, 0.0, -0.1], "sample_rate_hz": 44100}
+
+PREDICT_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                },
+            },
+            "application/json": {
+                "schema": {"type": "object"},
+                "examples": {
+                    "strokes": {"value": _STROKES},
+                    "samples": {"value": _SAMPLES},
+                    "several": {"value": {"items": [{"name": "first", **_STROKES}, {"name": "second", **_STROKES}]}},
+                },
+            },
+            "audio/*": _BINARY,
+            "image/*": _BINARY,
+            "application/octet-stream": _BINARY,
+        },
+    }
+}
+
+_PREDICTION = {
+    "input": "key.wav",
+    "label": "A4",
+    "confidence": 0.93,
+    "note": "A4",
+    "midi": 69,
+    "hz": 440.0,
+    "top": [{"label": "A4", "confidence": 0.93, "note": "A4", "midi": 69, "hz": 440.0}],
+}
+
+PREDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "One prediction, or `results` when the request holds several inputs.",
+        "content": {
+            "application/json": {
+                "examples": {"one": {"value": _PREDICTION}, "several": {"value": {"results": [_PREDICTION]}}}
+            }
+        },
+    },
+    **{
+        status: {"description": description, "content": {PROBLEM_JSON: {}}}
+        for status, description in {
+            400: "The call does not fit the model.",
+            401: "A token is needed.",
+            404: "There is no such model.",
+            408: "The body came too slowly.",
+            413: "Too many bytes, seconds, pixels or inputs.",
+            415: "A type of body that is not taken.",
+            422: "The input cannot be read.",
+            429: "Busy; see Retry-After.",
+            504: "It took too long.",
+        }.items()
+    },
+}
+
+
+def about() -> dict[str, Any]:
+    """Return title, version and description."""
+    return {
+        "title": "Earmark",
+        "version": earmark.__version__,
+        "description": "Recognise music by ear and by mark. Errors are problem+json (RFC 9457).",
+        "license_info": {"name": "MIT", "identifier": "MIT"},
+    }

@@ -1,0 +1,87 @@
+"""What a service takes on, and how a request that takes too much is stopped."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from dataclasses import dataclass, field
+
+from pydantic import Field
+
+from earmark.config import Config
+from earmark.serve.problems import Problem
+
+
+class Limits(Config):
+    """What one service takes on; all that lies beyond is answered with a problem, not with work.
+
+    Attributes
+    ----------
+    body_bytes, bodies_bytes
+        Of one request, and of all that are being received or worked on.
+    body_s
+        Seconds in which a body must arrive.
+    duration_s, pixels
+        Of one sound once decoded, and of one image.
+    n_items
+        Inputs in one request.
+    work_s
+        Seconds from the arrival of a body to its answer.
+    n_active, n_requests
+        Requests worked on at once, and with those that are received or wait.
+    n_streams, stream_s
+        WebSockets at once, and how long one may last.
+    n_connections
+        Open connections; more are closed with status 503.
+    """
+
+    body_bytes: int = Field(default=32 << 20, ge=1024)
+    bodies_bytes: int = Field(default=256 << 20, ge=1024)
+    body_s: float = Field(default=20.0, gt=0)
+    duration_s: float = Field(default=900.0, gt=0)
+    pixels: int = Field(default=20_000_000, ge=1)
+    n_items: int = Field(default=64, ge=1)
+    work_s: float = Field(default=60.0, gt=0)
+    n_active: int = Field(default=8, ge=1)
+    n_requests: int = Field(default=128, ge=1)
+    n_streams: int = Field(default=32, ge=0)
+    stream_s: float = Field(default=3600.0, gt=0)
+    n_connections: int = Field(default=1000, ge=2)
+
+
+class AbandonedError(Exception):
+    """The client went away; there is nobody to answer."""
+
+
+@dataclass
+class Work:
+    """A request that is being worked on in a thread, which asks now and then whether to go on.
+
+    Attributes
+    ----------
+    deadline_s
+        `time.monotonic` at which it has taken too long.
+    """
+
+    deadline_s: float
+    _is_cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def cancel(self) -> None:
+        """Let the thread stop at its next `check`."""
+        self._is_cancelled.set()
+
+    @property
+    def is_over(self) -> bool:
+        return self._is_cancelled.is_set() or time.monotonic() > self.deadline_s
+
+    def check(self) -> None:
+        """Raise `AbandonedError` or a `Problem` (504) when there is no point in going on."""
+        if self._is_cancelled.is_set():
+            raise AbandonedError
+        if time.monotonic() > self.deadline_s:
+            raise Problem(504, "the request took too long; send a shorter sound or fewer inputs, or try again later")
+
+
+NO_WORK = Work(deadline_s=float("inf"))
+CURRENT_WORK: contextvars.ContextVar[Work] = contextvars.ContextVar("CURRENT_WORK", default=NO_WORK)

@@ -1,0 +1,85 @@
+"""Run the service until it is told to stop, then finish what was begun."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from earmark.errors import UsageError
+from earmark.serve.limits import Limits
+
+_HEADERS_S = 10.0
+_KEEP_ALIVE_S = 15
+_DRAIN_S = 30
+
+
+class PunctualProtocol(HttpToolsProtocol):
+    """Closes connections that do not send the head of a request in time."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._expect_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        self._expect_nothing()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def _expect_head(self) -> None:
+        self._expect_nothing()
+        self._timer = self.loop.call_later(_HEADERS_S, self._give_up)
+
+    def _expect_nothing(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def make_server(app: FastAPI, *, host: str, port: int, limits: Limits) -> uvicorn.Server:
+    """Return a server for `app`; its ``run`` returns after SIGTERM or SIGINT, when what was begun is answered."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=PunctualProtocol,
+            ws="websockets-sansio",
+            ws_max_size=limits.body_bytes,
+            limit_concurrency=limits.n_connections,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_DRAIN_S,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+        )
+    )
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """Raise `UsageError` when nothing can listen at an address."""
+    import socket
+
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"nothing can listen at {host}:{port} ({error}); choose another --port or --host") from error
