@@ -140,7 +140,8 @@ def prepare(
     """
     n_views = recipe.training.views if augmented else 0
     views = views_of(manifest, recipe, n_views=n_views, labels=labels)
-    flat = [view for of_example in views for view in of_example]
+    n_kept = 1 if recipe.training.fresh_views else n_views + 1
+    flat = [view for of_example in views for view in of_example[:n_kept]]
     # Reading needs only the place of the files; the examples would be sent to the workers over and over.
     place = replace(manifest, examples=())
     compute = partial(compute_view, manifest=place, recipe=recipe, labels=labels)
@@ -148,16 +149,17 @@ def prepare(
     index = {label: i for i, label in enumerate(labels)}
     targets = np.array([[index[view.label] for view in of_example] for of_example in views], dtype=np.int64)
 
-    def from_cache(i: int, v: int) -> FloatArray:
+    def kept(i: int, v: int) -> FloatArray:
         return cache.get(views[i][v].key, lambda: compute(views[i][v]))
 
-    first = from_cache(0, 0)
-    load = from_cache
-    if first.nbytes * len(flat) <= IN_MEMORY_BYTES:
-        held = [[np.array(from_cache(i, v)) for v in range(n_views + 1)] for i in range(len(views))]
+    if kept(0, 0).nbytes * len(flat) <= IN_MEMORY_BYTES:
+        held = [[np.array(kept(i, v)) for v in range(n_kept)] for i in range(len(views))]
 
-        def load(i: int, v: int) -> FloatArray:
+        def kept(i: int, v: int) -> FloatArray:
             return held[i][v]
+
+    def load(i: int, v: int) -> FloatArray:
+        return kept(i, v) if v < n_kept else compute(views[i][v])
 
     groups = tuple(example.group for example in manifest.examples)
     return FeatureSet(load, targets, groups, recipe.window, recipe.features)

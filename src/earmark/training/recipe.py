@@ -28,12 +28,23 @@ class Training(Config):
     ----------
     epochs, batch_size
         Passes over the training part, and examples a step.
+    accumulate
+        Pieces that a step is computed in, one after the other, to need less memory. Only batch norm notices.
+    optimizer
+        ``"adamw"`` (Loshchilov & Hutter 2019), or ``"adam"``, whose weight decay is part of the gradient.
     learning_rate
-        The peak of the one-cycle schedule (Smith & Topin 2017).
+        The peak of the schedule.
+    schedule
+        ``"one-cycle"`` (Smith & Topin 2017): up, then down to nothing. ``"step"``: constant, multiplied by `drop_to` at
+        each of `drop_at`, shares of all steps.
     warmup
-        Share of all steps before the peak.
+        Share of all steps before the peak of one cycle.
+    stage_decay
+        Learning rate of each stage of a network relative to the stage after it, the head having the full one.
+    freeze
+        ``"backbone"`` leaves all but the head, and the last `open_stages` stages before it, as they are.
     weight_decay
-        Of AdamW (Loshchilov & Hutter 2019), on weights but not on biases and norms.
+        On weights but not on biases and norms.
     clip_norm
         Largest norm of the gradient; 0 for no limit.
     label_smoothing
@@ -43,7 +54,11 @@ class Training(Config):
     patience
         Stop after this many epochs without a better validation loss; 0 for never.
     views
-        Augmented versions of every training example that are computed once and cached, beside the clean one.
+        Augmented versions of every training example, beside the clean one. They are computed once and cached.
+    fresh_views
+        Compute a view whenever it is needed and keep none: for drawings, whose features are quicker made than stored.
+    compile
+        Let ``torch.compile`` make the network faster; the first steps take minutes, so it suits long runs.
     refit
         When all is judged, learn again from the training and the validation part together, with the same settings. The
         test part stays unseen; the temperature is that of the first fit.
@@ -58,14 +73,24 @@ class Training(Config):
 
     epochs: int = Field(default=30, ge=1)
     batch_size: int = Field(default=64, ge=2)
+    accumulate: int = Field(default=1, ge=1)
+    optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0)
+    schedule: Literal["one-cycle", "step"] = "one-cycle"
     warmup: float = Field(default=0.25, gt=0, lt=1)
+    drop_at: tuple[float, ...] = (0.5,)
+    drop_to: float = Field(default=0.25, gt=0, le=1)
+    stage_decay: float = Field(default=1.0, gt=0, le=1)
+    freeze: Literal["none", "backbone"] = "none"
+    open_stages: int = Field(default=0, ge=0)
     weight_decay: float = Field(default=0.05, ge=0)
     clip_norm: float = Field(default=1.0, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=0, ge=0)
     views: int = Field(default=0, ge=0, le=64)
+    fresh_views: bool = False
+    compile: bool = False
     refit: bool = False
     vary_length: bool = False
     precision: Precision = "auto"
