@@ -38,6 +38,13 @@ class Backbone(Network):
         embedding: torch.Tensor = self.body((normalized - self.mean) / self.std)
         return embedding
 
+    def stages(self) -> tuple[tuple[nn.Parameter, ...], ...]:
+        from timm.models import group_parameters
+
+        weights = dict(self.body.named_parameters())
+        groups = group_parameters(self.body, self.body.group_matcher(coarse=True))  # type: ignore[operator]
+        return tuple(tuple(weights[name] for name in groups[index]) for index in sorted(groups))
+
 
 @MODELS.register("timm")
 class BackboneConfig(ModelConfig):

@@ -6,7 +6,7 @@ the contract tests over `MODELS` find it.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
 import torch
 from pydantic import Field
@@ -88,6 +88,20 @@ class Network(nn.Module):
     def embed(self, normalized: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, n_embedding)`` of normalised features ``(batch, channel, freq|height, time|width)``."""
         raise NotImplementedError
+
+    def stages(self) -> tuple[tuple[nn.Parameter, ...], ...]:
+        """Return the weights of each stage, first the one that sees the picture; the head is none of them."""
+        in_head = {id(parameter) for parameter in self.head.parameters()}
+        return (tuple(parameter for parameter in self.parameters() if id(parameter) not in in_head),)
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - the signature of its base
+        """Set the mode; parts whose weights do not learn stay as they are at work, so their statistics do not move."""
+        super().train(mode)
+        for part in self.modules():
+            own = list(part.parameters(recurse=False))
+            if own and not any(parameter.requires_grad for parameter in own):
+                part.training = False
+        return self
 
     def classify(self, normalized: torch.Tensor) -> torch.Tensor:
         """Return logits ``(batch, n_labels)`` of normalised features."""

@@ -202,6 +202,54 @@ class FreqShift(BatchAugmentation):
         return torch.gather(pictures, 2, rows) * inside, targets
 
 
+@AUGMENTATIONS.register("time-shift")
+class TimeShift(BatchAugmentation):
+    """Move the picture to an earlier or later moment; what comes in is silence.
+
+    Attributes
+    ----------
+    max_share
+        Greatest shift, as a share of the length.
+    """
+
+    domains = frozenset({"sound"})
+    kind: Literal["time-shift"] = "time-shift"
+    max_share: float = Field(default=0.2, gt=0, lt=1)
+
+    def __call__(
+        self, pictures: torch.Tensor, targets: torch.Tensor, rng: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        n_frames = pictures.shape[3]
+        shift = uniform(rng, len(pictures), -self.max_share, self.max_share, like=pictures) * n_frames
+        source = torch.arange(n_frames, device=pictures.device) - shift.round().long()[:, None]
+        columns = source.clamp(0, n_frames - 1)[:, None, None, :].expand_as(pictures)
+        inside = ((source >= 0) & (source < n_frames))[:, None, None, :]
+        return torch.gather(pictures, 3, columns) * inside, targets
+
+
+@AUGMENTATIONS.register("flip")
+class Flip(BatchAugmentation):
+    """Mirror half of the drawings, for labels that mirror images share; music symbols are none of these.
+
+    Attributes
+    ----------
+    axis
+        ``"horizontal"`` swaps left and right, ``"vertical"`` above and below.
+    """
+
+    domains = frozenset({"ink"})
+    why_refused = " (a mirrored spectrogram is another sound)"
+    kind: Literal["flip"] = "flip"
+    axis: Literal["horizontal", "vertical"] = "horizontal"
+
+    def __call__(
+        self, pictures: torch.Tensor, targets: torch.Tensor, rng: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        chosen = (torch.rand(len(pictures), generator=rng) < 0.5).to(pictures.device)[:, None, None, None]
+        mirrored = pictures.flip(3 if self.axis == "horizontal" else 2)
+        return torch.where(chosen, mirrored, pictures), targets
+
+
 @AUGMENTATIONS.register("affine")
 class Affine(BatchAugmentation):
     """Rotate, shear, scale and move drawings a little; never flip them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from earmark.errors import ModelError
@@ -21,6 +22,7 @@ from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
 from earmark.training.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
 from earmark.training.examples import FeatureSet, n_batches, prefetch, training_batches, whole_batches
+from earmark.training.parameters import freeze, make_optimizer, make_schedule
 from earmark.training.recipe import Precision, Training
 from earmark.types import Progress, no_progress
 
@@ -35,10 +37,11 @@ class Learner:
     augment: Sequence[BatchAugmentation]
     network: Network
     average: AveragedModel | None
-    optimizer: torch.optim.AdamW
-    schedule: OneCycleLR
+    optimizer: torch.optim.Optimizer
+    schedule: LRScheduler
     scaler: torch.amp.GradScaler
     device: torch.device
+    classify: Callable[[torch.Tensor], torch.Tensor]
 
     @property
     def judged(self) -> Network:
@@ -117,14 +120,11 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
             x = network.normalize(x)
             for change in learner.augment:
                 x, y = change(x, y, rng)
-        with autocast(device, training.precision):
-            logits = network.classify(x)
-            loss = functional.cross_entropy(logits, y, label_smoothing=training.label_smoothing)
-        if not torch.isfinite(loss):
-            raise ModelError(f"the loss became {loss.item()} in epoch {epoch + 1}; lower training.learning_rate")
-        _step(learner, loss)
+        loss, logits = take_step(learner, x, y)
+        if not math.isfinite(loss):
+            raise ModelError(f"the loss became {loss} in epoch {epoch + 1}; lower training.learning_rate")
         n_seen += len(labels)
-        loss_sum += loss.item() * len(labels)
+        loss_sum += loss * len(labels)
         n_right += (logits.argmax(1) == y.argmax(1)).sum().item()
         progress(f"epoch {epoch + 1}", step + 1, total, f"accuracy {n_right / n_seen:.3f}")
         asked_s = time.perf_counter()
@@ -154,22 +154,19 @@ def validate(network: Network, examples: FeatureSet, *, batch_size: int, device:
 def make_learner(
     network: Network, *, training: Training, augment: Sequence[BatchAugmentation], n_steps: int
 ) -> Learner:
-    """Put the network on the best device and give it AdamW with a one-cycle schedule of `n_steps`."""
+    """Put the network on the best device and give it an optimiser with a schedule of `n_steps`."""
     device = best_device()
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    decayed, plain = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": training.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=training.learning_rate,
-    )
-    schedule = OneCycleLR(optimizer, training.learning_rate, total_steps=max(n_steps, 2), pct_start=training.warmup)
+    freeze(network, training)
+    optimizer = make_optimizer(network, training)
+    schedule = make_schedule(optimizer, training, n_steps=n_steps)
     average = None
     if training.ema_decay:
         ema = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
         average = AveragedModel(network, multi_avg_fn=ema, use_buffers=True)
     scaler = torch.amp.GradScaler(enabled=_amp_dtype(device, training.precision) is torch.float16)
-    return Learner(training, augment, network, average, optimizer, schedule, scaler, device)
+    classify = torch.compile(network.classify) if training.compile else network.classify
+    return Learner(training, augment, network, average, optimizer, schedule, scaler, device, classify)
 
 
 def best_device() -> torch.device:
@@ -195,9 +192,33 @@ def _to_device(pictures: np.ndarray[Any, np.dtype[np.float32]], device: torch.de
     return torch.from_numpy(pictures).to(device, memory_format=torch.channels_last, non_blocking=True)
 
 
-def _step(learner: Learner, loss: torch.Tensor) -> None:
+def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float, torch.Tensor]:
+    """Learn from one batch, piece by piece; return its mean loss and its logits.
+
+    A loss that is not finite changes nothing.
+
+    Parameters
+    ----------
+    x, y
+        Normalised, augmented pictures and their targets ``(batch, n_labels)``.
+    """
     learner.optimizer.zero_grad(set_to_none=True)
-    learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    answers, total = [], 0.0
+    n_pieces = min(learner.training.accumulate, len(x))
+    for pictures, targets in zip(x.tensor_split(n_pieces), y.tensor_split(n_pieces), strict=True):
+        with autocast(learner.device, learner.training.precision):
+            logits = learner.classify(pictures)
+            loss = functional.cross_entropy(logits, targets, label_smoothing=learner.training.label_smoothing)
+        loss = loss * (len(pictures) / len(x))
+        learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        answers.append(logits.detach())
+        total += loss.item()
+    if math.isfinite(total):
+        _update(learner)
+    return total, torch.cat(answers)
+
+
+def _update(learner: Learner) -> None:
     if learner.training.clip_norm:
         learner.scaler.unscale_(learner.optimizer)
         nn.utils.clip_grad_norm_(learner.network.parameters(), learner.training.clip_norm)

@@ -280,7 +280,10 @@ def _claim(folder: Path, recipe: Recipe, manifest: Manifest) -> None:
     identity = {"recipe": recipe.model_dump(mode="json"), "data": manifest.fingerprint}
     path = folder / "recipe.json"
     if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(identity)):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        # A run goes on although recipes have gained fields since; those have their defaults.
+        found["recipe"] = Recipe.parse(found["recipe"], where=str(path)).model_dump(mode="json")
+        if found != json.loads(json.dumps(identity)):
             raise ModelError(
                 f"{folder}: holds a run of another recipe or other data; choose another folder with -o, or delete it"
             )
