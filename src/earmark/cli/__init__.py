@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli import check, demo, denoise, evaluate, features, listen, models, predict, serve, train
+from earmark.cli import check, demo, denoise, evaluate, explore, features, listen, models, predict, serve, train
 from earmark.cli.output import complain
 from earmark.errors import EarmarkError
 
@@ -35,6 +35,7 @@ app.command("train")(train.train)
 app.command("recipes")(train.recipes)
 app.command("evaluate")(evaluate.evaluate)
 app.command("features")(features.features)
+app.command("explore")(explore.explore)
 app.command("denoise")(denoise.denoise)
 app.command("listen")(listen.listen)
 app.command("serve")(serve.serve)

@@ -6,6 +6,7 @@ from earmark.features.constant_q import ConstantQ
 from earmark.features.ink_raster import InkRaster
 from earmark.features.linear import LinearSpectrogram
 from earmark.features.log_mel import LogMel
+from earmark.features.table import TableFeatures
 from earmark.features.window import Window
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "LinearSpectrogram",
     "LogMel",
     "SoundFeatures",
+    "TableFeatures",
     "Window",
 ]

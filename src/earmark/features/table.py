@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, field_validator
 
-from earmark.errors import DataError, MissingExtraError
+from earmark.errors import DataError, MissingExtraError, UnknownNameError
+from earmark.features.base import FEATURES, Features
 from earmark.features.mel import mel_filters
-from earmark.types import FloatArray
+from earmark.types import Domain, FloatArray
 
 SAMPLE_RATE_HZ = 22_050
 N_FFT = 2048
@@ -50,6 +52,45 @@ FEATURE_COLUMNS: tuple[str, ...] = (
 
 COLUMNS: tuple[str, ...] = ("filename", "length", *FEATURE_COLUMNS, "label")
 """The columns of the published table."""
+
+
+@FEATURES.register("table")
+class TableFeatures(Features):
+    """The 57 numbers as features of a recognizer, ``(1, 57, 1)``, or some of them.
+
+    They are not computed inside the graph: a recognizer on them takes ``features`` only.
+
+    Attributes
+    ----------
+    columns
+        Names of `FEATURE_COLUMNS`, in the order in which the model wants them.
+    padding
+        As in `describe`.
+    """
+
+    domain: ClassVar[Domain] = "sound"
+    version: ClassVar[int] = TABLE_VERSION
+    kind: Literal["table"] = "table"
+    columns: tuple[str, ...] = Field(default=FEATURE_COLUMNS, min_length=1)
+    padding: Padding = "silence"
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
+        for column in columns:
+            if column not in FEATURE_COLUMNS:
+                raise UnknownNameError("feature column", column, FEATURE_COLUMNS)
+        return columns
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Samples a second of what it takes."""
+        return SAMPLE_RATE_HZ
+
+    def __call__(self, samples: FloatArray) -> FloatArray:
+        """Return float32 ``(1, n_columns, 1)`` of mono samples ``(time,)`` at 22,050 Hz."""
+        values = dict(zip(FEATURE_COLUMNS, describe(samples, padding=self.padding), strict=True))
+        return np.array([values[column] for column in self.columns], np.float32)[None, :, None]
 
 
 def describe(samples: FloatArray, *, padding: Padding = "silence") -> npt.NDArray[np.float64]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.errors import ConfigError, EarmarkError, ModelError
+from earmark.features import SoundFeatures
 from earmark.recognizer.card import FORMAT_VERSION, METADATA_KEY, Card
 
 _ONLY_FATAL = 4
@@ -64,7 +65,7 @@ def card_of(session: Any, *, where: Path | str) -> Card:
         )
     card = parse_card(text, where=where)
     names = {item.name for item in (*session.get_inputs(), *session.get_overridable_initializers())}
-    needed = {"features", "samples"} if card.features.domain == "sound" else {"features"}
+    needed = {"features", "samples"} if isinstance(card.features, SoundFeatures) else {"features"}
     shapes = {output.name: output.shape for output in session.get_outputs()}
     n_logits = shapes["logits"][-1] if shapes.get("logits") else 0
     if not needed <= names or (isinstance(n_logits, int) and n_logits != len(card.labels)):

@@ -10,12 +10,12 @@ from typing import Any, Self
 import numpy as np
 
 from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, UsageError
-from earmark.features import InkFeatures, SoundFeatures
+from earmark.features import InkFeatures, SoundFeatures, TableFeatures
 from earmark.recognizer.answers import dress, undecided
 from earmark.recognizer.card import Card
 from earmark.recognizer.file import card_of, open_session
 from earmark.recognizer.inputs import Input, describe, ink_input, sound_input
-from earmark.recognizer.windows import Cuts, Scored, cut_picture, cut_sound, drawing
+from earmark.recognizer.windows import Cuts, Scored, cut_picture, cut_sound, cut_table, drawing
 from earmark.types import Answer, Content, FloatArray, Picture, Prediction
 
 _NO_SAMPLES = np.zeros((0, 0), np.float32)
@@ -211,6 +211,11 @@ class Recognizer:
                 yield cut_picture(content, features, window=window, where=where)
             else:
                 yield from cut_sound(content, features, window=window, where=where)
+        elif isinstance(features, TableFeatures) and window is not None:
+            content, where = sound_input(item, sample_rate_hz=sample_rate_hz), describe(item)
+            if isinstance(content, Picture):
+                raise DataError(f"{where}: the {features.kind} features cannot be read from a picture; give the sound")
+            yield from cut_table(content, features, window=window, where=where)
         else:
             raise ModelError(f"{self.card.name}: reads {features.domain}, which 'predict' cannot make; give features")
 

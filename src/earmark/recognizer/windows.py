@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import DataError
-from earmark.features import SoundFeatures, Window
+from earmark.features import SoundFeatures, TableFeatures, Window
 from earmark.types import FloatArray, Picture, Sound
 from earmark.units import seconds_to_samples
 
@@ -85,7 +85,7 @@ def drawing(raster: FloatArray) -> Cuts:
 
 
 def cut_sound(
-    source: Path | bytes | BinaryIO | Sound, features: SoundFeatures, *, window: Window, where: str
+    source: Path | bytes | BinaryIO | Sound, features: SoundFeatures | TableFeatures, *, window: Window, where: str
 ) -> Iterator[Cuts]:
     """Yield the windows of a sound in batches, so that memory does not grow with its length.
 
@@ -110,6 +110,14 @@ def cut_sound(
         if samples.shape[1] < shortest:
             samples = np.pad(samples, ((0, 0), (0, shortest - samples.shape[1])))
         yield Cuts(starts_s, ends_s, weights.astype(np.float32), "samples", samples)
+
+
+def cut_table(
+    source: Path | bytes | BinaryIO | Sound, features: TableFeatures, *, window: Window, where: str
+) -> Iterator[Cuts]:
+    """Yield the windows of a sound as rows of a feature table; raises as `cut_sound`."""
+    for cuts in cut_sound(source, features, window=window, where=where):
+        yield replace(cuts, enters="features", batch=np.stack([features(samples) for samples in cuts.batch]))
 
 
 def cut_picture(picture: Picture, kind: SoundFeatures, *, window: Window, where: str) -> Cuts:

@@ -1,0 +1,87 @@
+"""``earmark explore``: every transform with every model on a feature table."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from earmark.cli.output import complain, percent, print_table
+from earmark.cli.progress import progress_on_stderr
+from earmark.errors import DataError
+
+if TYPE_CHECKING:
+    from earmark.lab import Findings
+
+_WHOLE_CLIP_S = 30.0
+
+
+def explore(  # noqa: PLR0917
+    table: Annotated[Path, typer.Argument(help="A feature table, .csv or .parquet, as 'earmark features' writes it.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for tables, figures and best.onnx.")],
+    protocol: Annotated[
+        str, typer.Option("--protocol", help="grouped, random, given, or a published split.")
+    ] = "grouped",
+    transforms: Annotated[list[str] | None, typer.Option("--transform", help="Only this one; may be repeated.")] = None,
+    models: Annotated[list[str] | None, typer.Option("--model", help="Only this one; may be repeated.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the split and the models.")] = 0,
+    window_s: Annotated[
+        float | None, typer.Option("--window-s", help="Seconds a row describes; from the column length when missing.")
+    ] = None,
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="The table is the published one; see 'earmark features'.")
+    ] = False,
+) -> None:
+    """Search, score and compare transforms and models, and write the best as a recognizer.
+
+    The best is chosen by its score in the search, on rows that are not scored.
+    """
+    from earmark.data import read_manifest
+    from earmark.lab import Exploration, write_findings, write_recognizer
+    from earmark.lab import explore as explored
+
+    values: dict[str, Any] = {"split": {"protocol": protocol, "seed": seed}, "seed": seed}
+    values |= {"transforms": transforms} if transforms else {}
+    values |= {"models": models} if models else {}
+    manifest = read_manifest(table)
+    with progress_on_stderr() as progress:
+        findings = explored(manifest, Exploration.parse(values, where="explore"), progress=progress)
+    write_findings(findings, out)
+    _print(findings)
+    padding: Literal["mirror", "silence"] = "mirror" if as_published else "silence"
+    try:
+        write_recognizer(findings, manifest, out / "best.onnx", window_s=window_s or _window_s(table), padding=padding)
+    except DataError as error:
+        complain(str(error))
+        raise typer.Exit(1) from error
+    print(f"recognizer: {out / 'best.onnx'}")
+    print(f"everything: {out}")
+
+
+def _window_s(table: Path) -> float:
+    """Return the usual length of what a row describes, from the published column `length`, in samples."""
+    from earmark.data.table import read_rows
+    from earmark.features.table import SAMPLE_RATE_HZ
+
+    lengths = [float(row["length"]) for row in read_rows(table) if row.get("length")]
+    return statistics.median(lengths) / SAMPLE_RATE_HZ if lengths else _WHOLE_CLIP_S
+
+
+def _print(findings: Findings) -> None:
+    leaky = findings.best.grouped_accuracy is not None
+    heading = ["TRANSFORM", "MODEL", "ACCURACY", "95 % INTERVAL", *(["GROUPED", "LEAKED"] if leaky else [])]
+    rows = [heading]
+    for candidate in findings.candidates:
+        scores = candidate.scores
+        low, high = scores.accuracy_interval
+        row = [candidate.transform, candidate.model, percent(scores.accuracy), f"{percent(low)} to {percent(high)}"]
+        if candidate.grouped_accuracy is not None:
+            leaked = 100 * (scores.accuracy - candidate.grouped_accuracy)
+            row += [percent(candidate.grouped_accuracy), f"{leaked:+.1f} points"]
+        rows.append(row)
+    print_table(rows)
+    print(f"best: {findings.best.name}, {findings.best.scores.sentence}")
+    if findings.comparisons:
+        print(f"against {findings.candidates[1].name}: {findings.comparisons[0].sentence}")

@@ -1,0 +1,244 @@
+"""Exploring feature tables: honest parts, honest choice, everything written, and a winner that predicts."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+import earmark
+from earmark.cli import main
+from earmark.data import Split, read_manifest
+from earmark.errors import DataError, ModelError, UnknownNameError
+from earmark.features.table import FEATURE_COLUMNS, SAMPLE_RATE_HZ, describe
+from earmark.lab import Exploration, explore, write_findings, write_recognizer
+from earmark.lab.classical import CLASSIFIERS, TRANSFORMS
+from earmark.lab.examination import examine
+
+FAST = {"transforms": ("none", "pca"), "models": ("neighbours", "ridge")}
+
+
+def write_table(path, rows, *, columns):
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        writer.writerows(rows)
+    return path
+
+
+def artists_table(
+    path, *, n_artists=24, n_rows=8, group=True, columns=("mfcc1_mean", "mfcc2_mean", "tempo", "rms_mean")
+):
+    """Write a table in which rows of an artist are alike and say little about the label."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for artist in range(n_artists):
+        label = "abc"[artist % 3]
+        centre = rng.normal(size=len(columns)) * 4 + (artist % 3)
+        for take in range(n_rows):
+            values = centre + 0.1 * rng.normal(size=len(columns))
+            rows.append([f"{artist}.{take}.wav", *values, label, *([f"artist {artist}"] if group else [])])
+    return write_table(path, rows, columns=["filename", *columns, "label", *(["group"] if group else [])])
+
+
+@pytest.fixture
+def table(tmp_path):
+    return artists_table(tmp_path / "table.csv")
+
+
+def explored(table, protocol="grouped", **changes):
+    values = {**FAST, "split": {"protocol": protocol}, **changes}
+    return explore(read_manifest(table), Exploration.parse(values, where="test"))
+
+
+def test_no_row_is_on_two_sides(table):
+    exam = examine(read_manifest(table), Split())
+    for learn, validate in exam.folds:
+        assert not set(exam.groups[learn]) & set(exam.groups[validate])
+        assert not set(exam.groups[exam.test]) & (set(exam.groups[learn]) | set(exam.groups[validate]))
+    assert exam.part == "test"
+
+
+def test_without_a_test_part_settings_are_searched_within_train(table, tmp_path):
+    lines = table.read_text(encoding="utf-8").splitlines()
+    parts = ["train" if int(line.split(".")[0]) < 15 else "valid" for line in lines[1:]]
+    given = tmp_path / "given.csv"
+    given.write_text(
+        "\n".join([lines[0] + ",split", *(f"{a},{b}" for a, b in zip(lines[1:], parts, strict=True))]), "utf-8"
+    )
+    exam = examine(read_manifest(given), Split(protocol="given"))
+    assert exam.part == "valid"
+    assert len(exam.test) == parts.count("valid")
+    assert len(exam.folds) == 3
+    for learn, validate in exam.folds:
+        assert set(learn) | set(validate) == set(exam.train)
+        assert not set(exam.groups[learn]) & set(exam.groups[validate])
+
+
+def test_a_random_protocol_says_how_much_leaked(table):
+    findings = explored(table, "random")
+    nearest = next(c for c in findings.candidates if c.name == "none + neighbours")
+    assert nearest.scores.accuracy > 0.95
+    assert nearest.grouped_accuracy < 0.75
+    assert "groups on both sides" in findings.protocol
+    assert explored(table).best.grouped_accuracy is None
+
+
+def test_the_best_is_the_one_of_the_search(table):
+    findings = explored(table)
+    searched = [max(tried.valid_accuracy for tried in c.search) for c in findings.candidates]
+    assert searched == sorted(searched, reverse=True)
+    assert len(findings.comparisons) == len(findings.candidates) - 1 == 3
+    best, other = findings.best.outcome, findings.candidates[1].outcome
+    assert findings.comparisons[0].difference == pytest.approx(best.correct.mean() - other.correct.mean())
+    for candidate in findings.candidates:
+        assert candidate.chosen in [tried.parameters for tried in candidate.search]
+        assert candidate.scores.n == len(findings.examination.test)
+
+
+def test_scalers_never_see_what_they_are_judged_on(table):
+    findings = explored(table)
+    exam = findings.examination
+    scaler = findings.best.fitted["scale"]
+    np.testing.assert_allclose(scaler.mean_, exam.values[exam.train].mean(axis=0))
+
+
+def test_the_same_call_gives_the_same_numbers(table):
+    first, second = explored(table), explored(table)
+    assert [c.name for c in first.candidates] == [c.name for c in second.candidates]
+    assert [c.scores for c in first.candidates] == [c.scores for c in second.candidates]
+
+
+def test_everything_is_written(table, tmp_path):
+    write_findings(explored(table, "random"), tmp_path / "out")
+    written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
+    names = {f"{t}-{m}.png" for t in FAST["transforms"] for m in FAST["models"]}
+    assert written == {
+        *("accuracy.csv", "findings.json", "heatmap.png", "importances.csv", "importances.png"),
+        *("components.png", "clusters.png"),
+        *(f"confusion/{name}" for name in names),
+        *(f"search/{name}" for name in names),
+    }
+    with (tmp_path / "out/accuracy.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 4
+    for row in rows:
+        assert float(row["leaked"]) == pytest.approx(float(row["accuracy"]) - float(row["grouped_accuracy"]))
+    found = json.loads((tmp_path / "out/findings.json").read_text(encoding="utf-8"))
+    assert found["best"] == f"{rows[0]['transform']} + {rows[0]['model']}"
+    assert found["constant_columns"] == []
+    assert len(found["candidates"][0]["search"]) > 1
+
+
+def test_a_constant_column_is_named_and_does_no_harm(table, tmp_path):
+    lines = table.read_text(encoding="utf-8").splitlines()
+    constant = tmp_path / "constant.csv"
+    constant.write_text("\n".join([f"chroma_stft_mean,{lines[0]}", *(f"0.5,{line}" for line in lines[1:])]), "utf-8")
+    findings = explored(constant)
+    assert [c.scores.accuracy for c in findings.candidates] == [c.scores.accuracy for c in explored(table).candidates]
+    write_findings(findings, tmp_path / "out")
+    assert json.loads((tmp_path / "out/findings.json").read_bytes())["constant_columns"] == ["chroma_stft_mean"]
+
+
+@pytest.fixture
+def songs_table(tmp_path):
+    """Return sounds of two kinds, and the table of all 57 features of each."""
+    rng = np.random.default_rng(3)
+    t = np.arange(SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    rows = []
+    for take in range(24):
+        tone = 0.3 * np.sin(2 * np.pi * (200 + 15 * take) * t) + 0.003 * rng.normal(size=len(t))
+        sound = tone if take % 2 else 0.1 * rng.normal(size=len(t)) * (1 + take / 24)
+        soundfile.write(tmp_path / f"{take}.wav", sound, SAMPLE_RATE_HZ, subtype="FLOAT")
+        samples, _ = soundfile.read(tmp_path / f"{take}.wav", dtype="float32")
+        rows.append([f"{take}.wav", len(samples), *describe(samples), "tone" if take % 2 else "noise"])
+    return write_table(tmp_path / "songs.csv", rows, columns=["filename", "length", *FEATURE_COLUMNS, "label"])
+
+
+def test_the_winner_hears_sounds(songs_table, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["explore", str(songs_table), "-o", str(tmp_path / "out"), "--transform", "pca", "--model", "ridge"])
+    assert stop.value.code == 0
+    assert "best: pca + ridge, 100.0 %" in capsys.readouterr().out
+    recognizer = earmark.load(tmp_path / "out/best.onnx")
+    assert recognizer.card.window.length_s == 1
+    assert recognizer.card.features.columns == FEATURE_COLUMNS
+    for take, label in ((2, "noise"), (5, "tone")):
+        assert recognizer.predict(tmp_path / f"{take}.wav").label == label
+    samples, _ = soundfile.read(tmp_path / "5.wav", dtype="float32")
+    features = describe(samples).astype(np.float32)[None, None, :, None]
+    manifest = read_manifest(songs_table)
+    findings = explore(manifest, Exploration(transforms=("pca",), models=("ridge",)))
+    expected = findings.best.fitted.decision_function(features.reshape(1, -1).astype(np.float64))
+    logits = recognizer.logits(features)
+    assert logits[0, 1] - logits[0, 0] == pytest.approx(expected[0], rel=1e-5)
+
+
+def test_a_recognizer_needs_columns_that_can_be_computed(tmp_path):
+    table = artists_table(tmp_path / "t.csv", columns=("mfcc1_mean", "charm", "tempo"))
+    findings = explored(table)
+    with pytest.raises(DataError, match="'charm' is none of the 57 features"):
+        write_recognizer(findings, read_manifest(table), tmp_path / "best.onnx", window_s=3)
+    assert not (tmp_path / "best.onnx").exists()
+
+
+def test_a_recognizer_on_tables_takes_no_pictures(songs_table, tmp_path):
+    findings = explore(read_manifest(songs_table), Exploration(transforms=("none",), models=("ridge",)))
+    write_recognizer(findings, read_manifest(songs_table), tmp_path / "best.onnx", window_s=1)
+    recognizer = earmark.load(tmp_path / "best.onnx")
+    with pytest.raises(DataError, match="cannot be read from a picture"):
+        recognizer.predict(earmark.types.Picture(np.zeros((128, 50), np.uint8)))
+    with pytest.raises(ModelError, match="the graph cannot take"):
+        recognizer.logits(np.zeros((1, 1, 3, 1), np.float32))
+
+
+def test_a_label_with_one_example_is_refused(table):
+    with table.open("a", encoding="utf-8") as stream:
+        stream.write("99.0.wav,1,2,3,4,rare,artist 99\n")
+    with pytest.raises(DataError, match="the label 'rare' has 1 example; at least 3"):
+        explored(table)
+
+
+def test_a_missing_value_is_refused(table):
+    table.write_text(table.read_text(encoding="utf-8").replace(",a,artist 0", "x,a,artist 0", 1), "utf-8")
+    with pytest.raises(DataError, match="row 2: rms_mean is"):
+        explored(table)
+
+
+def test_groups_are_needed_to_keep_them_whole(tmp_path):
+    table = artists_table(tmp_path / "t.csv", group=False)
+    lines = [line.split(",", 1)[1] for line in table.read_text(encoding="utf-8").splitlines()]
+    table.write_text("\n".join(lines), "utf-8")
+    with pytest.raises(DataError, match="do not say which group"):
+        explored(table)
+    assert explored(table, "random").best.grouped_accuracy is None
+
+
+def test_only_tables_are_explored(tmp_path):
+    for label in "ab":
+        (tmp_path / "s" / label).mkdir(parents=True)
+        for take in range(3):
+            soundfile.write(tmp_path / "s" / label / f"{take}.wav", np.zeros(100), SAMPLE_RATE_HZ)
+    with pytest.raises(DataError, match="make a table of it with 'earmark features'"):
+        explored(tmp_path / "s")
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(UnknownNameError, match="no transform called 'pcb'"):
+        Exploration.parse({"transforms": ["pcb"]}, where="test")
+    with pytest.raises(UnknownNameError, match="no classical model called 'rigde'"):
+        Exploration.parse({"models": ["rigde"]}, where="test")
+
+
+def test_the_default_is_everything():
+    exploration = Exploration()
+    assert set(exploration.transforms) == set(TRANSFORMS)
+    assert set(exploration.models) == set(CLASSIFIERS)
+
+
+def test_one_nearest_neighbour_leaks_on_the_class_projects_table(shared_data):
+    table = shared_data / "gtzan/features_3_sec_5genres.csv"
+    findings = explored(table, "random", transforms=("none",), models=("neighbours",))
+    assert findings.best.chosen["model__n_neighbors"] == 1
+    assert findings.best.scores.accuracy == pytest.approx(0.93, abs=0.03)
