@@ -13,7 +13,20 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli import check, demo, denoise, evaluate, explore, features, listen, models, predict, serve, train
+from earmark.cli import (
+    check,
+    compare,
+    demo,
+    denoise,
+    evaluate,
+    explore,
+    features,
+    listen,
+    models,
+    predict,
+    serve,
+    train,
+)
 from earmark.cli.output import complain
 from earmark.errors import EarmarkError
 
@@ -34,6 +47,7 @@ app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("recipes")(train.recipes)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("features")(features.features)
 app.command("explore")(explore.explore)
 app.command("denoise")(denoise.denoise)

@@ -158,6 +158,43 @@ def reliability_figure(after: Reliability, *, before: Reliability | None = None)
     return _svg(figure)
 
 
+def intervals_figure(names: Sequence[str], shares: Sequence[float], intervals: Sequence[tuple[float, float]]) -> str:
+    """Draw shares with their intervals, one row a name, the first at the top.
+
+    Parameters
+    ----------
+    names, shares, intervals
+        Of the same length; shares and ends of intervals in 0…1.
+    """
+    figure, (axis,) = _figure(1, size=(8.0, 0.9 + 0.36 * len(names)))
+    rows = range(len(names))
+    axis.hlines(rows, *np.transpose(intervals) * 100, color=BLUE, linewidth=3, alpha=0.4)
+    axis.scatter(100 * np.asarray(shares), rows, color=BLUE, zorder=3)
+    axis.set_yticks(rows, names)
+    axis.set(ylim=(len(names) - 0.5, -0.5), xlabel="accuracy, % (with 95 % interval)")
+    axis.grid(visible=True, axis="x")
+    return _svg(figure)
+
+
+def curve_figure(x: npt.ArrayLike, y: npt.ArrayLike, *, axes: tuple[str, str], mark: float, title: str) -> str:
+    """Draw one curve over a logarithmic axis, with a vertical line at `mark`.
+
+    Parameters
+    ----------
+    x, y
+        Of the same length; `x` is positive.
+    axes
+        What stands at the two.
+    """
+    figure, (axis,) = _figure(1, size=(7.0, 3.6))
+    axis.plot(np.asarray(x), np.asarray(y), color=BLUE)
+    axis.axvline(mark, color=ORANGE, linestyle=(0, (4, 3)))
+    axis.set(xscale="log", xlabel=axes[0], ylabel=axes[1])
+    axis.set_title(title)
+    axis.grid(visible=True)
+    return _svg(figure)
+
+
 def picture_figure(values: npt.NDArray[Any], *, origin: Origin) -> str:
     """Return a picture as PNG: a spectrogram in colour (``"lower"``), a drawing black on white (``"upper"``).
 

@@ -1,0 +1,209 @@
+"""Finished runs side by side: what each scores, whether the difference is chance, and what it costs."""
+
+from __future__ import annotations
+
+import csv
+import importlib.resources
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from earmark.errors import ModelError, UsageError
+from earmark.evaluation import Comparison, Outcome, Scores, read_outcome
+from earmark.evaluation import compare as compare_outcomes
+from earmark.evaluation.extras import needs_train_extra
+from earmark.evaluation.figures import intervals_figure
+from earmark.features import InkFeatures
+from earmark.files import write_text
+from earmark.recognizer import Recognizer
+from earmark.training.examples import frames_of
+from earmark.training.recipe import Recipe
+from earmark.units import seconds_to_samples
+
+N_TIMED = 15
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of a comparison.
+
+    Attributes
+    ----------
+    name
+        The folder of the run, as short as tells it from the others.
+    recipe
+        Name of its recipe.
+    scores
+        On its test part.
+    n_parameters
+        Weights that learn or could; statistics of norms are not counted.
+    size_bytes
+        Of the recognizer file.
+    training_s
+        Time in the training loop, refit included.
+    clip_ms
+        Median time from one window of samples, or one raster, to an answer, on one core of this machine.
+    rival, against_rival
+        The best run that answered to the same examples better, and the paired comparison with it; None for the best.
+    """
+
+    name: str
+    recipe: str
+    scores: Scores
+    n_parameters: int
+    size_bytes: int
+    training_s: float
+    clip_ms: float
+    rival: str | None = None
+    against_rival: Comparison | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            **{key: value for key, value in asdict(self).items() if key not in ("scores", "against_rival")},
+            "scores": self.scores.to_dict(),
+            "against_rival": asdict(self.against_rival) if self.against_rival else None,
+        }
+
+
+def compare_runs(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
+    """Compare finished runs, the best first.
+
+    Raises
+    ------
+    UsageError
+        When fewer than two are given, or one twice.
+    ModelError
+        When a folder is not a finished run.
+    """
+    paths = [Path(folder) for folder in folders]
+    if len({path.resolve() for path in paths}) < max(2, len(paths)):
+        raise UsageError(f"{len(paths)} runs were given; name at least two, each once")
+    entries = [_entry(path, name) for path, name in zip(paths, short_names(paths), strict=True)]
+    order = sorted(range(len(paths)), key=lambda i: -entries[i].scores.accuracy)
+    outcomes = [read_outcome(paths[i] / "outcome.npz") for i in order]
+    compared: list[Entry] = []
+    for i, outcome in zip(order, outcomes, strict=True):
+        pairs = ((entry.name, _paired(outcome, rival)) for entry, rival in zip(compared, outcomes, strict=False))
+        rival, comparison = next((pair for pair in pairs if pair[1]), (None, None))
+        compared.append(replace(entries[i], rival=rival, against_rival=comparison))
+    return tuple(compared)
+
+
+def write_comparison(path: Path | str, entries: Sequence[Entry]) -> None:
+    """Write a comparison as one self-contained HTML file.
+
+    Raises
+    ------
+    MissingExtraError
+        When Jinja or Matplotlib is not installed.
+    DataError
+        When `path` cannot be written.
+    """
+    needs_train_extra("a comparison as HTML", "jinja2", "matplotlib")
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = importlib.resources.files("earmark.training").joinpath("compare.html.jinja").read_text(encoding="utf-8")
+    figure = intervals_figure(
+        [entry.name for entry in entries],
+        [entry.scores.accuracy for entry in entries],
+        [entry.scores.accuracy_interval for entry in entries],
+    )
+    write_text(path, environment.from_string(template).render(entries=entries, figure=figure))
+
+
+def _paired(outcome: Outcome, rival: Outcome) -> Comparison | None:
+    """Compare two outcomes, or return None when they are of other examples, which may stand side by side unpaired."""
+    if outcome.labels != rival.labels or sorted(outcome.inputs) != sorted(rival.inputs):
+        return None
+    return compare_outcomes(outcome, rival)
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Return the last parts of paths, as few as tell all apart.
+
+    >>> short_names([Path("a/x/run"), Path("b/x/run")]), short_names([Path("runs/a"), Path("runs/b")])
+    (['a/x/run', 'b/x/run'], ['a', 'b'])
+    """
+    parts = [path.absolute().parts for path in paths]
+    names: list[str] = []
+    for n_parts in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-n_parts:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def count_parameters(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int, int]) -> int:
+    """Return the number of weights of the network that `recipe` makes, without making them."""
+    import torch
+
+    # Weights trained elsewhere are as many as fresh ones, and need not be fetched to be counted.
+    model = recipe.model.model_copy(update={"weights": "none"} if hasattr(recipe.model, "weights") else {})
+    with torch.device("meta"):
+        network = model.build(n_labels=n_labels, input_shape=input_shape)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _entry(folder: Path, name: str) -> Entry:
+    needed = ("recipe.json", "scores.json", "outcome.npz", "model.onnx")
+    missing = [file for file in needed if not (folder / file).is_file()]
+    if missing:
+        raise ModelError(
+            f"{folder}: not a finished run ({missing[0]} is missing); give folders that 'earmark train' has finished"
+        )
+    text = (folder / "recipe.json").read_text(encoding="utf-8")
+    recipe = Recipe.parse(json.loads(text)["recipe"], where=str(folder / "recipe.json"))
+    recognizer = Recognizer.load(folder / "model.onnx")
+    shape = _input_shape(recognizer)
+    return Entry(
+        name=name,
+        recipe=recipe.name,
+        scores=Scores.from_json((folder / "scores.json").read_bytes(), where=str(folder / "scores.json")),
+        n_parameters=count_parameters(recipe, n_labels=len(recognizer.card.labels), input_shape=shape),
+        size_bytes=(folder / "model.onnx").stat().st_size,
+        training_s=sum(_seconds(path) for path in (folder / "log.csv", folder / "refit" / "log.csv")),
+        clip_ms=_clip_ms(recognizer, shape),
+    )
+
+
+def _input_shape(recognizer: Recognizer) -> tuple[int, int, int]:
+    features, window = recognizer.card.features, recognizer.card.window
+    if isinstance(features, InkFeatures):
+        return features.shape
+    picture = recognizer.run(["picture"], samples=_sound(recognizer))[0]
+    return picture.shape[1], picture.shape[2], frames_of(features, window.length_s) if window else picture.shape[3]
+
+
+def _sound(recognizer: Recognizer) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return one window of noise, ``(1, time)``."""
+    window, features = recognizer.card.window, recognizer.card.features
+    n_samples = seconds_to_samples(window.length_s if window else 1.0, features.sample_rate_hz)  # type: ignore[attr-defined]
+    return (0.1 * np.random.default_rng(0).standard_normal((1, n_samples))).astype(np.float32)
+
+
+def _clip_ms(recognizer: Recognizer, shape: tuple[int, int, int]) -> float:
+    if isinstance(recognizer.card.features, InkFeatures):
+        feed = {"features": np.zeros((1, *shape), np.float32)}
+    else:
+        feed = {"samples": _sound(recognizer)}
+    times_ms = []
+    for _ in range(N_TIMED):
+        started_s = time.perf_counter()
+        recognizer.logits(**feed)
+        times_ms.append(1000 * (time.perf_counter() - started_s))
+    return median(times_ms)
+
+
+def _seconds(log: Path) -> float:
+    if not log.is_file():
+        return 0.0
+    with log.open(encoding="utf-8", newline="") as stream:
+        return sum(float(row["seconds"]) for row in csv.DictReader(stream))
