@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LRScheduler
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from earmark.errors import ModelError
 from earmark.models import Network
@@ -60,7 +61,7 @@ def fit(
 ) -> list[Row]:
     """Train, keeping the weights of the best epoch in ``folder/best.safetensors``; leave them in the network.
 
-    Without a validation part the last epoch is the best.
+    The best epoch is the last when there is no validation part or `Training.keep` says so.
 
     A run that was killed goes on from its last whole epoch, to the same result as if it had not been: every epoch
     seeds its own randomness.
@@ -88,7 +89,7 @@ def fit(
             row |= validate(learner.judged, valid, batch_size=2 * training.batch_size, device=learner.device)
         row["seconds"] = time.perf_counter() - started_s
         rows.append(row)
-        if valid is None or row["valid_loss"] <= min(r["valid_loss"] for r in rows):
+        if valid is None or training.keep == "last" or row["valid_loss"] <= min(r["valid_loss"] for r in rows):
             save_weights(folder / "best.safetensors", learner.judged)
         save_checkpoint(folder / "last.safetensors", _checkpoint(learner, rows))
         on_epoch(rows)
@@ -162,8 +163,7 @@ def make_learner(
     schedule = make_schedule(optimizer, training, n_steps=n_steps)
     average = None
     if training.ema_decay:
-        ema = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
-        average = AveragedModel(network, multi_avg_fn=ema, use_buffers=True)
+        average = AveragedModel(network, avg_fn=partial(_follow, decay=training.ema_decay), use_buffers=True)
     scaler = torch.amp.GradScaler(enabled=_amp_dtype(device, training.precision) is torch.float16)
     classify = torch.compile(network.classify) if training.compile else network.classify
     return Learner(training, augment, network, average, optimizer, schedule, scaler, device, classify)
@@ -227,6 +227,13 @@ def _update(learner: Learner) -> None:
     learner.schedule.step()
     if learner.average is not None:
         learner.average.update_parameters(learner.network)
+
+
+def _follow(average: torch.Tensor, now: torch.Tensor, n_steps: torch.Tensor | int, *, decay: float) -> torch.Tensor:
+    """Move an average towards the present weights; at first faster, so that it soon forgets the initial ones."""
+    if not now.is_floating_point():
+        return now
+    return average.lerp(now, 1 - min(decay, (1 + int(n_steps)) / (10 + int(n_steps))))
 
 
 def _is_stale(rows: Sequence[Row], patience: int) -> bool:

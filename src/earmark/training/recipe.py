@@ -59,6 +59,9 @@ class Training(Config):
         Compute a view whenever it is needed and keep none: for drawings, whose features are quicker made than stored.
     compile
         Let ``torch.compile`` make the network faster; the first steps take minutes, so it suits long runs.
+    keep
+        Which epoch becomes the recognizer: the ``"best"`` on the validation part, or the ``"last"``, which has not been
+        chosen and is the honest one where the validation part is scored for want of a test part.
     refit
         When all is judged, learn again from the training and the validation part together, with the same settings. The
         test part stays unseen; the temperature is that of the first fit.
@@ -91,6 +94,7 @@ class Training(Config):
     views: int = Field(default=0, ge=0, le=64)
     fresh_views: bool = False
     compile: bool = False
+    keep: Literal["best", "last"] = "best"
     refit: bool = False
     vary_length: bool = False
     precision: Precision = "auto"
