@@ -25,6 +25,7 @@ from earmark.cli import (
     models,
     predict,
     serve,
+    submit,
     train,
 )
 from earmark.cli.output import complain
@@ -48,6 +49,7 @@ app.command("train")(train.train)
 app.command("recipes")(train.recipes)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("submit")(submit.submit)
 app.command("features")(features.features)
 app.command("explore")(explore.explore)
 app.command("denoise")(denoise.denoise)
