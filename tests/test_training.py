@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from earmark.errors import ConfigError, DataError, ModelError, UnknownNameError
+from earmark.evaluation import read_outcome
 from earmark.features import FEATURES, Window
 from earmark.models import CnnConfig
 from earmark.recognizer import Recognizer
-from earmark.training import Recipe, Training, load_recipe, shipped_recipes, train
+from earmark.training import Recipe, Training, load_recipe, shipped_recipes, train, train_every_fold
 from earmark.training import examples as batching
 from earmark.training.checkpoint import load_weights
 from earmark.training.examples import FeatureSet
@@ -193,6 +194,23 @@ def test_refit_learns_from_the_validation_part_but_not_from_the_test_part(finish
     card = Recognizer.load(finished.model).card
     assert (finished.scores.n, finished.scores.n_groups) == (9, 1)
     assert (card.data.n_examples, card.data.n_groups) == (81, 9)
+
+
+@pytest.mark.slow
+def test_every_fold_scores_every_example_once_and_the_file_learns_all(homus, tmp_path):
+    few = recipe(split={"folds": 3}, training={**SMALL["training"], "epochs": 12})
+    run = train_every_fold(few, data=homus, out=tmp_path / "run", cache=tmp_path / "cache")
+    outcome = read_outcome(run.folder / "outcome.npz")
+    assert sorted(outcome.inputs) == sorted(set(outcome.inputs))
+    assert (run.scores.n, run.scores.n_groups) == (90, 10)
+    card = Recognizer.load(run.model).card
+    assert (card.data.n_examples, card.data.n_groups) == (90, 10)
+    assert card.scores[0].protocol == "grouped, 3 folds, seed 0, every fold in turn"
+
+
+def test_every_fold_needs_folds(homus, tmp_path):
+    with pytest.raises(ConfigError, match=r"'small' has no folds; add --set split\.folds=5"):
+        train_every_fold(recipe(), data=homus, out=tmp_path / "run")
 
 
 @pytest.mark.slow

@@ -27,6 +27,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Only go on with a run that was stopped; never start one.")
     ] = False,
+    every_fold: Annotated[
+        bool,
+        typer.Option("--every-fold", help="Train once a fold and score all examples; then learn from everything."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Learn from labelled examples and write one file that recognises.
@@ -35,8 +39,10 @@ def train(
     """
     if resume and not (out / RECIPE_FILE).is_file():
         raise UsageError(f"{out}: holds no run to go on with; leave --resume out to start one")
-    from earmark.training import train as learn
+    from earmark.training import train as train_once
+    from earmark.training import train_every_fold
 
+    learn = train_every_fold if every_fold else train_once
     with progress_on_stderr() as progress:
         run = learn(recipe, data=data, out=out, overrides=changes or (), progress=progress)
     if as_json:

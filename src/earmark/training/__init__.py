@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earmark.training.augment import AUGMENTATIONS as AUGMENTATIONS
+    from earmark.training.folds import train_every_fold as train_every_fold
     from earmark.training.recipe import Recipe as Recipe
     from earmark.training.recipe import Training as Training
     from earmark.training.recipe import load_recipe as load_recipe
@@ -23,9 +24,10 @@ _HOMES = {
     "load_recipe": "recipe",
     "shipped_recipes": "shipped",
     "train": "run",
+    "train_every_fold": "folds",
 }
 
-__all__ = ["AUGMENTATIONS", "Recipe", "Run", "Training", "load_recipe", "shipped_recipes", "train"]
+__all__ = ["AUGMENTATIONS", "Recipe", "Run", "Training", "load_recipe", "shipped_recipes", "train", "train_every_fold"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ import torch
 
 from earmark.data import Manifest, apply_split, leaks, read_manifest
 from earmark.errors import ConfigError, DataError, ModelError
-from earmark.evaluation import Scores, word_protocol, write_outcome, write_report
+from earmark.evaluation import Outcome, Scores, word_protocol, write_outcome, write_report
 from earmark.features import FeatureCache
 from earmark.files import write_bytes, write_text
 from earmark.models import Network
@@ -30,6 +30,7 @@ from earmark.training.augment import BatchAugmentation
 from earmark.training.examples import FeatureSet, frames_of, n_batches, prepare
 from earmark.training.export import export_network
 from earmark.training.loop import Row, fit, make_learner
+from earmark.training.memory import explains_memory
 from earmark.training.recipe import Recipe, load_recipe
 from earmark.types import Progress, no_progress
 
@@ -101,11 +102,11 @@ def train(
     manifest = data if isinstance(data, Manifest) else read_manifest(data)
     manifest = split_for(recipe, manifest)
     folder = Path(out)
-    _claim(folder, recipe, manifest)
+    claim(folder, recipe, manifest)
 
     store = FeatureCache(Path(cache) if cache else default_cache())
-    teach = partial(_teach, recipe=recipe, cache=store, progress=progress)
-    network, rows = teach(manifest, folder=folder, validated=True)
+    fit_to = partial(teach, recipe=recipe, cache=store, progress=progress)
+    network, rows = fit_to(manifest, folder=folder, validated=True)
     graph = export_network(network, recipe.features)
     card = card_for(recipe, manifest)
     with _file(folder, graph, card) as candidate:
@@ -119,21 +120,29 @@ def train(
     scores = judge(graph, card) if part == "valid" or not recipe.training.refit else None
     if recipe.training.refit:
         both = manifest.with_splits(["train" if e.split == "valid" else e.split for e in manifest.examples])
-        network, _ = teach(both, folder=folder / "refit", validated=False)
+        network, _ = fit_to(both, folder=folder / "refit", validated=False)
         graph = export_network(network, recipe.features)
         card = card.model_copy(update={"data": summarize(both)})
     scores = scores or judge(graph, card)
-    write_bytes(
-        folder / "model.onnx",
-        assemble(graph, card.model_copy(update={"scores": (_headline(scores),)})).SerializeToString(deterministic=True),
-    )
+    recognizer_file(folder / "model.onnx", graph, card.model_copy(update={"scores": (headline(scores),)}))
     return Run(folder, scores)
 
 
-def _teach(
-    manifest: Manifest, *, recipe: Recipe, folder: Path, validated: bool, cache: FeatureCache, progress: Progress
+@explains_memory
+def teach(  # noqa: PLR0913 - what a fit consists of
+    manifest: Manifest,
+    *,
+    recipe: Recipe,
+    folder: Path,
+    validated: bool,
+    cache: FeatureCache,
+    progress: Progress,
+    watch: Callable[[Sequence[Row]], None] | None = None,
 ) -> tuple[Network, list[Row]]:
-    """Fit a fresh network to the training part; return it with the log."""
+    """Fit a fresh network to the training part; return it with the log.
+
+    `watch` is called with the log after every epoch; what it raises ends the fit.
+    """
     examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
     learning = examples(manifest.where("train"), augmented=True)
     torch.manual_seed(recipe.training.seed)
@@ -150,7 +159,7 @@ def _teach(
         train=learning,
         valid=examples(manifest.where("valid")) if validated else None,
         folder=folder,
-        on_epoch=_EpochLog(folder),
+        on_epoch=_EpochLog(folder, watch),
         progress=progress,
     )
     return network, rows
@@ -203,26 +212,45 @@ def _judge(  # noqa: PLR0913 - what a report tells
             seeds=(recipe.training.seed,),
             progress=progress,
         )
-        write_text(folder / "scores.json", scores.to_json())
-        write_outcome(folder / "outcome.npz", outcome)
-        write_report(
-            folder / "report.html",
-            title=card.name,
-            scores=scores,
-            outcome=outcome,
-            curves=rows,
-            picture=example_pictures(Recognizer.load(candidate), manifest, outcome),
-            origin="lower" if card.features.domain == "sound" else "upper",
-            card=card,
-        )
+        write_papers(folder, candidate, manifest, outcome=outcome, scores=scores, rows=rows)
     return scores
+
+
+def write_papers(
+    folder: Path,
+    model: Path,
+    manifest: Manifest,
+    *,
+    outcome: Outcome,
+    scores: Scores,
+    rows: Sequence[Row],
+) -> None:
+    """Write the scores, the answers and the report of the recognizer file `model` into `folder`."""
+    recognizer = Recognizer.load(model)
+    write_text(folder / "scores.json", scores.to_json())
+    write_outcome(folder / "outcome.npz", outcome)
+    write_report(
+        folder / "report.html",
+        title=recognizer.card.name,
+        scores=scores,
+        outcome=outcome,
+        curves=rows,
+        picture=example_pictures(recognizer, manifest, outcome),
+        origin="lower" if recognizer.card.features.domain == "sound" else "upper",
+        card=recognizer.card,
+    )
+
+
+def recognizer_file(path: Path, graph: onnx.ModelProto, card: Card) -> Path:
+    """Write the one file; return its path."""
+    write_bytes(path, assemble(graph, card).SerializeToString(deterministic=True))
+    return path
 
 
 @contextmanager
 def _file(folder: Path, graph: onnx.ModelProto, card: Card) -> Iterator[Path]:
     """Give a recognizer file that is gone afterwards."""
-    path = folder / "candidate.onnx"
-    write_bytes(path, assemble(graph, card).SerializeToString(deterministic=True))
+    path = recognizer_file(folder / "candidate.onnx", graph, card)
     try:
         yield path
     finally:
@@ -275,7 +303,7 @@ def default_cache() -> Path:
     return Path(base) / "features"
 
 
-def _claim(folder: Path, recipe: Recipe, manifest: Manifest) -> None:
+def claim(folder: Path, recipe: Recipe, manifest: Manifest) -> None:
     """Make the folder this run's own, or find that it already is."""
     identity = {"recipe": recipe.model_dump(mode="json"), "data": manifest.fingerprint}
     path = folder / "recipe.json"
@@ -298,8 +326,8 @@ def _claim(folder: Path, recipe: Recipe, manifest: Manifest) -> None:
 class _EpochLog:
     """Writes the log as CSV and for TensorBoard after every epoch."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, watch: Callable[[Sequence[Row]], None] | None) -> None:
+        self.folder, self.watch = folder, watch
         self.writer: Any = None
 
     def __call__(self, rows: Sequence[Row]) -> None:
@@ -317,9 +345,12 @@ class _EpochLog:
             if name != "epoch":
                 self.writer.add_scalar(name.replace("_", "/", 1), value, len(rows))
         self.writer.flush()
+        if self.watch is not None:
+            self.watch(rows)
 
 
-def _headline(scores: Scores) -> Score:
+def headline(scores: Scores) -> Score:
+    """Return the figures that a card carries."""
     return Score(
         accuracy=scores.accuracy,
         accuracy_interval=scores.accuracy_interval,
