@@ -10,7 +10,7 @@ from earmark.ink import draw_strokes, make_ink, trace
 from earmark.types import Image, Sound
 
 DRAWING = make_ink([[(0, 0), (40, 60)], [(0, 60), (20, 50)]], where="test")
-ALL = ("ink", "direction", "progress", "size", "starts")
+ALL = ("ink", "direction", "progress", "size")
 
 
 def test_it_is_registered_and_round_trips_through_its_configuration():
@@ -19,7 +19,7 @@ def test_it_is_registered_and_round_trips_through_its_configuration():
     assert features.fingerprint != InkRaster(height=40, width=32).fingerprint
 
 
-@pytest.mark.parametrize(("channels", "n_planes"), [(("ink",), 1), (("ink", "progress"), 2), (ALL, 6)])
+@pytest.mark.parametrize(("channels", "n_planes"), [(("ink",), 1), (("ink", "progress"), 2), (ALL, 5)])
 def test_strokes_and_images_have_the_declared_shape(channels, n_planes):
     features = InkRaster(height=40, width=32, channels=channels)
     assert features.shape == (n_planes, 40, 32)

@@ -12,8 +12,8 @@ from earmark.features.base import FEATURES, InkFeatures
 from earmark.ink import draw_planes, place_strokes, trace
 from earmark.types import FloatArray, Image, Ink
 
-InkChannel = Literal["ink", "direction", "progress", "size", "starts"]
-N_PLANES: dict[InkChannel, int] = {"ink": 1, "direction": 2, "progress": 1, "size": 1, "starts": 1}
+InkChannel = Literal["ink", "direction", "progress", "size"]
+N_PLANES: dict[InkChannel, int] = {"ink": 1, "direction": 2, "progress": 1, "size": 1}
 
 
 @FEATURES.register("ink-raster")
@@ -31,9 +31,9 @@ class InkRaster(InkFeatures):
     channels
         What to show, in this order: ``"ink"`` (always first), 0…1; ``"direction"``, two planes, the way of the pen to
         the right and down, -1…1; ``"progress"``, the share of the drawing's length drawn before, 0…1; ``"size"``, the
-        same value everywhere, ``log2(longest side) / 8`` in the strokes' own unit, clipped to 0…2; ``"starts"``, a dot
-        where every stroke begins, adding up where several do. All but the ink are zero for a scanned image, so one
-        recognizer serves both when it was trained with those planes set to zero now and then.
+        same value everywhere, ``log2(longest side) / 8`` in the strokes' own unit, clipped to 0…2. All but the ink are
+        zero for a scanned image, so one recognizer serves both when it was trained with those planes set to zero now
+        and then.
     """
 
     kind: Literal["ink-raster"] = "ink-raster"
@@ -67,7 +67,7 @@ class InkRaster(InkFeatures):
             ink, height=self.height, width=self.width, pen_width_px=self.pen_width, margin_px=self.margin
         )
         planes = draw_planes(placed, height=self.height, width=self.width, pen_width_px=self.pen_width)
-        parts = {"ink": planes[:1], "direction": planes[1:3], "progress": planes[3:4], "starts": planes[4:]}
+        parts = {"ink": planes[:1], "direction": planes[1:3], "progress": planes[3:]}
         if "size" in self.channels:
             parts["size"] = np.full((1, self.height, self.width), _size(ink), dtype=np.float32)
         return np.concatenate([parts[channel] for channel in self.channels])

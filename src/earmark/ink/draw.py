@@ -80,7 +80,7 @@ def place_strokes(ink: Ink, *, height: int, width: int, pen_width_px: float, mar
 
 
 def draw_planes(placed: Ink, *, height: int, width: int, pen_width_px: float) -> FloatArray:
-    """Draw strokes that are already in pixels, with what the pen did beside its ink.
+    """Draw strokes that are already in pixels, with the pen's direction and progress beside its ink.
 
     Parameters
     ----------
@@ -91,27 +91,24 @@ def draw_planes(placed: Ink, *, height: int, width: int, pen_width_px: float) ->
 
     Returns
     -------
-    float32 of shape ``(5, height, width)``: ink 0…1; direction to the right and down, -1…1; progress, the share of the
-    drawing's length already drawn, 0…1; starts, a dot of the pen where every stroke begins. Direction and progress are
-    averaged over the strokes that meet in a pixel, weighted with their coverage, and multiplied with the pixel's ink.
-    Starts add up, so that the sum of the plane counts the strokes.
+    float32 of shape ``(4, height, width)``: ink 0…1; direction to the right and down, -1…1; progress, the share of the
+    drawing's length already drawn, 0…1. Direction and progress are averaged over the strokes that meet in a pixel,
+    weighted with their coverage, and multiplied with the pixel's ink.
     """
     pieces = _pieces(placed, longest_px=max(1.0, pen_width_px / 4))
     rows, columns, coverage = _cover(pieces, pen_width_px)
     inside = (coverage > 0) & (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     pixel = (rows * width + columns)[inside]
     coverage = coverage[inside]
-    planes = np.zeros((5, height * width), dtype=np.float32)
+    planes = np.zeros((4, height * width), dtype=np.float32)
     np.maximum.at(planes[0], pixel, coverage)
     which = np.nonzero(inside)[0]
     # A click has no length; the small constant lets it still count where nothing else was drawn.
     weight = coverage * (pieces.length[which] + 1e-3)
     share = planes[0] / np.maximum(np.bincount(pixel, weight, height * width), 1e-12)
-    for plane, value in zip(planes[1:4], (*pieces.direction.T, pieces.progress), strict=True):
+    for plane, value in zip(planes[1:], (*pieces.direction.T, pieces.progress), strict=True):
         plane[:] = share * np.bincount(pixel, weight * value[which], height * width)
-    begins = pieces.is_start[which]
-    planes[4] = np.bincount(pixel[begins], coverage[begins], height * width)
-    return planes.reshape(5, height, width)
+    return planes.reshape(4, height, width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +123,6 @@ class _Pieces:
         ``(n_pieces, 2)``, unit vectors, zero for a click.
     length, progress
         ``(n_pieces,)``: in pixels, and as the share of the whole path at the piece's middle.
-    is_start
-        ``(n_pieces,)``: whether it is the dot that begins a stroke.
     """
 
     start: FloatArray
@@ -135,7 +130,6 @@ class _Pieces:
     direction: FloatArray
     length: FloatArray
     progress: FloatArray
-    is_start: npt.NDArray[np.bool_]
 
 
 def _pieces(placed: Ink, *, longest_px: float) -> _Pieces:
@@ -156,7 +150,6 @@ def _pieces(placed: Ink, *, longest_px: float) -> _Pieces:
         direction=step / np.maximum(length, 1e-12)[:, None],
         length=length,
         progress=(drawn - length / 2) / max(float(drawn[-1]), 1e-12),
-        is_start=np.concatenate([np.arange(len(stroke)) == 0 for stroke in placed.strokes])[segment],
     )
 
 

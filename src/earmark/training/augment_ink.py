@@ -48,7 +48,7 @@ class InkWarp(ContentAugmentation):
     stroke_scale: float = Field(default=0.04, ge=0, le=0.5)
     jitter: float = Field(default=0.004, ge=0, le=0.1)
     size: float = Field(default=0.15, ge=0, le=2)
-    foreign_units: float = Field(default=0.3, ge=0, le=1)
+    foreign_units: float = Field(default=0.1, ge=0, le=1)
 
     def __call__(self, content: Content, label: str, new_label: str, rng: np.random.Generator) -> Content:
         if not isinstance(content, Ink):
