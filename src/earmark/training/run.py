@@ -282,8 +282,8 @@ def summarize(manifest: Manifest) -> DataSummary:
         fingerprint=manifest.fingerprint,
         n_examples=len(learned),
         n_groups=len({example.group for example in learned if example.group}),
-        source="; ".join(sorted({example.source for example in learned if example.source})),
-        licence="; ".join(sorted({example.licence for example in learned if example.licence})),
+        source="; ".join(sorted({example.source for example in learned} - {""})) or manifest.name,
+        licence="; ".join(sorted({example.licence for example in learned} - {""})) or "not stated by the data",
     )
 
 
