@@ -1,4 +1,4 @@
-"""The service: predictions over REST and rolling answers over a WebSocket."""
+"""The service: predictions over REST, rolling answers over a WebSocket, and the page."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from earmark.serve.inputs import Item, content_of, items_of
 from earmark.serve.limits import AbandonedError, Limits
 from earmark.serve.metrics import Metrics
 from earmark.serve.models import Models, summary
+from earmark.serve.pages import add_page
 from earmark.serve.problems import PROBLEM_JSON, Problem, problem_of
 from earmark.serve.stream import Streams
 
@@ -103,6 +104,7 @@ def make_app(
     _answer_errors(app)
     _add_info(app, service)
     _add_predict(app, service)
+    add_page(app)
 
     @app.websocket("/v1/listen")
     async def listen(socket: WebSocket) -> None:

@@ -1,0 +1,68 @@
+// Talking to the service. Every failure becomes an Error with the sentence that the service gave.
+
+let token = "";
+
+export function useToken(text) {
+  token = text;
+}
+
+export class NeedsToken extends Error {}
+
+async function answered(path, options = {}) {
+  const headers = { ...(options.headers ?? {}) };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("the service cannot be reached; see that it still runs");
+  }
+  const values = await response.json().catch(() => ({}));
+  if (response.ok) return values;
+  const sentence = values.detail ?? `the service answered with status ${response.status}`;
+  throw response.status === 401 ? new NeedsToken(sentence) : new Error(sentence);
+}
+
+export async function models() {
+  return (await answered("/v1/models")).models;
+}
+
+export function predictFile(model, file, { timeline = false, signal } = {}) {
+  const form = new FormData();
+  form.append("file", file, file.name ?? "recording.wav");
+  return answered(`/v1/predict/${encodeURIComponent(model)}?timeline=${timeline}`, { method: "POST", body: form, signal });
+}
+
+export function predictStrokes(model, strokes, { signal } = {}) {
+  return answered(`/v1/predict/${encodeURIComponent(model)}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ strokes }),
+    signal,
+  });
+}
+
+// Opens a stream; `onAnswer` and `onError` are called for every message of the service.
+export function listen(model, sampleRateHz, { onAnswer, onError }) {
+  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/listen`);
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => {
+    socket.send(JSON.stringify({ model, sample_rate_hz: sampleRateHz, ...(token ? { token } : {}) }));
+  };
+  socket.onmessage = (event) => {
+    const values = JSON.parse(event.data);
+    if (values.error) onError(new Error(values.error));
+    else if (!values.ready) onAnswer(values);
+  };
+  socket.onerror = () => onError(new Error("the live connection broke; the recording goes on"));
+  return {
+    send(samples) {
+      if (socket.readyState === WebSocket.OPEN) socket.send(samples);
+    },
+    close() {
+      socket.onmessage = null;
+      socket.close();
+    },
+  };
+}

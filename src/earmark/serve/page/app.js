@@ -1,0 +1,85 @@
+// Puts the page together: the models, the two panels, and the answer that both share.
+
+import * as api from "/page/api.js";
+import { loadSymbols } from "/page/draw.js";
+import { inkPanel } from "/page/ink.js";
+import { soundPanel } from "/page/sound.js";
+
+const $ = (id) => document.getElementById(id);
+let models = {};
+
+const percent = (share) => `${(Math.floor(share * 1000) / 10).toFixed(1)} %`;
+
+function described(answer) {
+  // The name, not the Unicode character: few systems have a font with musical symbols.
+  if (answer.name) return answer.name;
+  return answer.hz ? `${answer.label} (${answer.hz} Hz)` : answer.label;
+}
+
+function show(values, waiting = "Nothing yet.") {
+  if (!values) {
+    $("answer").textContent = waiting;
+    $("bars").replaceChildren();
+    return;
+  }
+  const sure = values.top?.length ? ` ${percent(values.confidence)}` : "";
+  $("answer").textContent = values.reason ?? described(values) + sure;
+  $("bars").replaceChildren(...(values.top ?? []).map((answer) => {
+    const item = document.createElement("li");
+    const label = document.createElement("span");
+    label.textContent = described(answer);
+    const share = document.createElement("span");
+    share.textContent = percent(answer.confidence);
+    const bar = document.createElement("meter");
+    bar.value = answer.confidence;
+    bar.setAttribute("aria-label", described(answer));
+    item.append(label, share, bar);
+    return item;
+  }));
+}
+
+function fail(error) {
+  $("error").hidden = !error;
+  $("error").textContent = error ? error.message : "";
+  if (error) show(null);
+  if (error instanceof api.NeedsToken) $("token-form").hidden = false;
+}
+
+const shared = { model: () => $("model").value, show, fail };
+const sound = soundPanel(shared);
+let ink = null;
+
+function choose() {
+  const chosen = models[$("model").value];
+  if (!chosen) return;
+  const draws = chosen.domain === "ink";
+  $("about").textContent = chosen.about || `${chosen.labels.length} labels`;
+  $("sound").hidden = draws;
+  $("ink").hidden = !draws;
+  fail(null);
+  show(null);
+  ink.clear();
+  sound.setTask(chosen.task);
+}
+
+async function start() {
+  await loadSymbols();
+  ink ??= inkPanel(shared);
+  try {
+    models = await api.models();
+  } catch (error) {
+    fail(error);
+    return;
+  }
+  $("token-form").hidden = true;
+  $("model").replaceChildren(...Object.keys(models).map((name) => new Option(name, name)));
+  choose();
+}
+
+$("model").onchange = choose;
+$("token-form").onsubmit = (event) => {
+  event.preventDefault();
+  api.useToken($("token").value.trim());
+  start();
+};
+start();

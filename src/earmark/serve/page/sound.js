@@ -1,0 +1,157 @@
+// The panel of sounds: files, recording with answers while one plays, and a timeline to click and hear.
+
+import * as api from "/page/api.js";
+import * as draw from "/page/draw.js";
+
+const $ = (id) => document.getElementById(id);
+
+export function soundPanel({ model, show, fail }) {
+  const light = draw.piano($("piano"));
+  let request = null, recording = null, timeline = [];
+
+  function setTask(task) {
+    $("piano").hidden = task !== "note";
+    light(null);
+  }
+
+  function lit(answer) {
+    light(answer?.midi ?? null, answer?.note);
+  }
+
+  async function hear(file) {
+    request?.abort();
+    request = new AbortController();
+    fail(null);
+    show(null, "Listening …");
+    picture(file);
+    setTimeline([]);
+    try {
+      const values = await api.predictFile(model(), file, { timeline: true, signal: request.signal });
+      show(values);
+      lit(values);
+      setTimeline(values.timeline ?? []);
+    } catch (error) {
+      if (error.name !== "AbortError") fail(error);
+    }
+  }
+
+  async function picture(file) {
+    URL.revokeObjectURL($("player").src);
+    $("player").src = URL.createObjectURL(file);
+    $("heard").hidden = false;
+    const context = new OfflineAudioContext(1, 1, 22050);
+    try {
+      const decoded = await context.decodeAudioData(await file.arrayBuffer());
+      const samples = decoded.getChannelData(0);
+      draw.waveform($("waveform"), samples);
+      draw.spectrogram($("spectrogram"), samples, decoded.sampleRate);
+    } catch {
+      $("heard").hidden = true; // The service may read what the browser cannot.
+    }
+  }
+
+  function setTimeline(windows) {
+    timeline = windows;
+    $("timeline-title").hidden = !windows.length;
+    $("timeline").replaceChildren(...windows.map((window) => {
+      const item = document.createElement("li");
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = `${window.start_s.toFixed(1)} s ${window.label}`;
+      button.setAttribute("aria-label", `Play from ${window.start_s.toFixed(1)} seconds: ${window.label}`);
+      button.onclick = () => {
+        $("player").currentTime = window.start_s;
+        $("player").play();
+      };
+      item.append(button);
+      return item;
+    }));
+  }
+
+  $("player").ontimeupdate = () => {
+    const now = $("player").currentTime;
+    const index = timeline.findIndex((window) => window.start_s <= now && now < window.end_s);
+    [...$("timeline").querySelectorAll("button")].forEach((button, i) => button.setAttribute("aria-current", i === index));
+    if (index >= 0 && !$("player").paused) lit(timeline[index]);
+  };
+
+  async function record() {
+    fail(null);
+    let stream;
+    try {
+      const constraints = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+      stream = await navigator.mediaDevices.getUserMedia({ audio: constraints });
+    } catch (error) {
+      fail(new Error(`there is no microphone to record from (${error.name}); plug one in, or allow its use`));
+      return;
+    }
+    const context = new AudioContext();
+    await context.audioWorklet.addModule("/page/recorder.js");
+    const node = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
+    const live = api.listen(model(), context.sampleRate, {
+      onAnswer: (values) => { show(values); lit(values); },
+      onError: fail,
+    });
+    const blocks = [];
+    node.port.onmessage = ({ data }) => {
+      blocks.push(data);
+      live.send(data);
+      let power = 0;
+      for (const value of data) power += value * value;
+      $("level").value = 10 * Math.log10(power / data.length + 1e-12);
+    };
+    context.createMediaStreamSource(stream).connect(node);
+    recording = { stream, context, live, blocks };
+    $("record").setAttribute("aria-pressed", "true");
+    $("record").textContent = "Stop";
+    show(null, "Listening …");
+  }
+
+  async function stop() {
+    const { stream, context, live, blocks } = recording;
+    recording = null;
+    stream.getTracks().forEach((track) => track.stop());
+    live.close();
+    $("record").setAttribute("aria-pressed", "false");
+    $("record").textContent = "Record";
+    $("level").value = -60;
+    const file = wav(blocks, context.sampleRate);
+    await context.close();
+    if (blocks.length) await hear(file);
+  }
+
+  $("record").onclick = () => (recording ? stop() : record());
+  $("sound-file").onchange = ({ target }) => {
+    if (target.files[0]) hear(target.files[0]);
+    target.value = "";
+  };
+  const drop = $("drop");
+  drop.ondragover = (event) => { event.preventDefault(); drop.classList.add("over"); };
+  drop.ondragleave = () => drop.classList.remove("over");
+  drop.ondrop = (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    if (event.dataTransfer.files[0]) hear(event.dataTransfer.files[0]);
+  };
+  return { setTask };
+}
+
+// A 16-bit WAV file of blocks of samples.
+function wav(blocks, rateHz) {
+  const n = blocks.reduce((sum, block) => sum + block.length, 0);
+  const view = new DataView(new ArrayBuffer(44 + 2 * n));
+  const text = (at, value) => [...value].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  text(0, "RIFF"); view.setUint32(4, 36 + 2 * n, true); text(8, "WAVEfmt ");
+  view.setUint32(16, 16, true); view.setUint16(20, 1, true); view.setUint16(22, 1, true);
+  view.setUint32(24, rateHz, true); view.setUint32(28, 2 * rateHz, true);
+  view.setUint16(32, 2, true); view.setUint16(34, 16, true);
+  text(36, "data"); view.setUint32(40, 2 * n, true);
+  let at = 44;
+  for (const block of blocks) {
+    for (const value of block) {
+      view.setInt16(at, Math.max(-1, Math.min(1, value)) * 32767, true);
+      at += 2;
+    }
+  }
+  return new File([view.buffer], "recording.wav", { type: "audio/wav" });
+}
