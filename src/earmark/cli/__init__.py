@@ -27,6 +27,7 @@ from earmark.cli import (
     serve,
     submit,
     train,
+    tune,
 )
 from earmark.cli.output import complain
 from earmark.errors import EarmarkError
@@ -48,6 +49,7 @@ app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("recipes")(train.recipes)
 app.command("evaluate")(evaluate.evaluate)
+app.command("tune")(tune.tune)
 app.command("compare")(compare.compare)
 app.command("submit")(submit.submit)
 app.command("features")(features.features)

@@ -180,7 +180,7 @@ def _answers(
             if fallback is None:
                 bad.append(probabilities)
                 continue
-            probabilities = np.float32([label == fallback for label in labels])
+            probabilities = np.array([label == fallback for label in labels], np.float32)
         cells = [f"{probabilities[i]:.6f}" for i in places] or [labels[int(probabilities.argmax())]]
         rows.append([name, *cells])
     if bad:
@@ -196,7 +196,7 @@ def _probabilities(recognizer: Recognizer, file: Path) -> FloatArray | str:
     if result.reason is not None:
         return f"{file}: {result.reason}"
     known = {answer.label: answer.confidence for answer in result.top}
-    return np.float32([known[label] for label in recognizer.card.labels])
+    return np.array([known[label] for label in recognizer.card.labels], np.float32)
 
 
 def _some(names: Iterable[str]) -> str:

@@ -1,0 +1,46 @@
+"""``earmark tune``: search over the fields of a recipe."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli.output import percent, print_table
+from earmark.cli.progress import progress_on_stderr
+
+_N_SHOWN = 10
+
+
+def tune(
+    recipe: Annotated[str, typer.Argument(help="A name from 'earmark recipes', or a TOML file.")],
+    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="What to learn from.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of the search.")],
+    trials: Annotated[int, typer.Option("--trials", min=1, help="How many to try, earlier ones included.")] = 20,
+    search: Annotated[
+        list[str] | None,
+        typer.Option("--search", metavar="KEY=…", help="KEY=LOW..HIGH or KEY=A,B,C; may be repeated."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe for all trials.")
+    ] = None,
+) -> None:
+    """Try settings of a recipe, judged by the validation part; the test part stays unseen.
+
+    A search that was stopped goes on where it was when the same command is given again.
+    """
+    from earmark.training.tune import tune as search_for
+
+    with progress_on_stderr() as progress:
+        tuning = search_for(
+            recipe, data=data, out=out, search=search or (), n_trials=trials, overrides=changes or (), progress=progress
+        )
+    rows = [("VALID ACCURACY", "EPOCHS", "CHANGES")]
+    for trial in tuning.trials[:_N_SHOWN]:
+        epochs = f"{trial.n_epochs}{' (given up)' if trial.pruned else ''}"
+        rows.append((percent(trial.accuracy), epochs, " ".join(trial.overrides)))
+    print_table(rows)
+    settings = " ".join(f"--set {shlex.quote(change)}" for change in (*(changes or ()), *tuning.best.overrides))
+    print(f"train the best: earmark train {recipe} --data {shlex.quote(data)} {settings} -o RUN")
