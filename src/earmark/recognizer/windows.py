@@ -17,6 +17,7 @@ from earmark.units import seconds_to_samples
 
 SILENCE_PEAK = 1e-4  # -80 dB below full scale: nothing that was recorded on purpose is as quiet
 LOUDEST_PEAK = 1e6  # whole numbers written as floats are above it, and would overflow in the spectrogram
+SHORTEST_S = 0.05  # less is a click, in which there is nothing to recognise
 _BATCH_S = 30.0  # sound in memory at once
 
 
@@ -92,7 +93,8 @@ def cut_sound(
     Raises
     ------
     DataError
-        When the sound cannot be read, or has samples absurdly far beyond -1…1; `where` names it.
+        When the sound cannot be read, is shorter than `SHORTEST_S`, or has samples absurdly far beyond -1…1; `where`
+        names it.
     """
     from earmark.sound import windows
 
@@ -103,6 +105,11 @@ def cut_sound(
         samples = np.stack([cut for _, cut in batch])
         starts_s = np.array([start_s for start_s, _ in batch])
         ends_s = starts_s + samples.shape[1] / rate_hz
+        if samples.shape[1] < SHORTEST_S * rate_hz:
+            raise DataError(
+                f"{where}: lasts {samples.shape[1] / rate_hz:.3g} s; at least {SHORTEST_S} s are needed to recognise "
+                "anything; give a longer sound"
+            )
         peaks = np.abs(samples).max(axis=1)
         if peaks.max() > LOUDEST_PEAK:
             raise DataError(f"{where}: has samples as large as {peaks.max():.1e}; they belong in -1…1; scale them")
