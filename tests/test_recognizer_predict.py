@@ -249,7 +249,7 @@ def test_a_batch_goes_on_after_a_bad_input(ears):
         (Ink((np.zeros((1, 2), np.float32),)), {}, DataError, "this recognizer listens to sounds; give a sound file"),
         (Sound(np.float32([np.nan]), 8000), {}, DataError, "NaN"),
         (Picture(np.full((128, 9), np.nan)), {}, DataError, "only finite numbers are a picture"),
-        (np.float32([0.5]), {"sample_rate_hz": 8000}, DataError, "lasts 0.000125 s; at least 0.05 s are needed"),
+        (np.float32([0.5]), {"sample_rate_hz": 8000}, DataError, "at least 0.05 s are needed"),
         (np.full(900, 3e7), {"sample_rate_hz": 8000}, DataError, "they belong in -1…1; scale them"),
         (Picture(np.zeros((3, 9))), {}, DataError, "does not fit log-mel features"),
         (None, {}, DataError, "NoneType: this recognizer listens"),
