@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark.data import Example, Manifest, check, content_sha256, read_content, read_manifest
+from earmark.data import Example, Manifest, content_sha256, read_content, read_manifest
 from earmark.data.archive import split_member
 from earmark.errors import DataError, UnreadableError, UsageError
 
@@ -141,61 +141,3 @@ def test_sounds_inside_a_zip(tmp_path):
 def test_paths_of_members():
     assert split_member("a.zip::b/c.txt") == ("a.zip", "b/c.txt")
     assert split_member("odd::name.wav") == ("odd::name.wav", None)
-
-
-class TestCheck:
-    def test_a_clean_folder_has_only_counts(self, tmp_path):
-        found = check(folder(tmp_path, "a/1.wav", "a/2.wav", "b/3.wav", "b/4.wav"), workers=2)
-        assert {finding.kind for finding in found} == {"counts", "counts-label"}
-        assert found[0].message == "4 examples, 2 labels, 4 groups"
-        assert found[1].message == "a 2, b 2"
-
-    def test_every_bad_file_is_named(self, tmp_path):
-        folder(tmp_path, "a/1.wav", "a/2.wav", "a/3.wav", "b/4.wav", "b/5.wav")
-        (tmp_path / "a/2.wav").write_text("not a sound, but long enough to be read as one")
-        data = (tmp_path / "b/5.wav").read_bytes()
-        (tmp_path / "b/5.wav").write_bytes(data[: len(data) // 2])
-        (tmp_path / "a/3.wav").write_bytes(b"")
-        errors = [finding for finding in check(tmp_path) if finding.severity == "error"]
-        assert [finding.kind for finding in errors] == ["unreadable"] * 3
-        assert [finding.paths for finding in errors] == [("a/2.wav",), ("a/3.wav",), ("b/5.wav",)]
-        for finding, word in zip(errors, ("not a sound", "empty", "truncated"), strict=True):
-            assert word in finding.message
-            assert finding.advice
-
-    def test_leaks_and_groups(self, tmp_path):
-        folder(tmp_path, "a/s1.wav", "a/s2.wav", "b/s3.wav", "b/t4.wav")
-        data = read_manifest(tmp_path, group_pattern="/(.)").with_splits(["train", "test", "train", "train"])
-        found = {finding.kind: finding for finding in check(data)}
-        assert found["leak"].severity == "error"
-        assert found["leak"].paths == ("a/s1.wav", "a/s2.wav", "b/s3.wav")
-        assert "'s' is in train, test" in found["leak"].message
-        assert "'a' comes from one group, 's'" in found["one-group"].message
-        assert "counts-split" in found
-
-    def test_content_that_is_not_what_its_hash_says(self, tmp_path):
-        data = read_manifest(folder(tmp_path, "a/1.wav", "b/2.wav")).hashed()
-        assert not [finding for finding in check(data) if finding.kind == "changed"]
-        folder(tmp_path, "b/2.wav")
-        (finding,) = [finding for finding in check(data) if finding.kind == "changed"]
-        assert (finding.severity, finding.paths) == ("error", ("b/2.wav",))
-
-    def test_unknown_groups_and_a_single_label(self, tmp_path):
-        (tmp_path / "f.csv").write_text("mfcc1_mean,label\n1,a\n2,a\n")
-        found = {finding.kind: finding.severity for finding in check(tmp_path / "f.csv")}
-        assert found == {
-            "one-label": "error",
-            "unknown-group": "warning",
-            "counts": "note",
-            "counts-label": "note",
-        }
-
-    def test_a_source_that_cannot_be_read_is_one_finding(self, tmp_path):
-        folder(tmp_path, "a/1.wav")
-        (tmp_path / "b").mkdir()
-        (finding,) = check(tmp_path)
-        assert (finding.kind, finding.severity) == ("unreadable-source", "error")
-        assert "1 class folder(s): b" in finding.message
-
-    def test_real_pianos_are_clean(self, shared_data):
-        assert {finding.severity for finding in check(shared_data / "pianos")} == {"note"}

@@ -2,32 +2,89 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.output import AsJson, print_json
+from earmark.cli.output import AsJson, complain, counted, print_json
+from earmark.cli.progress import progress_on_stderr
+
+if TYPE_CHECKING:
+    from earmark.doctor import Finding, Report
 
 _N_NAMED = 5
+_INTERRUPTED = 130
 
 
 def check(
     source: Annotated[str, typer.Argument(help="Folder of classes, manifest, HOMUS zip, GTZAN folder, npz, table.")],
     as_json: AsJson = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with pictures.")
+    ] = None,
+    quarantine: Annotated[
+        Path | None,
+        typer.Option("--quarantine", metavar="FILE", help="Also write a list of examples for --data to leave out."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option("--protocol", metavar="NAME", help="Look at this split: grouped, random, or a published one."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes that read; one a core by default.")
+    ] = None,
 ) -> None:
     """Read every example once and say what is wrong with the data; the exit code is 1 when there are errors."""
-    from earmark.data import check as findings_of
+    from earmark.data import Split
+    from earmark.doctor import check as checked
 
-    findings = findings_of(source)
+    split = Split.parse({"protocol": protocol}, where="--protocol") if protocol else None
+    with progress_on_stderr() as progress:
+        report = checked(source, split=split, workers=workers, progress=progress)
+    if html is not None:
+        from earmark.doctor.page import write_page
+
+        write_page(html, report, source=source)
+    if quarantine is not None:
+        _leave_out(quarantine, report, source)
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        print_json(report.to_dict())
     else:
-        for finding in findings:
-            advice = f"; {finding.advice}" if finding.advice else ""
-            print(f"{finding.severity:<7}  {finding.message}{advice}")
-            if len(finding.paths) > 1:
+        _print(report)
+    if report.partial:
+        complain(f"interrupted: this report is partial, {report.n_read} of {report.n_examples} examples were read")
+        raise typer.Exit(_INTERRUPTED)
+    if report.has_errors:
+        raise typer.Exit(1)
+
+
+def _leave_out(path: Path, report: Report, source: str) -> None:
+    from earmark.data.quarantine import quarantine_of
+    from earmark.doctor.quarantine import quarantine
+
+    n = quarantine(path, report, source=Path(source))
+    own = path.absolute() == quarantine_of(Path(source)).absolute()
+    how = f"--data {source} leaves them out" if own else f"give --data {path} to leave them out"
+    complain(f"{path}: lists {counted(n, 'example')}; {how}, and a deleted line brings one back")
+
+
+def _print(report: Report) -> None:
+    """Print findings of one kind together."""
+    if report.partial:
+        print(f"PARTIAL: {report.n_read} of {report.n_examples} examples were read")
+    kinds: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in report.findings:
+        kinds.setdefault((finding.severity, finding.family, finding.kind), []).append(finding)
+    for (severity, _, kind), findings in kinds.items():
+        head = f"{severity:<7}  "
+        for finding in findings[:_N_NAMED]:
+            print(f"{head}{finding.message}")
+            if len(finding.paths) > 2:
                 more = f" and {len(finding.paths) - _N_NAMED} more" if len(finding.paths) > _N_NAMED else ""
                 print(f"         {', '.join(finding.paths[:_N_NAMED])}{more}")
-    if any(finding.severity == "error" for finding in findings):
-        raise typer.Exit(1)
+            head = " " * len(head)
+        if len(findings) > _N_NAMED:
+            print(f"         and {len(findings) - _N_NAMED} more of the kind {kind}; --json names all")
+        advice = {finding.advice: None for finding in findings if finding.advice}
+        print(*(f"         → {text}" for text in advice), sep="\n", end="\n" if advice else "")

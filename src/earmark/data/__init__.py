@@ -1,7 +1,6 @@
-"""Labelled examples: reading them from any source, splitting them honestly, finding what is wrong with them."""
+"""Labelled examples: reading them from any source, splitting them honestly, leaving out what is in quarantine."""
 
 from earmark.data.archive import content_sha256
-from earmark.data.checks import Finding, check
 from earmark.data.content import read_content
 from earmark.data.manifest import SPLITS, Example, Manifest
 from earmark.data.readers import READERS, Reader, read_manifest
@@ -13,13 +12,11 @@ __all__ = [
     "READERS",
     "SPLITS",
     "Example",
-    "Finding",
     "Manifest",
     "Reader",
     "Split",
     "Table",
     "apply_split",
-    "check",
     "content_sha256",
     "leaks",
     "read_content",

@@ -25,6 +25,9 @@ MISSING_TOLERANCE_S = 0.05
 MISSING_TOLERANCE = 0.1
 """Some writers count their own header, or a last codec frame, as sound; in a short file that is no excuse."""
 
+MP3_DELAY_SAMPLES = 1152 + 529
+"""Writers of mp3 count what the codec adds, a frame and the decoder's delay, and decoders drop it."""
+
 _MISSING_BYTES = re.compile(r"^\s*(?:data|Data Size|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_LENGTH_BYTES = 0x7FFF_0000
 """Streaming writers cannot know the length and put the largest number there."""
@@ -107,7 +110,8 @@ class SoundfileDecoder:
 def refuse_missing(decoder: Decoder, missing_s: float) -> None:
     """Raise `UnreadableError` when more than a moment of what the header promises is missing."""
     declared_s = (decoder.n_frames or 0) / decoder.sample_rate_hz
-    if missing_s > min(MISSING_TOLERANCE_S, MISSING_TOLERANCE * declared_s):
+    delay_s = MP3_DELAY_SAMPLES / decoder.sample_rate_hz if decoder.format == "MP3" else 0.0
+    if missing_s - delay_s > min(MISSING_TOLERANCE_S, MISSING_TOLERANCE * declared_s):
         raise UnreadableError(_truncated(decoder.name, f"{missing_s:.2f} s of what its header promises are missing"))
 
 

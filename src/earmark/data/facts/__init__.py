@@ -29,6 +29,15 @@ def gtzan_group(track: str) -> str:
     return track if artist is None else f"artist {artist}"
 
 
+def label_meaning(letters: str) -> str:
+    """Return what a label, in lower case without spaces and signs, means; itself when it has no other name.
+
+    >>> label_meaning("crotchet"), label_meaning("hiphop")
+    ('quarternote', 'hiphop')
+    """
+    return _pairs("label_aliases.csv").get(letters, letters)
+
+
 def is_gtzan_track(name: str) -> bool:
     """Return whether `name` has the form of a GTZAN track, ``"blues.00000"``."""
     return bool(_GTZAN_TRACK.match(name))

@@ -48,8 +48,8 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def files_under(folder: Path) -> Iterator[Path]:
-    """Yield the visible files at any depth, by path; links are followed, but never twice into the same folder."""
-    seen: set[str] = set()
+    """Yield the visible files at any depth, by path; links are followed, but never up or twice into the same folder."""
+    seen = {str(parent) for parent in folder.resolve().parents}
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:

@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from earmark.data.manifest import Manifest
+from earmark.data.quarantine import data_of, is_quarantine, quarantine_of, without
 from earmark.data.readers.base import READERS, Reader, first_few
 from earmark.errors import DataError, UsageError
 
 
-def read_manifest(source: Path | str, *, kind: str | None = None, group_pattern: str | None = None) -> Manifest:
+def read_manifest(
+    source: Path | str, *, kind: str | None = None, group_pattern: str | None = None, quarantined: bool = False
+) -> Manifest:
     r"""Read a data set of any known kind.
 
     Parameters
@@ -24,6 +27,9 @@ def read_manifest(source: Path | str, *, kind: str | None = None, group_pattern:
     group_pattern
         A regular expression with one parenthesis, found in each example's path: what it captures is the group. In a
         folder of classes, ``r"/([^/.]+)\."`` makes ``jazz/song7.3.wav`` part of the group "song7".
+    quarantined
+        Read also what a quarantine list leaves out. Such a list, written by ``earmark check --quarantine``, is obeyed
+        when it lies where `earmark.data.quarantine.quarantine_of` says, or when it is itself given as the source.
 
     Raises
     ------
@@ -37,9 +43,21 @@ def read_manifest(source: Path | str, *, kind: str | None = None, group_pattern:
         raise DataError(f"{source}: no such file or folder; check the path")
     if source.is_dir() and not any(source.iterdir()):
         raise DataError(f"{source}: is an empty folder; put one sub-folder of examples per class into it")
+    left_out = quarantine_of(source)
+    if is_quarantine(source):
+        left_out, source = source, _data_of(source)
     reader = READERS[kind] if kind else _sniff(source)
     manifest = reader.read(source.absolute())
+    if not quarantined and is_quarantine(left_out):
+        manifest = without(manifest, left_out)
     return manifest if group_pattern is None else _regroup(manifest, group_pattern)
+
+
+def _data_of(path: Path) -> Path:
+    source = data_of(path)
+    if source is None:
+        raise DataError(f"{path}: is a quarantine list without lines, so it names no data; give the data itself")
+    return source
 
 
 def _sniff(source: Path) -> Reader:

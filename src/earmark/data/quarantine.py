@@ -1,0 +1,101 @@
+"""Lists of examples to leave out: written by the doctor, read with the data; deleting a line brings an example back."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from earmark.data.archive import join_member, split_member
+from earmark.data.manifest import Manifest
+from earmark.data.table import is_table, read_columns, read_rows
+from earmark.errors import DataError
+from earmark.files import atomic_path
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("path", "kind", "why", "data")
+"""The last is the data that the list belongs to, relative to the list; it makes the list itself a source."""
+
+
+def quarantine_of(source: Path) -> Path:
+    """Return the list that belongs to a source and is left out without being asked for.
+
+    >>> quarantine_of(Path("set.zip")).as_posix()
+    'set.zip.quarantine.csv'
+    """
+    return source / "quarantine.csv" if source.is_dir() else source.with_name(f"{source.name}.quarantine.csv")
+
+
+def is_quarantine(source: Path) -> bool:
+    """Return whether a file is such a list."""
+    return is_table(source) and read_columns(source) == COLUMNS
+
+
+def write_quarantine(path: Path, manifest: Manifest, *, source: Path, reasons: Iterable[tuple[str, str, str]]) -> int:
+    """Write a list and return how many examples it leaves out.
+
+    Parameters
+    ----------
+    path
+        Of the list; written atomically.
+    manifest, source
+        What it belongs to, and where that was read from.
+    reasons
+        The path of an example, a kind and why, once for each example.
+    """
+    folder = path.absolute().parent
+    prefix = Path(os.path.relpath(manifest.root.absolute(), folder))
+    data = Path(os.path.relpath(source.absolute(), folder)).as_posix()
+    n = 0
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="", errors="surrogateescape") as stream,
+    ):
+        writer = csv.writer(stream)
+        writer.writerow(COLUMNS)
+        for where, kind, why in reasons:
+            file, member = split_member(where)
+            writer.writerow([join_member((prefix / file).as_posix(), member), kind, why, data])
+            n += 1
+    return n
+
+
+def data_of(path: Path) -> Path | None:
+    """Return the source that a list belongs to; None when all its lines were deleted, so that it names none.
+
+    Raises
+    ------
+    DataError
+        When it names several.
+    """
+    sources = {row["data"] for row in read_rows(path)} if _has_rows(path) else set()
+    if len(sources) > 1:
+        raise DataError(f"{path}: names {len(sources)} data sets; keep the lines of one of them in each list")
+    return Path(os.path.normpath(path.parent / sources.pop())) if sources else None
+
+
+def without(manifest: Manifest, path: Path) -> Manifest:
+    """Return the examples that a list does not name; say how many it left out."""
+    if not _has_rows(path):
+        return manifest
+    folder = path.absolute().parent
+    named = {_place(folder, row["path"]) for row in read_rows(path)}
+    kept = tuple(e for e in manifest.examples if _place(manifest.root.absolute(), e.path) not in named)
+    n = len(manifest) - len(kept)
+    if n:
+        log.warning("%s leaves out %d of %d examples", path.name, n, len(manifest))
+    return replace(manifest, examples=kept)
+
+
+def _place(folder: Path, path: str) -> tuple[str, str | None]:
+    file, member = split_member(path)
+    return os.path.normpath(folder / file), member
+
+
+def _has_rows(path: Path) -> bool:
+    with path.open(encoding="utf-8") as stream:
+        return sum(1 for _ in zip(stream, range(2), strict=False)) > 1

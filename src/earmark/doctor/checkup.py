@@ -1,0 +1,139 @@
+"""Everything the doctor looks at, in one call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from earmark.data import SPLITS, Manifest, Split, apply_split, read_manifest
+from earmark.doctor.condition import broken, suspicious
+from earmark.doctor.examine import Examined
+from earmark.doctor.findings import Finding, Report, in_order
+from earmark.doctor.labels import doubtful, label_findings, two_labels
+from earmark.doctor.repeated import Copy, copies
+from earmark.doctor.scan import scan
+from earmark.doctor.splits import copies_apart, split_findings, told_apart
+from earmark.doctor.survey import survey, whatever_is_there
+from earmark.errors import DataError
+from earmark.types import Progress, no_progress
+
+
+def check(
+    source: Manifest | Path | str,
+    *,
+    split: Split | None = None,
+    workers: int | None = None,
+    progress: Progress = no_progress,
+) -> Report:
+    """Read every example once and say what is wrong.
+
+    Parameters
+    ----------
+    source
+        A manifest, or whatever `read_manifest` takes. Of a folder that `read_manifest` refuses, whatever is there is
+        read all the same; of any other source the refusal is the only finding.
+    split
+        How it is going to be divided; by default its own parts are looked at, when it has some.
+    workers
+        Processes; one a core by default.
+    progress
+        Called as it goes on.
+
+    Returns
+    -------
+    The report; after Ctrl-C one that is marked as partial.
+    """
+    name = source.name if isinstance(source, Manifest) else str(source)
+    found: list[Finding] = []
+    manifest, partial, sound_s, n_read = None, False, 0.0, 0
+    try:
+        manifest = _manifest(source, found)
+        if split is not None and manifest is not None:
+            manifest = apply_split(manifest, split)
+    except DataError as error:
+        found.append(Finding("unreadable-source", "error", (name,), str(error), family="broken"))
+    if manifest is not None:
+        done = scan(manifest, workers=workers, progress=progress)
+        examined, partial, n_read = done.examined, done.partial, len(done.examined)
+        sound_s = sum(each.sound.duration_s for each in examined if each.sound is not None)
+        try:
+            for finding in _looked(manifest, examined, progress, quick=partial):
+                found.append(finding)  # noqa: PERF402 - what was found before Ctrl-C is kept
+        except KeyboardInterrupt:
+            partial = True
+    return Report(name, in_order(found), len(manifest) if manifest is not None else 0, n_read, partial, sound_s)
+
+
+def _manifest(source: Manifest | Path | str, found: list[Finding]) -> Manifest | None:
+    if isinstance(source, Manifest):
+        return source
+    try:
+        manifest = read_manifest(source, quarantined=True)
+    except DataError as error:
+        found.append(Finding("unreadable-source", "error", (str(source),), str(error), family="broken"))
+        if not Path(source).is_dir():
+            return None
+        found.extend(survey(Path(source)))
+        try:
+            return whatever_is_there(Path(source).absolute())
+        except DataError:
+            # The refusal above says it already.
+            return None
+    found.extend(survey(Path(source)))
+    return manifest
+
+
+def _looked(manifest: Manifest, examined: Sequence[Examined], progress: Progress, *, quick: bool) -> Iterator[Finding]:
+    """Yield everything; with `quick`, after an interruption, only what takes no time."""
+    yield from broken(manifest, examined)
+    yield from label_findings(manifest)
+    yield from split_findings(manifest)
+    yield from counts(manifest)
+    if quick:
+        return
+    yield from suspicious(manifest, examined)
+    found = copies(manifest, examined, progress=progress)
+    yield from repeated(manifest, found)
+    yield from two_labels(manifest, found)
+    yield from copies_apart(manifest, found)
+    if find_spec("sklearn") is None:
+        yield Finding(
+            "not-judged", "note", (), "labels and parts were not judged by a model", "install 'earmark[train]' for that"
+        )
+        return
+    progress("judging labels", 0, 1, "")
+    yield from doubtful(manifest, examined)
+    yield from told_apart(manifest, examined)
+    progress("judging labels", 1, 1, "")
+
+
+def repeated(manifest: Manifest, found: Sequence[Copy]) -> Iterator[Finding]:
+    """Yield a warning for every example that repeats another."""
+    for copy in found:
+        one, two = manifest.examples[copy.original], manifest.examples[copy.copy]
+        apart = one.group != two.group
+        yield Finding(
+            copy.relation,
+            "note" if copy.relation == "alike" else "warning",
+            (one.path, two.path),
+            f"{two.path} {copy.words.format(original=one.path)}",
+            "leave one out" + ("; they are in two groups, so no split keeps them together" if apart else ""),
+            family="repeated",
+            evidence={"relation": copy.relation, **copy.evidence},
+            quarantine=(two.path,) if copy.relation != "alike" else (),
+        )
+
+
+def counts(manifest: Manifest) -> Iterator[Finding]:
+    """Yield how many examples, groups and labels there are, in all, in each part, and of each label."""
+    n_groups = len(manifest.groups) if manifest.groups_known else "unknown"
+    yield Finding("counts", "note", (), f"{len(manifest)} examples, {len(manifest.labels)} labels, {n_groups} groups")
+    for part in SPLITS:
+        members = manifest.where(part)
+        if len(members):
+            text = f"{part}: {len(members)} examples, {len(members.labels)} labels, {len(members.groups)} groups"
+            yield Finding("counts-split", "note", (), text)
+    of_label = Counter(example.label for example in manifest)
+    yield Finding("counts-label", "note", (), ", ".join(f"{label} {of_label[label]}" for label in manifest.labels))

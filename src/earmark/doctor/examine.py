@@ -1,0 +1,145 @@
+"""One example, read once: whether it can be, what it is like, and what it will be compared by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.data import Example, Manifest, content_sha256, read_content
+from earmark.data.archive import read_bytes, split_member
+from earmark.doctor import drawing
+from earmark.doctor.landmarks import Fingerprint
+from earmark.doctor.magic import kind_of, kinds_of_extension
+from earmark.doctor.signal import SoundFacts, measure
+from earmark.errors import EarmarkError, UnreadableError
+from earmark.types import FloatArray, Image, Ink, Picture
+
+LARGEST_BYTES = 64_000_000
+"""Of a drawing; sounds are read in pieces and may be of any size."""
+
+
+@dataclass(slots=True, eq=False)
+class Examined:
+    """What one example is.
+
+    Attributes
+    ----------
+    row
+        Its place in the manifest.
+    problem
+        Why it cannot be used; empty when it can.
+    kind
+        Of the problem: ``"unreadable"``, ``"truncated"``, ``"empty"``, ``"crash"``.
+    sha256
+        Of the content; empty when it cannot be read.
+    other_kind
+        What its first bytes are, when its extension says something else.
+    sound, ink
+        Measures of a sound, or of a drawing or picture.
+    features
+        What the quick model sees, float32; None when there is none.
+    signature
+        float32 whose distance tells near copies among drawings and pictures; None for sounds.
+    """
+
+    row: int
+    problem: str = ""
+    kind: str = ""
+    sha256: str = ""
+    other_kind: str = ""
+    sound: SoundFacts | None = None
+    ink: drawing.DrawingFacts | None = None
+    features: FloatArray | None = None
+    signature: FloatArray | None = None
+
+
+def examine(manifest: Manifest, example: Example, *, row: int, share: float = 1.0) -> Examined:
+    """Read one example and describe it; what goes wrong is part of the description.
+
+    Parameters
+    ----------
+    manifest, example, row
+        Where its path starts, which it is, and its place.
+    share
+        Of the keys of its fingerprint that are kept: fewer where there are very many sounds.
+    """
+    found = Examined(row)
+    try:
+        _describe(found, manifest, example, share)
+    except EarmarkError as error:
+        found.problem, found.kind = str(error), _kind_of(str(error))
+    except OSError as error:
+        found.problem = f"{example.path}: cannot be read ({error.strerror or error}); check the file and the disk"
+        found.kind = "unreadable"
+    except MemoryError:
+        found.problem, found.kind = f"{example.path}: does not fit into memory; split or shrink it", "unreadable"
+    except Exception as error:  # noqa: BLE001 - one strange file must not end a pass over a million of them
+        found.problem = f"{example.path}: stops its decoder ({type(error).__name__}: {error}); replace or remove it"
+        found.kind = "crash"
+    return found
+
+
+def _describe(found: Examined, manifest: Manifest, example: Example, share: float) -> None:
+    if manifest.domain == "sound":
+        _describe_sound(found, manifest, example, share)
+    elif manifest.domain in ("ink", "picture"):
+        _refuse_huge(manifest, example)
+        content = read_content(manifest, example)
+        found.sha256 = content_sha256(manifest.root, example.path)
+        if isinstance(content, Ink | Image | Picture):
+            found.ink, found.features, found.signature = drawing.describe(content)
+        if isinstance(content, Image):
+            found.other_kind = _other_kind(manifest.root, example.path)
+
+
+def _describe_sound(found: Examined, manifest: Manifest, example: Example, share: float) -> None:
+    file, member = split_member(example.path)
+    source = manifest.root / file if member is None else read_bytes(manifest.root, example.path)
+    facts = measure(source, start_s=example.start_s or 0.0, duration_s=example.duration_s)
+    facts.fingerprint = thinned(facts.fingerprint, share)
+    found.sound, found.features = facts, facts.bands
+    found.sha256 = content_sha256(manifest.root, example.path)
+    found.other_kind = _other_kind(manifest.root, example.path)
+
+
+def thinned(fingerprint: Fingerprint, share: float) -> Fingerprint:
+    """Return about `share` of the keys, the same ones in every sound that has them."""
+    if share >= 1:
+        return fingerprint
+    kept = mixed(fingerprint.keys) < np.uint64(share * 2**32)
+    return Fingerprint(fingerprint.keys[kept], fingerprint.frames[kept])
+
+
+def mixed(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Return 32 well-mixed bits of each key (Fibonacci hashing, Knuth, TAOCP 3, 6.4)."""
+    return (keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
+
+
+def _kind_of(problem: str) -> str:
+    if "truncated" in problem:
+        return "truncated"
+    return "empty" if "0 bytes" in problem or "holds no samples" in problem else "unreadable"
+
+
+def _refuse_huge(manifest: Manifest, example: Example) -> None:
+    file, member = split_member(example.path)
+    if member is None and (size := (manifest.root / file).stat().st_size) > LARGEST_BYTES:
+        raise UnreadableError(
+            f"{example.path}: has {size / 1e6:,.0f} MB; a drawing has at most {LARGEST_BYTES / 1e6:.0f}; remove it"
+        )
+
+
+def _other_kind(root: Path, path: str) -> str:
+    """Return what the content is when it is known and not what the extension says."""
+    file, member = split_member(path)
+    if member is None:
+        with (root / file).open("rb") as stream:
+            head = stream.read(64)
+    else:
+        head = read_bytes(root, path)[:64]
+    found = kind_of(head)
+    expected = kinds_of_extension(PurePosixPath(member or file).suffix.lower())
+    return found if found and expected and found not in expected else ""

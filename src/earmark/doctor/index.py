@@ -1,0 +1,128 @@
+"""An index of fingerprints: which sounds share keys at one constant distance in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.doctor.landmarks import FRAME_S, Fingerprint
+
+LARGEST_BUCKET = 32
+"""A key that more entries have tells nothing, like a word that every page has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Two sounds that share keys.
+
+    Attributes
+    ----------
+    first, second
+        Their numbers in the index, or the query's and the index's.
+    votes
+        Keys in common at the offset.
+    offset_s
+        How much later the common part is in the second.
+    """
+
+    first: int
+    second: int
+    votes: int
+    offset_s: float
+
+
+class LandmarkIndex:
+    """Sorted keys of many fingerprints; building is one sort, a look-up a binary search.
+
+    Parameters
+    ----------
+    fingerprints
+        Number `i` is called `i`.
+    """
+
+    def __init__(self, fingerprints: Sequence[Fingerprint]) -> None:
+        lengths = [len(each) for each in fingerprints]
+        keys = np.concatenate([each.keys for each in fingerprints]) if lengths else np.zeros(0, np.int64)
+        order = np.argsort(keys, kind="stable")
+        self._keys = keys[order]
+        del keys
+        self._sounds = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[order]
+        self._frames = (
+            np.concatenate([each.frames for each in fingerprints])[order] if lengths else np.zeros(0, np.int32)
+        )
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the index keeps."""
+        return self._keys.nbytes + self._sounds.nbytes + self._frames.nbytes
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def pairs(self, *, min_votes: int) -> list[Match]:
+        """Return every two sounds that share at least `min_votes` keys at one offset, the strongest first."""
+        same = self._keys[1:] == self._keys[:-1]
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])).astype(np.int8)))
+        starts, stops = edges[::2], edges[1::2] + 1
+        small = stops - starts <= LARGEST_BUCKET
+        starts, stops = starts[small], stops[small]
+        found: list[npt.NDArray[np.int64]] = []
+        lefts: list[npt.NDArray[np.int64]] = []
+        for lag in range(1, LARGEST_BUCKET):
+            wide = stops - starts > lag
+            starts, stops = starts[wide], stops[wide]
+            if not len(starts):
+                break
+            left = _ranges(starts, stops - lag)
+            one, two = self._sounds[left].astype(np.int64), self._sounds[left + lag].astype(np.int64)
+            apart = self._frames[left + lag].astype(np.int64) - self._frames[left]
+            # A stable sort leaves the sounds of a bucket in order, so the first is never the larger.
+            other = one < two
+            lefts.append(one[other] << 32 | two[other])
+            found.append(apart[other])
+        if not found:
+            return []
+        return _tally(np.concatenate(lefts), np.concatenate(found), min_votes)
+
+    def query(self, fingerprint: Fingerprint, *, min_votes: int) -> list[Match]:
+        """Return the sounds that share at least `min_votes` keys with one sound at one offset, the strongest first."""
+        starts = np.searchsorted(self._keys, fingerprint.keys, "left")
+        stops = np.searchsorted(self._keys, fingerprint.keys, "right")
+        used = (stops > starts) & (stops - starts <= LARGEST_BUCKET)
+        starts, stops = starts[used], stops[used]
+        at = _ranges(starts, stops)
+        asked = np.repeat(fingerprint.frames[used], stops - starts)
+        return _tally(self._sounds[at].astype(np.int64), self._frames[at].astype(np.int64) - asked, min_votes)
+
+
+def _ranges(starts: npt.NDArray[np.intp], stops: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return all numbers of all ranges, one range after the other."""
+    lengths = stops - starts
+    ends = np.cumsum(lengths)
+    return np.asarray(np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths))
+
+
+def _tally(pairs: npt.NDArray[np.int64], apart: npt.NDArray[np.int64], min_votes: int) -> list[Match]:
+    """Count votes for each pair and offset; neighbouring offsets are one, because frames are not aligned."""
+    order = np.lexsort((apart, pairs))
+    pairs, apart = pairs[order], apart[order]
+    changed = (np.diff(pairs) != 0) | (np.diff(apart) != 0)
+    new = np.flatnonzero(np.concatenate((np.ones(min(1, len(pairs)), dtype=bool), changed)))
+    counts = np.diff(np.append(new, len(pairs)))
+    best: dict[int, tuple[int, float]] = {}
+    for place in np.flatnonzero(counts >= max(1, min_votes // 2)):
+        votes, row = int(counts[place]), new[place]
+        for beside in (place - 1, place + 1):
+            if (
+                0 <= beside < len(new)
+                and pairs[new[beside]] == pairs[row]
+                and abs(apart[new[beside]] - apart[row]) == 1
+            ):
+                votes += int(counts[beside])
+        if votes > best.get(int(pairs[row]), (min_votes - 1, 0.0))[0]:
+            best[int(pairs[row])] = votes, float(apart[row]) * FRAME_S
+    matches = [Match(pair >> 32, pair & 0xFFFFFFFF, votes, offset) for pair, (votes, offset) in best.items()]
+    return sorted(matches, key=lambda match: (-match.votes, match.first, match.second))

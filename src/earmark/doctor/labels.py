@@ -1,0 +1,238 @@
+"""What is wrong with the labels: too few, uneven, two names for one thing, likely mistaken."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.data import Manifest
+from earmark.data.facts import label_meaning
+from earmark.data.manifest import UNKNOWN_GROUP
+from earmark.data.readers.base import first_few
+from earmark.doctor.examine import Examined
+from earmark.doctor.findings import Finding
+from earmark.doctor.quick import matrix, out_of_fold
+from earmark.doctor.repeated import Copy
+from earmark.types import FloatArray
+from earmark.units import note_midi
+
+FEWEST = 10
+UNEVEN = 10.0
+N_FOLDS = 5
+FEWEST_TO_JUDGE = 40
+USEFUL_ACCURACY = 0.5
+"""Out-of-fold accuracy below which the quick model may not accuse anybody."""
+
+
+def label_findings(manifest: Manifest) -> Iterator[Finding]:
+    """Yield what the labels alone tell."""
+    yield from _one_label(manifest)
+    yield from _few(manifest)
+    yield from _one_group(manifest)
+    yield from _same_meaning(manifest)
+
+
+def _one_label(manifest: Manifest) -> Iterator[Finding]:
+    if len(manifest.labels) < 2:
+        held = first_few(manifest.labels) or "none"
+        said = f"there is only one label ({held})"
+        yield Finding("one-label", "error", (), said, "add examples of another", family="labels")
+
+
+def _few(manifest: Manifest) -> Iterator[Finding]:
+    counts = Counter(example.label for example in manifest)
+    if len(counts) < 2:
+        return
+    (common, most), (rare, least) = counts.most_common(1)[0], counts.most_common()[-1]
+    few = {label: n for label, n in counts.items() if n < FEWEST}
+    if few and most >= FEWEST:
+        yield Finding(
+            "few-examples",
+            "warning",
+            tuple(example.path for example in manifest if example.label in few),
+            f"{len(few)} label(s) have fewer than {FEWEST} examples: "
+            + first_few(f"{label} {n}" for label, n in sorted(few.items(), key=lambda pair: pair[1])),
+            "add examples, or join them with another label; a score of so few means little",
+            family="labels",
+            evidence=dict(few),
+        )
+    if most > UNEVEN * least:
+        yield Finding(
+            "imbalance",
+            "warning",
+            (),
+            f"{common} has {most} examples and {rare} {least}, {most / least:.0f} times fewer",
+            "judge by balanced accuracy, not by accuracy; add examples of the rare ones",
+            family="labels",
+            evidence={common: most, rare: least},
+        )
+
+
+def _one_group(manifest: Manifest) -> Iterator[Finding]:
+    groups: dict[str, set[str]] = defaultdict(set)
+    for example in manifest:
+        groups[example.label].add(example.group)
+    for label in manifest.labels:
+        if len(groups[label]) == 1 and UNKNOWN_GROUP not in groups[label]:
+            yield Finding(
+                "one-group",
+                "warning",
+                tuple(example.path for example in manifest if example.label == label),
+                f"the label {label!r} comes from one group, {min(groups[label])!r}, so it cannot be tested honestly",
+                "add examples of other groups",
+                family="labels",
+            )
+
+
+def _same_meaning(manifest: Manifest) -> Iterator[Finding]:
+    meanings: dict[str, list[str]] = defaultdict(list)
+    for label in manifest.labels:
+        meanings[meaning(label)].append(label)
+    for labels in meanings.values():
+        if len(labels) > 1:
+            yield Finding(
+                "same-meaning",
+                "warning",
+                tuple(example.path for example in manifest if example.label in labels),
+                f"the labels {' and '.join(map(repr, labels))} mean the same",
+                "rename all but one of them",
+                family="labels",
+                evidence=dict(Counter(example.label for example in manifest if example.label in labels)),
+            )
+
+
+def meaning(label: str) -> str:
+    """Return what a label means, the same for all its spellings.
+
+    >>> meaning("Hip-Hop") == meaning("hiphop"), meaning("Db4") == meaning("C#4"), meaning("rock") == meaning("Rocks")
+    (True, True, False)
+    """
+    midi = note_midi(label.strip())
+    if midi is not None:
+        return f"midi {midi}"
+    folded = unicodedata.normalize("NFKD", label).casefold().replace("&", "and").replace("'n'", "and")
+    letters = "".join(letter for letter in folded if letter.isalnum())
+    # A label of signs only would vanish and mean the same as all others of its kind.
+    return label_meaning(letters) if letters else label
+
+
+def two_labels(manifest: Manifest, copies: Sequence[Copy]) -> Iterator[Finding]:
+    """Yield an error for content that is there under two labels."""
+    for copy in copies:
+        one, two = manifest.examples[copy.original], manifest.examples[copy.copy]
+        if one.label != two.label and copy.relation != "alike":
+            yield Finding(
+                "two-labels",
+                "error" if copy.relation != "near-drawing" else "warning",
+                (one.path, two.path),
+                f"{two.path} is labelled {two.label!r}, but {copy.words.format(original=one.path)}, "
+                f"which is labelled {one.label!r}",
+                "look which is right, and correct or remove the other",
+                family="labels",
+                evidence={"relation": copy.relation, **copy.evidence},
+                quarantine=(one.path, two.path),
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """Doubts about labels.
+
+    Attributes
+    ----------
+    order
+        Rows, the most doubtful first.
+    doubt
+        How much likelier the best other label is than the given one, as a logarithm, in the order of `order`.
+    suggested
+        The likeliest other label of each, in the order of `order`.
+    n_likely_wrong
+        So many of the first are likely wrong by confident learning.
+    accuracy
+        Of the out-of-fold answers against the given labels.
+    """
+
+    order: npt.NDArray[np.intp]
+    doubt: FloatArray
+    suggested: tuple[str, ...]
+    n_likely_wrong: int
+    accuracy: float
+
+
+def judge_labels(features: FloatArray, labels: Sequence[str], groups: Sequence[str], *, seed: int = 0) -> Judgement:
+    """Rank labels by how wrong they look to a model that has not seen them.
+
+    Parameters
+    ----------
+    features
+        Shape ``(n, n_features)``.
+    labels, groups
+        Of each; groups are kept whole in the folds.
+
+    Notes
+    -----
+    Confident learning (C. Northcutt, L. Jiang, I. Chuang, JAIR 70, 2021): an example counts as label `j` when its
+    probability of `j` is at least the mean probability of `j` among those labelled `j`; where the likeliest such `j` is
+    not the given label, the label is likely wrong. The ranking is by margin, in logarithms.
+    """
+    names = sorted(set(labels))
+    truth = np.array([names.index(label) for label in labels])
+    log_chances = out_of_fold(features, truth, np.array(groups), n_labels=len(names), n_folds=N_FOLDS, seed=seed)
+    rows = np.arange(len(truth))
+    others = log_chances.copy()
+    others[rows, truth] = -np.inf
+    best_other = others.argmax(axis=1)
+    doubt = others.max(axis=1) - log_chances[rows, truth]
+    chances = np.exp(log_chances)
+    thresholds = np.array([chances[truth == label, label].mean() for label in range(len(names))])
+    confident = np.where(chances >= thresholds, chances, 0)
+    wrong = (confident.max(axis=1) > 0) & (confident.argmax(axis=1) != truth) & (doubt > 0)
+    order = np.lexsort((-doubt, ~wrong))
+    return Judgement(
+        order=order,
+        doubt=doubt[order].astype(np.float32),
+        suggested=tuple(names[label] for label in best_other[order]),
+        n_likely_wrong=int(wrong.sum()),
+        accuracy=float((chances.argmax(axis=1) == truth).mean()),
+    )
+
+
+def doubtful(manifest: Manifest, examined: Sequence[Examined]) -> Iterator[Finding]:
+    """Yield the labels that are likely wrong, the most doubtful first; nothing where it cannot be judged."""
+    rows, features = matrix(examined)
+    examples = [manifest.examples[row] for row in rows]
+    counts = Counter(example.label for example in examples)
+    groups = [example.group or example.path for example in examples]
+    if len(examples) < FEWEST_TO_JUDGE or len(counts) < 2 or min(counts.values()) < 2 or len(set(groups)) < N_FOLDS:
+        return
+    judged = judge_labels(features, [example.label for example in examples], groups)
+    right = f"{100 * judged.accuracy:.0f} % of the labels out of fold"
+    if judged.accuracy < USEFUL_ACCURACY:
+        said = f"the quick model finds only {right}, too few to say which labels are wrong"
+        yield Finding("labels-not-judged", "note", (), said, family="labels", evidence={"accuracy": judged.accuracy})
+        return
+    yield Finding(
+        "labels-judged",
+        "note",
+        (),
+        f"the quick model finds {right} and doubts {judged.n_likely_wrong} of {len(examples)}",
+        family="labels",
+        evidence={"accuracy": round(judged.accuracy, 4), "n_likely_wrong": judged.n_likely_wrong},
+    )
+    for rank, place in enumerate(judged.order[: judged.n_likely_wrong], start=1):
+        example, other = examples[place], judged.suggested[rank - 1]
+        doubt = float(judged.doubt[rank - 1])
+        yield Finding(
+            "likely-wrong-label",
+            "warning",
+            (example.path,),
+            f"{example.path}: is labelled {example.label!r} and looks like {other!r} (doubt {doubt:.2f}, rank {rank})",
+            "look at it or listen to it, and correct the label if it is wrong",
+            family="labels",
+            evidence={"given": example.label, "suggested": other, "doubt": round(doubt, 4), "rank": rank},
+        )

@@ -1,0 +1,133 @@
+"""The report as one HTML page with pictures: no script, no request, light or dark as read."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from earmark.data import Example, Manifest, read_content, read_manifest
+from earmark.doctor.findings import FAMILIES, Finding, Report
+from earmark.doctor.landmarks import RATE_HZ
+from earmark.doctor.survey import whatever_is_there
+from earmark.errors import DataError, EarmarkError
+from earmark.evaluation.extras import needs_train_extra
+from earmark.evaluation.figures import Origin, picture_figure
+from earmark.files import write_text
+from earmark.ink import draw_strokes, trace
+from earmark.types import FloatArray, Image, Ink, Picture, Sound
+
+N_SHOWN = 40
+"""Findings of one kind on the page; the JSON has all."""
+
+N_PICTURED = 8
+"""Of them with pictures."""
+
+SHOWN_S = 30.0
+
+
+def write_page(path: Path | str, report: Report, *, source: Manifest | Path | str) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    path
+        Where to; written atomically.
+    report
+        What was found.
+    source
+        What was looked at; examples are read again for their pictures.
+
+    Raises
+    ------
+    MissingExtraError
+        When Jinja or Matplotlib is not installed.
+    DataError
+        When `path` cannot be written.
+    """
+    needs_train_extra("a report", "jinja2", "matplotlib")
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = importlib.resources.files("earmark.doctor").joinpath("page.html.jinja").read_text(encoding="utf-8")
+    manifest = _manifest(source)
+    families = [(family, list(_kinds(report, family, manifest))) for family in FAMILIES]
+    page = environment.from_string(template).render(
+        report=report,
+        families=[(family, kinds) for family, kinds in families if kinds],
+        n_of={level: sum(f.severity == level for f in report.findings) for level in ("error", "warning", "note")},
+    )
+    # Names of files may hold bytes that are no text.
+    write_text(path, page.encode("utf-8", "backslashreplace").decode())
+
+
+def _manifest(source: Manifest | Path | str) -> Manifest | None:
+    if isinstance(source, Manifest):
+        return source
+    try:
+        return read_manifest(source, quarantined=True)
+    except DataError:
+        try:
+            return whatever_is_there(Path(source).absolute()) if Path(source).is_dir() else None
+        except DataError:
+            return None
+
+
+def _kinds(report: Report, family: str, manifest: Manifest | None) -> Iterable[dict[str, Any]]:
+    """Yield what the page shows of each kind of finding."""
+    by_path = {example.path: example for example in manifest or ()}
+    of_family = [finding for finding in report.findings if finding.family == family]
+    for (severity, kind), found in groupby(of_family, key=lambda finding: (finding.severity, finding.kind)):
+        findings = list(found)
+        yield {
+            "kind": kind,
+            "severity": severity,
+            "n": len(findings),
+            "advice": list(dict.fromkeys(finding.advice for finding in findings if finding.advice)),
+            "shown": [
+                {"finding": finding, "pictures": _pictures(finding, manifest, by_path) if n < N_PICTURED else []}
+                for n, finding in enumerate(findings[:N_SHOWN])
+            ],
+        }
+
+
+def _pictures(finding: Finding, manifest: Manifest | None, by_path: dict[str, Example]) -> list[tuple[str, str]]:
+    """Return names and pictures of the examples of a finding about one or two of them, as far as they can be read."""
+    if manifest is None or not 1 <= len(finding.paths) <= 2 or manifest.domain == "table":
+        return []
+    shown = []
+    for path in finding.paths:
+        try:
+            values, origin = _picture(manifest, by_path[path])
+        except (EarmarkError, OSError, KeyError):
+            # What is broken or gone has no picture.
+            continue
+        shown.append((path, picture_figure(values, origin=origin)))
+    return shown
+
+
+def _picture(manifest: Manifest, example: Example) -> tuple[FloatArray, Origin]:
+    content = read_content(manifest, example)
+    if isinstance(content, Ink):
+        return draw_strokes(content, height=96, width=96, pen_width_px=2.5), "upper"
+    if isinstance(content, Image):
+        return trace(content, height=96, width=96, pen_width_px=2.5), "upper"
+    if isinstance(content, Picture):
+        return np.asarray(content.values, np.float32), "lower"
+    return spectrogram(content), "lower"
+
+
+def spectrogram(sound: Sound) -> FloatArray:
+    """Return a small picture of at most the first 30 s, in dB over 80 dB, ``(freq, time)``."""
+    samples = sound.samples[: round(SHOWN_S * sound.sample_rate_hz)]
+    size = 1024 if sound.sample_rate_hz > RATE_HZ else 512
+    samples = np.pad(samples, (0, max(0, size - len(samples))))
+    hop = max(size // 4, len(samples) // 480)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
+    power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) ** 2
+    level_db = 10 * np.log10(power.T[:: size // 256] + 1e-9)
+    return np.asarray(np.maximum(level_db, level_db.max() - 80), dtype=np.float32)
