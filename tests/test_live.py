@@ -56,7 +56,7 @@ def test_streaming_equals_offline(recognizer, sizes, rate_hz, seconds):
     sound = melody(seconds, rate_hz)
     ends = np.cumsum(sizes)
     updates = stream(
-        Listener(recognizer, rate_hz, config=Listening(hop_s=0.5, gate_db=-120)),
+        Listener(recognizer, rate_hz, config=Listening(hop_s=0.5, gate_db=-120, early=False)),
         np.split(sound, ends[ends < len(sound)]),
     )
     offline = recognizer.score(Sound(sound, rate_hz))
@@ -81,20 +81,24 @@ def test_answers_do_not_depend_on_chunks(recognizer, sizes):
 
 def test_there_are_four_answers_a_second(recognizer):
     updates = Listener(recognizer, RATE_HZ).feed(melody(3))
-    assert [update.end_s for update in updates] == pytest.approx([1 + 0.25 * i for i in range(9)], abs=1e-3)
+    assert [update.end_s for update in updates] == pytest.approx([0.25 + 0.25 * i for i in range(12)], abs=1e-3)
+    assert [update.is_partial for update in updates] == [True] * 3 + [False] * 9
+    offline = recognizer.score(Sound(melody(3)[: round(0.25 * RATE_HZ)], RATE_HZ))
+    assert updates[0].probabilities == pytest.approx(offline.probabilities[0], abs=1e-5)
 
 
 def test_late_windows_are_skipped_and_counted(recognizer):
     listener = Listener(recognizer, RATE_HZ, skip_late=True)
     updates = listener.feed(melody(3.1), arrived_s=time.monotonic())
     assert [update.end_s for update in updates] == pytest.approx([3.0], abs=1e-3)
-    assert listener.n_skipped == 8
+    assert listener.n_skipped == 11
     assert 0 < updates[0].latency_s < 60
 
 
 def test_silence_is_gated_and_starts_anew(recognizer):
     quiet = (1e-4 * np.random.default_rng(0).standard_normal(RATE_HZ * 2)).astype(np.float32)
-    updates = Listener(recognizer, RATE_HZ).feed(np.concatenate([melody(1), quiet, melody(1)]))
+    heard = np.concatenate([melody(1), quiet, melody(1)])
+    updates = Listener(recognizer, RATE_HZ, config=Listening(early=False)).feed(heard)
     labels = [update.answer.label for update in updates]
     assert labels[0] in LABELS
     silent = [update for update in updates if update.answer.label == "silence"]
@@ -183,10 +187,10 @@ def test_json_has_a_line_an_update(listen, recognizer, tmp_path):
     )
     rows = [json.loads(line) for line in out.splitlines()]
     assert code == 0
-    assert [row["end_s"] for row in rows] == [1, 1.2, 1.4, 1.6, 1.8, 2]
+    assert [row["end_s"] for row in rows] == [0.25, 0.45, 0.65, 0.85, 1, 1.2, 1.4, 1.6, 1.8, 2]
     assert {row["label"] for row in rows} <= {*LABELS, "unknown"}
     assert {"n_dropped", "n_skipped", "latency_ms", "level_db", "top"} <= set(rows[0])
-    assert "6 answers" in err
+    assert "10 answers" in err
     assert "0 buffers dropped, 0 windows skipped" in err
     assert soundfile.info(tmp_path / "b.flac").frames == 2 * RATE_HZ
 
@@ -234,7 +238,7 @@ def test_a_stream_that_breaks_keeps_what_was_heard(listen, tmp_path, monkeypatch
 
     monkeypatch.setattr(FileSource, "chunks", interrupted)
     code, out, err = listen("--input", tmp_path / "a.wav", "--fast", "--save", tmp_path / "b.wav")
-    assert (code, len(out.splitlines())) == (0, 2)
+    assert (code, len(out.splitlines())) == (0, 5)
     assert "heard 1.2 s" in err
     assert soundfile.info(tmp_path / "b.wav").duration == pytest.approx(1.25, abs=0.01)
 

@@ -195,7 +195,7 @@ class _Screen(_Lines):
         table = Table.grid(padding=(0, 1))
         table.add_row("level", _bar(1 - level_db / _QUIET_DB), f"{level_db:.0f} dB")
         if self._last is None:
-            table.add_row("answer", "", f"after {self.listener.window_s:g} s; {self.listener.heard_s:.1f} s heard")
+            table.add_row("answer", "", f"{self.listener.heard_s:.1f} s heard")
         else:
             table.add_row("answer", f"[bold]{self._last.answer.label}[/bold]", _facts(self._last))
             for answer in self._last.top:

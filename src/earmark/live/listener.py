@@ -1,13 +1,14 @@
 """From samples as they arrive to answers: mono stream → resampling → noise removal → ring → windows → steady answer.
 
-The same samples in chunks of any size give the same windows and answers, and with the hop of the card and no noise
-removal those of `Recognizer.predict` over the whole sound.
+The same samples in chunks of any size give the same windows and answers; with the hop of the card, no noise removal and
+no early answers, those of `Recognizer.predict` over the whole sound.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,8 @@ class Listening(Config):
         See `Steady`.
     gate_db
         Windows with a lower root-mean-square level, in dB of full scale, are silence.
+    early
+        Answer before a first window is full, from the shortest sound on that the card allows; see `Update.is_partial`.
     top
         Most answers in an update.
     denoise
@@ -55,6 +58,7 @@ class Listening(Config):
     margin: float = Field(default=0.1, ge=0, le=1)
     unknown_below: float = Field(default=0.3, ge=0, le=1)
     gate_db: float = Field(default=-60.0, ge=_QUIETEST_DB, le=0)
+    early: bool = True
     top: int = Field(default=5, ge=1)
     denoise: Denoise | None = None
 
@@ -75,6 +79,8 @@ class Update:
         Of this window alone, ``(n_labels,)``; all zero in silence.
     level_db
         Root-mean-square level of the window in dB of full scale.
+    is_partial
+        Whether the window is the beginning of the stream, because that is still shorter than a window.
     latency_s
         From the arrival of the window's last sample to the answer; None when the arrival was not told.
     """
@@ -85,6 +91,7 @@ class Update:
     top: tuple[Answer, ...]
     probabilities: FloatArray
     level_db: float
+    is_partial: bool
     latency_s: float | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,6 +102,7 @@ class Update:
             **answer_as_dict(self.answer),
             "top": [answer_as_dict(answer) for answer in self.top],
             "level_db": round(self.level_db, 1),
+            "is_partial": self.is_partial,
             "latency_ms": None if self.latency_s is None else round(self.latency_s * 1000, 1),
         }
 
@@ -149,6 +157,7 @@ class Listener:
         self._denoiser = Denoiser(config.denoise, self._rate_hz, noise=noise) if config.denoise else None
         self._ring = Ring(self._length + self._hop)
         self._start = 0
+        self._partial_end = seconds_to_samples(card.window.min_s, self._rate_hz) if config.early else self._length
         keep = np.exp(-self.hop_s / config.smoothing_s) if config.smoothing_s else 0.0
         self._steady = Steady(keep=float(keep), margin=config.margin, unknown_below=config.unknown_below)
 
@@ -199,14 +208,22 @@ class Listener:
         final_end = self._ring.end + len(samples)
         for first in range(0, len(samples), self._hop):
             self._ring.extend(samples[first : first + self._hop])
-            while self._start + self._length <= self._ring.end:
-                is_late = self._skip_late and self._start + self._hop + self._length <= final_end
-                if is_late:
+            for start, end, next_end in self._due():
+                if self._skip_late and next_end <= final_end:
                     self.n_skipped += 1
                 else:
-                    updates.append(self._update(self._start, self._start + self._length, arrived_s))
-                self._start += self._hop
+                    updates.append(self._update(start, end, arrived_s))
         return updates
+
+    def _due(self) -> Iterator[tuple[int, int, int]]:
+        """Yield start and end of every window that is complete by now, and the end of the one after it."""
+        last_partial = self._length - (self._hop + 1) // 2
+        while self._partial_end <= min(last_partial, self._ring.end):
+            end, self._partial_end = self._partial_end, self._partial_end + self._hop
+            yield 0, end, self._partial_end if self._partial_end <= last_partial else self._length
+        while self._start + self._length <= self._ring.end:
+            start, self._start = self._start, self._start + self._hop
+            yield start, start + self._length, self._start + self._length
 
     def _update(self, start: int, end: int, arrived_s: float | None) -> Update:
         samples = self._ring.between(start, end)
@@ -221,7 +238,16 @@ class Listener:
             self._steady.silence()
             answer = Answer(SILENCE, 0.0, {})
         latency_s = None if arrived_s is None else time.monotonic() - arrived_s
-        return Update(start / self._rate_hz, end / self._rate_hz, answer, top, probabilities, level, latency_s)
+        return Update(
+            start_s=start / self._rate_hz,
+            end_s=end / self._rate_hz,
+            answer=answer,
+            top=top,
+            probabilities=probabilities,
+            level_db=level,
+            is_partial=end - start < self._length,
+            latency_s=latency_s,
+        )
 
     def _answers(self, probabilities: FloatArray) -> tuple[Answer, tuple[Answer, ...]]:
         card = self.recognizer.card
