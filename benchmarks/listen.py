@@ -26,7 +26,7 @@ def show(path: Path, recognizer: Recognizer) -> None:
     """Listen for some seconds and print the figures."""
     source = FileSource(path)
     listener = Listener(recognizer, source.sample_rate_hz, skip_late=True)
-    recognizer.predict(np.zeros(1000, np.float32), sample_rate_hz=source.sample_rate_hz)
+    recognizer.predict(np.ones(source.sample_rate_hz, np.float32), sample_rate_hz=source.sample_rate_hz)
     began_s, cpu_s, updates = time.monotonic(), time.process_time(), []
     for chunk in islice(source.chunks(), round(SECONDS / 0.05)):
         updates += listener.feed(chunk.samples, arrived_s=chunk.arrived_s)

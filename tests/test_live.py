@@ -123,6 +123,7 @@ def test_smoothing_is_exponential():
     assert steady.follow(np.float32([0, 1]))[1] == pytest.approx([0.75, 0.25])
 
 
+@settings(deadline=None)
 @given(capacity=st.integers(1, 20), sizes=st.lists(st.integers(0, 50), max_size=10))
 def test_a_ring_holds_the_latest(capacity, sizes):
     ring, n = Ring(capacity), sum(sizes)
@@ -241,6 +242,14 @@ def test_a_stream_that_breaks_keeps_what_was_heard(listen, tmp_path, monkeypatch
     assert (code, len(out.splitlines())) == (0, 5)
     assert "heard 1.2 s" in err
     assert soundfile.info(tmp_path / "b.wav").duration == pytest.approx(1.25, abs=0.01)
+
+
+def test_a_stream_too_short_for_an_answer_is_kept_all_the_same(listen, tmp_path):
+    soundfile.write(tmp_path / "a.wav", melody(0.02), RATE_HZ)
+    code, out, err = listen("--input", tmp_path / "a.wav", "--fast", "--save", tmp_path / "b.wav")
+    assert (code, out) == (1, "")
+    assert "lasts 0.02 s" in err
+    assert soundfile.info(tmp_path / "b.wav").frames == 441
 
 
 def test_nonsense_is_refused():

@@ -100,7 +100,10 @@ def _listen(source: Source, listener: Listener, *, show: _Lines, seconds: float 
             show.note = "stopped"
         except DataError as error:
             failure = error
-        show.take(listener.finish())
+        try:
+            show.take(listener.finish())
+        except DataError as error:
+            failure = failure or error
     if failure is not None:
         raise failure
 
