@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from earmark.errors import DataError
 from earmark.ink import draw_planes, place_strokes
+from earmark.ink.trace import find_ink
 from earmark.training.augment import AUGMENTATIONS, BatchAugmentation, ContentAugmentation
 from earmark.types import Content, FloatArray, Image, Ink
 
@@ -128,7 +130,13 @@ class InkScan(ContentAugmentation):
             share = np.maximum(
                 share, draw_planes(remains, height=side, width=side, pen_width_px=max(1.0, pen_px / 2))[0]
             )
-        return Image(_photographed(share, rng))
+        scan = Image(_photographed(share, rng))
+        try:
+            find_ink(scan)
+        except DataError:
+            # Noise and bad light have swallowed the ink: nobody could read this scan, so it teaches nothing.
+            return content
+        return scan
 
 
 @AUGMENTATIONS.register("ink-only")
