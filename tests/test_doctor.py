@@ -19,8 +19,10 @@ from earmark.doctor import Report, check
 from earmark.doctor.examine import examine
 from earmark.doctor.labels import judge_labels, meaning
 from earmark.doctor.magic import kind_of
+from earmark.doctor.protocols import compare_protocols, quick_learner
 from earmark.doctor.quarantine import quarantine
 from earmark.doctor.splits import separability
+from earmark.errors import UnknownNameError
 
 RATE_HZ = 22_050
 
@@ -396,3 +398,43 @@ def test_the_page_shows_what_was_found(drawings, tmp_path_factory):
     assert text.count("data:image/png") == 2
     assert "<script" not in text
     assert "http" not in text
+
+
+class TestProtocols:
+    @pytest.fixture
+    def voices(self, tmp_path) -> Path:
+        """Return a table in which each group has a voice of its own and the labels hardly differ."""
+        rng = np.random.default_rng(0)
+        groups = np.repeat(np.arange(24), 6)
+        values = rng.normal(size=(24, 3))[groups] * 3 + 0.1 * rng.normal(size=(144, 3))
+        lines = ["filename,tempo,mfcc1_mean,mfcc2_mean,label,group"]
+        lines += [
+            f"t{n}.wav,{','.join(map(repr, map(float, row)))},{'ab'[group % 2]},g{group}"
+            for n, (row, group) in enumerate(zip(values, groups, strict=True))
+        ]
+        (tmp_path / "voices.csv").write_text("\n".join(lines))
+        return tmp_path / "voices.csv"
+
+    def test_the_leak_is_the_gap(self, voices, capsys):
+        options = ["--protocols", "random,grouped", "--folds", "4", "--seeds", "2", "--json"]
+        with pytest.raises(SystemExit) as stop:
+            main(["evaluate", "quick", "--data", str(voices), *options])
+        assert stop.value.code == 0
+        values = json.loads(capsys.readouterr().out)
+        leaky, honest = values["scores"]
+        assert leaky["accuracy"] > 0.85
+        assert honest["accuracy"] < 0.75
+        assert (honest["n"], honest["n_groups"], honest["n_leaking"]) == (144, 24, 0)
+        assert leaky["n_leaking"] > 20
+        assert leaky["interval"][0] <= leaky["accuracy"] <= leaky["interval"][1]
+        assert "believe grouped" in values["sentence"]
+
+    def test_no_gap_is_said_as_such(self, voices):
+        data = read_manifest(voices)
+        apart = replace(data, examples=tuple(replace(e, group=str(n)) for n, e in enumerate(data)))
+        learner = quick_learner(apart)
+        compared = compare_protocols(apart, learner, protocols=["grouped", "grouped"], n_folds=3)
+        assert compared.sentence == "There is no gap to speak of: the protocols agree."
+        assert compared.scores[0].spread is None
+        with pytest.raises(UnknownNameError, match="did you mean 'grouped'"):
+            compare_protocols(apart, learner, protocols=["groupd"])

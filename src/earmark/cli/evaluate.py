@@ -35,11 +35,26 @@ def evaluate(
     ] = None,
     as_json: AsJson = False,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a report.")] = None,
+    protocols: Annotated[
+        str | None,
+        typer.Option("--protocols", metavar="NAMES", help="Learn afresh under each: random,grouped,fault-filtered."),
+    ] = None,
+    folds: Annotated[int, typer.Option("--folds", min=3, help="Of random and grouped, with --protocols.")] = 5,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How often to repeat it, with --protocols.")] = 1,
 ) -> None:
     """Score a recognizer on labelled examples.
 
-    The parts are those of the data when it has them, else those that the recognizer was trained with.
+    The parts are those of the data when it has them, else those that the recognizer was trained with. With --protocols
+    the recipe of MODEL, or a quick model when MODEL is 'quick', learns under each protocol, and the scores are printed
+    side by side with the gap.
     """
+    if protocols is not None:
+        if split or protocol or html:
+            raise UsageError("--protocols divides the data itself; leave --split, --protocol and --html out")
+        from earmark.cli.protocols import compare
+
+        compare(model, data=data, protocols=protocols, n_folds=folds, n_seeds=seeds, as_json=as_json)
+        return
     if protocol and not split:
         raise UsageError(f"--protocol {protocol} divides the data; say which part to score: --split test")
     from earmark.data import read_manifest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +21,10 @@ from earmark.sound import resample
 from earmark.types import Sound
 
 CLIPPED_SHARE = 1e-3
+TOUCHED_SHARE = 1e-5
+FULL_SCALE = 0.99
+"""Flat tops at full scale are told from the first few on, as a fact."""
+
 DC_SHARE = 0.02
 LONG_SILENCE_S = 5.0
 LONG_SILENCE_SHARE = 0.3
@@ -125,6 +130,10 @@ def _levels(path: str, each: Examined) -> Iterator[Finding]:
             "take it from the source again at a lower level",
             flat_share=round(sound.flat_share, 5),
         )
+    elif sound.flat_share >= TOUCHED_SHARE and sound.peak >= FULL_SCALE:
+        n = round(sound.flat_share * sound.n_frames)
+        touched = _finding("clipping", path, f"is clipped in {n} samples", "nothing, it is hardly heard", n_samples=n)
+        yield replace(touched, severity="note")
     if sound.dc >= DC_SHARE:
         yield _finding(
             "dc-offset",

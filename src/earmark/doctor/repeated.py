@@ -125,7 +125,7 @@ def _ordered(one: Examined, two: Examined, match: Match) -> tuple[Examined, Exam
             return ()
         level_db = round(20 * np.log10(sound.rms + 1e-6))
         dull = sound.cutoff_hz < LOW_BANDWIDTH * sound.sample_rate_hz / 2
-        clipped = round(sound.flat_share, 3)
+        clipped = round(sound.flat_share, 5)
         return (round(sound.duration_s), sound.format not in LOSSY, not dull, -clipped, level_db, -each.row)
 
     if worth(one) >= worth(two):
