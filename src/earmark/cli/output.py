@@ -67,10 +67,10 @@ def counted(n: int, noun: str) -> str:
 def percent(share: float) -> str:
     """Return a share as a percentage with one decimal, never rounded up to certainty.
 
-    >>> percent(0.9999), percent(0.125), percent(1.0)
-    ('99.9 %', '12.5 %', '100.0 %')
+    >>> percent(0.9999), percent(0.1257), percent(1.0)
+    ('99.9 %', '12.6 %', '100.0 %')
     """
-    return f"{int(share * 1000) / 10:.1f} %"
+    return f"{100 * share if share == 1 else min(100 * share, 99.9):.1f} %"
 
 
 def formatted(predictions: Iterable[Prediction], *, form: Format, width: int, heading: list[str]) -> Iterator[str]:

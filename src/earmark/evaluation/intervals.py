@@ -135,7 +135,8 @@ def wilson(n_right: int, n: int) -> Interval:
     share = n_right / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
+    # Rounding must not part the ends from certainty, nor the share from its interval.
+    return min(max(float(centre - half), 0.0), share), max(min(float(centre + half), 1.0), share)
 
 
 def _bootstrap(
