@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from earmark.doctor.labels import judge_labels, meaning
 from earmark.doctor.magic import kind_of
 from earmark.doctor.protocols import compare_protocols, quick_learner
 from earmark.doctor.quarantine import quarantine
+from earmark.doctor.scan import scan
 from earmark.doctor.splits import separability
 from earmark.errors import UnknownNameError
 
@@ -308,6 +310,16 @@ class TestPlainChecks:
         assert not [finding for finding in check(some, workers=1).findings if finding.family == "broken"]
 
 
+def dying_chunk(bare, chunk, share):
+    """Stand for a decoder that takes its process with it."""
+    found = []
+    for row, example in chunk:
+        if row == 5:
+            os._exit(9)
+        found.append(examine(bare, example, row=row, share=share))
+    return found
+
+
 class TestBadInput:
     def test_odd_names_links_and_loops(self, tmp_path):
         for n, name in enumerate(("жаз/пісня №1.wav", "搖滾/歌 曲.wav", "a b/ö'\"$(x).wav")):
@@ -354,6 +366,15 @@ class TestBadInput:
         assert stop.value.code == 130
         values = json.loads(capsys.readouterr().out)
         assert (values["partial"], values["n_read"], values["n_examples"]) == (True, 7, 20)
+
+    def test_processes_and_one_that_dies(self, drawings, monkeypatch):
+        monkeypatch.setattr("earmark.doctor.scan.FEWEST_FOR_POOL", 1)
+        monkeypatch.setattr("earmark.doctor.scan._examine_chunk", dying_chunk)
+        done = scan(read_manifest(drawings), workers=2)
+        assert [each.row for each in done.examined] == list(range(20))
+        assert [each.row for each in done.examined if each.problem] == [5]
+        assert done.examined[5].kind == "crash"
+        assert not done.partial
 
     @pytest.mark.parametrize(("head", "kind"), [(b"RIFF0000WAVE", "wav"), (b"\xff\xfb\x90\x64", "mp3"), (b"", "")])
     def test_first_bytes(self, head, kind):

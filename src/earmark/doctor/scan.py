@@ -111,9 +111,9 @@ def _in_pool(manifest: Manifest, workers: int, share: float) -> Iterator[list[Ex
             yield chunk
     except BrokenProcessPool:
         left = [row for row in rows if row not in done]
-        for row in left[: 2 * workers * CHUNK + CHUNK]:
-            yield [_alone(submit, row, manifest.examples[row])]
-        yield from _again(manifest, left[2 * workers * CHUNK + CHUNK :], workers, share)
+        under_way = 2 * workers * CHUNK
+        yield from _one_by_one(submit, manifest, left[:under_way])
+        yield from _again(manifest, left[under_way:], workers, share)
 
 
 def _again(manifest: Manifest, rows: Sequence[int], workers: int, share: float) -> Iterator[list[Examined]]:
@@ -149,14 +149,23 @@ def _rolling(
             raise
 
 
-def _alone(
-    submit: Callable[[ProcessPoolExecutor, Sequence[int]], Future[list[Examined]]], row: int, example: Example
-) -> Examined:
-    with _pool(1) as pool:
-        try:
-            return submit(pool, [row]).result()[0]
-        except BrokenProcessPool:
-            return Examined(row, f"{example.path}: ends the process that decodes it; replace or remove it", "crash")
+def _one_by_one(
+    submit: Callable[[ProcessPoolExecutor, Sequence[int]], Future[list[Examined]]],
+    manifest: Manifest,
+    rows: Sequence[int],
+) -> Iterator[list[Examined]]:
+    """Examine each of `rows` by itself; one that a process dies over gets that as its problem."""
+    left = list(rows)
+    while left:
+        with _pool(1) as pool:
+            try:
+                while left:
+                    yield submit(pool, left[:1]).result()
+                    left.pop(0)
+            except BrokenProcessPool:
+                row = left.pop(0)
+                said = f"{manifest.examples[row].path}: ends the process that decodes it; replace or remove it"
+                yield [Examined(row, said, "crash")]
 
 
 @contextmanager
