@@ -8,7 +8,10 @@ import torch
 
 from earmark.errors import ConfigError
 from earmark.models import Crnn, CrnnConfig, DoubleResidualConfig, MiniVggConfig, MlpConfig, Normalize, Resize
+from earmark.training import load_recipe, shipped_recipes
+from earmark.training.compare import count_parameters
 from earmark.training.export import export_stream
+from earmark.units import seconds_to_samples
 
 
 def n_parameters(config, shape):
@@ -28,6 +31,17 @@ def n_parameters(config, shape):
 )
 def test_published_parameter_counts(config, shape, expected):
     assert n_parameters(config, shape) == expected
+
+
+@pytest.mark.parametrize("name", [n for n in shipped_recipes() if n.startswith(("genre/", "notes/", "symbols/"))])
+def test_every_classic_fits_its_pictures(name):
+    recipe = load_recipe(name)
+    shape = recipe.features.shape if recipe.window is None else (1, recipe.features.n_bins, frames_of(recipe))
+    assert 50_000 < count_parameters(recipe, n_labels=10, input_shape=shape) < 700_000_000
+
+
+def frames_of(recipe):
+    return recipe.features.n_frames(seconds_to_samples(recipe.window.length_s, recipe.features.sample_rate_hz))
 
 
 def test_published_feature_maps():

@@ -10,6 +10,7 @@ import pytest
 from earmark import cli
 from earmark.errors import ConfigError, ModelError, UsageError
 from earmark.training import load_recipe
+from earmark.training.lr_finder import find_learning_rate
 from earmark.training.tune import parse_axis, tune, usual_axes
 
 TOML = """
@@ -126,3 +127,25 @@ def test_the_command(recipe, drawings, tmp_path, capsys, monkeypatch):
     output = capsys.readouterr().out
     assert stop.value.code == 0
     assert "--set training.epochs=1 --set 'model.pool=\"mean" in output
+
+
+def test_the_learning_rate_is_found_where_the_loss_falls(recipe, drawings, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("EARMARK_CACHE", str(tmp_path / "cache"))
+    plot = tmp_path / "curve.svg"
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["find-rate", str(recipe), "--data", str(drawings), "--plot", str(plot), "--steps", "30"])
+    key, _, value = capsys.readouterr().out.strip().partition("=")
+    assert (stop.value.code, key) == (0, "training.learning_rate")
+    assert 1e-6 <= float(value) <= 1
+    assert plot.read_text().startswith("<svg")
+
+
+def test_rates_rise_evenly_and_the_losses_are_those_of_a_network_that_learns(recipe, drawings, tmp_path):
+    # All examples in every step, and nothing left out, so that the loss is smooth.
+    steady = load_recipe(recipe, overrides=["training.batch_size=64", "model.dropout=0"])
+    found = find_learning_rate(steady, data=drawings, n_steps=40, cache=tmp_path / "cache")
+    ratios = np.diff(np.log(found.rates))
+    assert np.allclose(ratios, np.log(1e6) / 39)
+    assert found.rates[0] == pytest.approx(1e-6)
+    assert min(found.losses) < found.losses[0] - 0.02
+    assert found.suggestion in found.rates

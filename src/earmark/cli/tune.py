@@ -1,4 +1,4 @@
-"""``earmark tune``: search over the fields of a recipe."""
+"""``earmark tune`` and ``earmark find-rate``: which settings suit the data."""
 
 from __future__ import annotations
 
@@ -44,3 +44,23 @@ def tune(
     print_table(rows)
     settings = " ".join(f"--set {shlex.quote(change)}" for change in (*(changes or ()), *tuning.best.overrides))
     print(f"train the best: earmark train {recipe} --data {shlex.quote(data)} {settings} -o RUN")
+
+
+def find_rate(
+    recipe: Annotated[str, typer.Argument(help="A name from 'earmark recipes', or a TOML file.")],
+    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="What to learn from.")],
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="SVG", help="Also draw the curve.")] = None,
+    steps: Annotated[int, typer.Option("--steps", min=10, help="Steps from 1e-6 to 1.")] = 100,
+    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
+) -> None:
+    """Raise the learning rate step by step and say where the loss falls fastest: a peak for training."""
+    from earmark.training import load_recipe
+    from earmark.training.lr_finder import find_learning_rate
+
+    with progress_on_stderr() as progress:
+        finding = find_learning_rate(
+            load_recipe(recipe, overrides=changes or ()), data=data, n_steps=steps, progress=progress
+        )
+    if plot is not None:
+        finding.plot(plot)
+    print(f"training.learning_rate={finding.suggestion:.1e}")
