@@ -143,7 +143,7 @@ def virtual_microphone(tmp_path):
 
 
 def _wait_for(environment):
-    for _ in range(100):
+    for _ in range(300):
         asked = subprocess.run(["pactl", "info"], env=environment, check=False, capture_output=True)
         if asked.returncode == 0:
             return
@@ -159,27 +159,43 @@ def test_a_virtual_microphone_hears_what_is_played(virtual_microphone, tmp_path,
             played, rate_hz = file.read(4 * file.samplerate, dtype="float32", always_2d=True)[:, 0], file.samplerate
     else:
         played, rate_hz = np.concatenate([tone(hz=hz, rate_hz=RATE_HZ) for hz in (440, 300, 500, 800)]), RATE_HZ
-    soundfile.write(tmp_path / "played.wav", played, rate_hz)
+    # Again and again, because a busy machine may need a while until it listens.
+    soundfile.write(tmp_path / "played.wav", np.tile(played, 20), rate_hz)
     model, saved = save_tiny(tmp_path / "tiny.onnx", tiny_card()), tmp_path / "heard.wav"
     with subprocess.Popen(["paplay", "--device=room", tmp_path / "played.wav"], env=virtual_microphone) as player:
-        command = [sys.executable, "-m", "earmark.cli", "listen", "--model", model, "--seconds", "3"]
+        command = [
+            sys.executable,
+            "-m",
+            "earmark.cli",
+            "listen",
+            "--model",
+            model,
+            "--seconds",
+            "3",
+            "--rate",
+            str(rate_hz),
+        ]
         done = subprocess.run(
             [*command, "--save", saved, "--json"],
             env=virtual_microphone,
             check=False,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         player.terminate()
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") >= 4
     heard, heard_rate_hz = soundfile.read(saved, dtype="float32")
-    assert len(heard) == 3 * heard_rate_hz
-    if heard_rate_hz == rate_hz:
-        # Where the recording lies in what was played, by the peak of the cross-correlation of its middle second.
-        middle = heard[rate_hz : 2 * rate_hz]
-        n_fft = 1 << (len(played) + len(middle)).bit_length()
-        product = np.fft.rfft(played, n_fft) * np.conj(np.fft.rfft(middle, n_fft))
-        place = int(np.argmax(np.fft.irfft(product, n_fft)[: len(played) - len(middle)]))
-        assert np.corrcoef(middle, played[place : place + len(middle)])[0, 1] > 0.99
+    assert (len(heard), heard_rate_hz) == (3 * rate_hz, rate_hz)
+    # A busy machine loses buffers on the way, between PulseAudio's own threads; what lies between is what was played.
+    pieces = np.split(heard[rate_hz // 2 :], range(rate_hz // 4, 5 * rate_hz // 2, rate_hz // 4))
+    assert max(likeness(piece, np.tile(played, 2)) for piece in pieces) > 0.99
+
+
+def likeness(piece, played) -> float:
+    """Return the correlation of a recording with the place in what was played that it fits best."""
+    n_fft = 1 << (len(played) + len(piece)).bit_length()
+    product = np.fft.rfft(played, n_fft) * np.conj(np.fft.rfft(piece, n_fft))
+    place = int(np.argmax(np.fft.irfft(product, n_fft)[: len(played) - len(piece)]))
+    return float(np.corrcoef(piece, played[place : place + len(piece)])[0, 1])
