@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ import soundfile
 import earmark
 from earmark.cli import main
 from earmark.data import Split, read_manifest
-from earmark.errors import DataError, ModelError, UnknownNameError
+from earmark.errors import ConfigError, DataError, ModelError, UnknownNameError
 from earmark.features.table import FEATURE_COLUMNS, SAMPLE_RATE_HZ, describe
-from earmark.lab import Exploration, explore, write_findings, write_recognizer
+from earmark.lab import Exploration, cells, explore, write_findings, write_recognizer
 from earmark.lab.classical import CLASSIFIERS, TRANSFORMS
+from earmark.lab.convert import to_onnx
 from earmark.lab.examination import examine
+from earmark.lab.search import Study, tuned_search
 
 FAST = {"transforms": ("none", "pca"), "models": ("neighbours", "ridge")}
 
@@ -100,7 +103,7 @@ def test_the_best_is_the_one_of_the_search(table):
 def test_scalers_never_see_what_they_are_judged_on(table):
     findings = explored(table)
     exam = findings.examination
-    scaler = findings.best.fitted["scale"]
+    scaler = findings.fitted["scale"]
     np.testing.assert_allclose(scaler.mean_, exam.values[exam.train].mean(axis=0))
 
 
@@ -110,10 +113,99 @@ def test_the_same_call_gives_the_same_numbers(table):
     assert [c.scores for c in first.candidates] == [c.scores for c in second.candidates]
 
 
+def test_a_stopped_exploration_goes_on_and_several_processes_give_the_same(table, tmp_path, monkeypatch):
+    asked = {"transforms": ("none",), "models": ("ridge", "tree", "neighbours"), "n_trials": 3}
+    exploration = Exploration.parse(asked, where="test")
+    measure, measured = cells.measure, []
+
+    def stopped(job, transform, model, *, told):
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        measured.append(model)
+        return measure(job, transform, model, told=told)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "measure", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            explore(read_manifest(table), exploration, folder=tmp_path / "a")
+        measured.pop()
+        resumed = explore(read_manifest(table), exploration, folder=tmp_path / "a")
+        assert measured == ["ridge", "neighbours"]
+        measured.clear()
+        explore(read_manifest(table), exploration, folder=tmp_path / "a")
+        assert measured == []
+        other = exploration.model_copy(update={"seed": 1, "models": ("ridge",)})
+        explore(read_manifest(table), other, folder=tmp_path / "a")
+        assert measured == ["ridge"]
+    at_once = explore(read_manifest(table), exploration, folder=tmp_path / "b", workers=2)
+    assert [(c.name, c.search, c.scores) for c in at_once.candidates] == [
+        (c.name, c.search, c.scores) for c in resumed.candidates
+    ]
+
+
+def test_a_stopped_study_goes_on_as_if_it_had_not_been(tmp_path):
+    values = {"C": (0.01, 100.0), "depth": (3, 20), "k": (1, 25), "weights": ("uniform", "distance", None)}
+    heard, judged = [], []
+
+    def judge(setting, *, most=99):
+        if len(judged) == most:
+            raise KeyboardInterrupt
+        judged.append(setting)
+        return 1.0, 1 / (1 + abs(setting["depth"] - 10))
+
+    def search(name, **most):
+        study = Study(tmp_path / name, "a study", 14, 0)
+        return tuned_search(values, lambda s: judge(s, **most), lambda n, best: heard.append((n, best)), plan=study)
+
+    with pytest.raises(KeyboardInterrupt):
+        search("stopped", most=12)
+    assert len(judged) == 12
+    resumed = search("stopped")
+    assert len(judged) == 14
+    assert resumed == search("whole")
+    assert heard[-1] == (14, max(tried.valid_accuracy for tried in resumed))
+    n_before = len(judged)
+    assert search("whole") == resumed
+    assert len(judged) == n_before
+    for tried in resumed:
+        assert 0.01 <= tried.parameters["C"] <= 100
+        assert tried.parameters["depth"] in range(3, 21)
+        assert tried.parameters["weights"] in values["weights"]
+
+
+def test_a_setting_is_not_tried_twice(tmp_path):
+    judged = []
+
+    def judge(setting):
+        judged.append(setting["k"])
+        return 1.0, 0.5
+
+    tried = tuned_search({"k": (1, 2)}, judge, lambda _n, _best: None, plan=Study(tmp_path / "s", "k", 6, 0))
+    assert len(tried) == 6
+    assert sorted(judged) == [1, 2]
+
+
+def test_layers_of_the_neural_net_are_settings():
+    made = Exploration(widths=(32, 8), dropout=(0.1, 0.0)).unfitted("none", "neural-net")
+    assert made["model"].widths == (32, 8)
+    assert made["model"].dropout == (0.1, 0.0)
+    with pytest.raises(ConfigError, match="2 widths and 3 dropout; give one of each"):
+        Exploration.parse({"widths": [32, 8]}, where="explore")
+    with pytest.raises(ConfigError, match="at least 0 and below 1"):
+        Exploration.parse({"widths": [32], "dropout": [1.0]}, where="explore")
+
+
+def test_a_small_table_is_searched_among_as_many_neighbours_as_it_has(tmp_path):
+    table = artists_table(tmp_path / "t.csv", n_artists=12, n_rows=1)
+    findings = explored(table, transforms=("none",), models=("neighbours",))
+    assert {tried.parameters["model__n_neighbors"] for tried in findings.best.search} == {1, 3, 5}
+
+
 def test_everything_is_written(table, tmp_path):
-    write_findings(explored(table, "random"), tmp_path / "out")
+    findings = explored(table, "random", transforms=("pca",))
+    write_findings(findings, tmp_path / "out")
     written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
-    names = {f"{t}-{m}.png" for t in FAST["transforms"] for m in FAST["models"]}
+    names = {f"pca-{model}.png" for model in FAST["models"]}
     assert written == {
         *("accuracy.csv", "findings.json", "heatmap.png", "importances.csv", "importances.png"),
         *("components.png", "clusters.png"),
@@ -122,8 +214,11 @@ def test_everything_is_written(table, tmp_path):
     }
     with (tmp_path / "out/accuracy.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 4
+    assert len(rows) == 2
+    assert int(rows[0]["size_bytes"]) == to_onnx(findings.fitted).ByteSize()
     for row in rows:
+        assert float(row["fit_s"]) > 0
+        assert float(row["predict_ms_per_1000"]) > 0
         assert float(row["leaked"]) == pytest.approx(float(row["accuracy"]) - float(row["grouped_accuracy"]))
     found = json.loads((tmp_path / "out/findings.json").read_text(encoding="utf-8"))
     assert found["best"] == f"{rows[0]['transform']} + {rows[0]['model']}"
@@ -135,8 +230,8 @@ def test_a_constant_column_is_named_and_does_no_harm(table, tmp_path):
     lines = table.read_text(encoding="utf-8").splitlines()
     constant = tmp_path / "constant.csv"
     constant.write_text("\n".join([f"chroma_stft_mean,{lines[0]}", *(f"0.5,{line}" for line in lines[1:])]), "utf-8")
-    findings = explored(constant)
-    assert [c.scores.accuracy for c in findings.candidates] == [c.scores.accuracy for c in explored(table).candidates]
+    findings, expected = (explored(source, transforms=("none",)) for source in (constant, table))
+    assert [c.scores.accuracy for c in findings.candidates] == [c.scores.accuracy for c in expected.candidates]
     write_findings(findings, tmp_path / "out")
     assert json.loads((tmp_path / "out/findings.json").read_bytes())["constant_columns"] == ["chroma_stft_mean"]
 
@@ -170,7 +265,7 @@ def test_the_winner_hears_sounds(songs_table, tmp_path, capsys):
     features = describe(samples).astype(np.float32)[None, None, :, None]
     manifest = read_manifest(songs_table)
     findings = explore(manifest, Exploration(transforms=("pca",), models=("ridge",)))
-    expected = findings.best.fitted.decision_function(features.reshape(1, -1).astype(np.float64))
+    expected = findings.fitted.decision_function(features.reshape(1, -1).astype(np.float64))
     logits = recognizer.logits(features)
     assert logits[0, 1] - logits[0, 0] == pytest.approx(expected[0], rel=1e-5)
 
@@ -200,10 +295,23 @@ def test_a_label_with_one_example_is_refused(table):
         explored(table)
 
 
-def test_a_missing_value_is_refused(table):
-    table.write_text(table.read_text(encoding="utf-8").replace(",a,artist 0", "x,a,artist 0", 1), "utf-8")
-    with pytest.raises(DataError, match="row 2: rms_mean is"):
+@pytest.mark.parametrize("cell", ["", "nan", "?"])
+def test_a_missing_value_is_refused(table, cell):
+    header, first, *others = table.read_text(encoding="utf-8").splitlines()
+    *cells_before, _, label, group = first.split(",")
+    table.write_text("\n".join([header, ",".join([*cells_before, cell, label, group]), *others]), "utf-8")
+    with pytest.raises(DataError, match=re.escape(f"row 2: rms_mean is {cell!r}; only finite numbers")):
         explored(table)
+
+
+def test_a_label_that_cannot_be_learned_is_refused(table, tmp_path):
+    header, *lines = table.read_text(encoding="utf-8").splitlines()
+    parts = ["valid" if ",b,artist" in line else "train" for line in lines]
+    given = tmp_path / "given.csv"
+    rows = [f"{line},{part}" for line, part in zip(lines, parts, strict=True)]
+    given.write_text("\n".join([f"{header},split", *rows]), "utf-8")
+    with pytest.raises(DataError, match="no example of 'b' falls into train"):
+        explored(given, "given")
 
 
 def test_groups_are_needed_to_keep_them_whole(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from earmark.lab import Findings
 
 _WHOLE_CLIP_S = 30.0
+_MOST_WORKERS = 8
 
 
-def explore(  # noqa: PLR0917
+def explore(
     table: Annotated[Path, typer.Argument(help="A feature table, .csv or .parquet, as 'earmark features' writes it.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for tables, figures and best.onnx.")],
     protocol: Annotated[
@@ -26,9 +28,21 @@ def explore(  # noqa: PLR0917
     ] = "grouped",
     transforms: Annotated[list[str] | None, typer.Option("--transform", help="Only this one; may be repeated.")] = None,
     models: Annotated[list[str] | None, typer.Option("--model", help="Only this one; may be repeated.")] = None,
+    tune: Annotated[
+        int, typer.Option("--tune", metavar="N", min=0, help="Let Optuna try N settings each; 0 is the grid.")
+    ] = 0,
+    width: Annotated[
+        list[int] | None, typer.Option("--width", help="Units of a hidden layer of the neural net; may be repeated.")
+    ] = None,
+    dropout: Annotated[
+        list[float] | None, typer.Option("--dropout", help="Share dropped in that layer; once for every --width.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the split and the models.")] = 0,
     window_s: Annotated[
         float | None, typer.Option("--window-s", help="Seconds a row describes; from the column length when missing.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes; as many as processors, at most 8, by default.")
     ] = None,
     as_published: Annotated[
         bool, typer.Option("--as-published", help="The table is the published one; see 'earmark features'.")
@@ -36,18 +50,21 @@ def explore(  # noqa: PLR0917
 ) -> None:
     """Search, score and compare transforms and models, and write the best as a recognizer.
 
-    The best is chosen by its score in the search, on rows that are not scored.
+    The best is chosen by its score in the search, on rows that are not scored. A command that was stopped goes on where
+    it was when it is given again.
     """
     from earmark.data import read_manifest
     from earmark.lab import Exploration, write_findings, write_recognizer
     from earmark.lab import explore as explored
 
-    values: dict[str, Any] = {"split": {"protocol": protocol, "seed": seed}, "seed": seed}
-    values |= {"transforms": transforms} if transforms else {}
-    values |= {"models": models} if models else {}
+    values: dict[str, Any] = {"split": {"protocol": protocol, "seed": seed}, "seed": seed, "n_trials": tune}
+    lists = {"transforms": transforms, "models": models, "widths": width, "dropout": dropout}
+    values |= {name: given for name, given in lists.items() if given}
+    exploration = Exploration.parse(values, where="explore")
     manifest = read_manifest(table)
     with progress_on_stderr() as progress:
-        findings = explored(manifest, Exploration.parse(values, where="explore"), progress=progress)
+        n_workers = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
+        findings = explored(manifest, exploration, folder=out, workers=n_workers, progress=progress)
     write_findings(findings, out)
     _print(findings)
     padding: Literal["mirror", "silence"] = "mirror" if as_published else "silence"

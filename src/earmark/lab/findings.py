@@ -28,6 +28,7 @@ _CANDIDATE_COLUMNS = (
     "p_value",
     "fit_s",
     "predict_ms_per_1000",
+    "size_bytes",
 )
 _LEAK_COLUMNS = ("grouped_accuracy", "leaked")
 
@@ -84,6 +85,7 @@ def _rows(findings: Findings) -> Iterator[tuple[Any, ...]]:
             *gains,
             round(candidate.fit_s, 4),
             round(candidate.predict_ms, 3),
+            candidate.size_bytes,
             *leak,
         )
 

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.lab.examination import Examination
-from earmark.lab.exploration import Candidate, Findings, Tried
+from earmark.lab.exploration import Candidate, Findings
+from earmark.lab.search import Tried
 
 _N_REPEATS = 5
 _N_SHOWN = 20
@@ -60,7 +61,7 @@ def importances(findings: Findings) -> Importances:
     exam = findings.examination
     rows = exam.test[:_MOST_ROWS]
     lost = permutation_importance(
-        findings.best.fitted, exam.values[rows], exam.truth[rows], n_repeats=_N_REPEATS, random_state=0
+        findings.fitted, exam.values[rows], exam.truth[rows], n_repeats=_N_REPEATS, random_state=0
     )
     order = np.argsort(-lost.importances_mean)
     return [(exam.columns[i], float(lost.importances_mean[i]), float(lost.importances_std[i])) for i in order]

@@ -14,7 +14,7 @@ from earmark.evaluation import Scores, fit_temperature, score
 from earmark.features import Window
 from earmark.features.table import FEATURE_COLUMNS, Padding, TableFeatures
 from earmark.files import write_bytes
-from earmark.lab.classical import logits
+from earmark.lab.cell import learned, scores_of
 from earmark.lab.convert import to_onnx
 from earmark.lab.exploration import Candidate, Findings
 from earmark.recognizer import Card, assemble
@@ -50,7 +50,7 @@ def write_recognizer(
             f"{manifest.name}: the column {foreign[0]!r} is none of the 57 features, so no recognizer can compute it "
             "from a sound; remove it, or leave the recognizer out"
         )
-    model = assemble(to_onnx(findings.best.fitted), _card(findings, manifest, window_s=window_s, padding=padding))
+    model = assemble(to_onnx(findings.fitted), _card(findings, manifest, window_s=window_s, padding=padding))
     write_bytes(path, model.SerializeToString(deterministic=True))
 
 
@@ -84,13 +84,11 @@ def _card(findings: Findings, manifest: Manifest, *, window_s: float, padding: P
 
 def _temperature(best: Candidate, findings: Findings) -> float:
     """Fit it on the rows that settings were chosen by, answered by pipelines that did not learn from them."""
-    from sklearn.base import clone
-
     exam = findings.examination
     answered = []
     for learn, validate in exam.folds:
-        fitted = clone(best.fitted).fit(exam.values[learn], exam.truth[learn])
-        answered.append((logits(fitted, exam.values[validate]), exam.truth[validate]))
+        fitted = learned(findings.exploration, best.transform, best.model, best.chosen, exam=exam, rows=learn)
+        answered.append((scores_of(fitted, exam, validate), exam.truth[validate]))
     scores, truth = (np.concatenate(parts) for parts in zip(*answered, strict=True))
     return fit_temperature(scores, truth)
 
