@@ -10,6 +10,7 @@ import soundfile
 
 from earmark import cli, training
 from earmark.cli.progress import progress_on_stderr
+from earmark.data import read_manifest
 from earmark.evaluation import Outcome, score
 from tiny import save_tiny, tiny_card, tone
 
@@ -134,3 +135,16 @@ def test_evaluate_writes_a_report(run, sounds, tmp_path):
     assert "macro F1" in out
     assert err == "evaluating: 18 done\n"
     assert "<html" in (tmp_path / "report.html").read_text()[:500]
+
+
+def test_evaluate_says_when_it_scores_what_was_learned(run, sounds, tmp_path):
+    data = tiny_card().data.model_copy(
+        update={"fingerprint": read_manifest(sounds).fingerprint, "learned": ("train", "valid")}
+    )
+    card = tiny_card(temperature=40.0, data=data, recipe={"split": {"fractions": [0.5, 0.25, 0.25], "seed": 3}})
+    model = save_tiny(tmp_path / "model.onnx", card)
+    for part, seen in (("valid", True), ("test", False)):
+        _, out, err = run("evaluate", model, "--data", sounds, "--split", part, "--json")
+        values = json.loads(out)
+        assert (f"has learned from {values['n']} of these {values['n']} examples" in err) == seen
+        assert ("examples learned from)" in values["protocol"]) == seen

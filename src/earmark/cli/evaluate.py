@@ -58,13 +58,16 @@ def evaluate(
     if protocol and not split:
         raise UsageError(f"--protocol {protocol} divides the data; say which part to score: --split test")
     from earmark.data import read_manifest
+    from earmark.evaluation import word_protocol
     from earmark.recognizer import load
     from earmark.recognizer.evaluate import evaluate as score_recognizer
 
     recognizer = load(model)
-    manifest, words = read_manifest(data), None
+    source = read_manifest(data)
+    manifest, words = source, word_protocol(None, split, source=source.name)
     if split is not None:
-        manifest, words = _divided(manifest, recognizer.card, part=split, protocol=protocol)
+        manifest, words = _divided(source, recognizer.card, part=split, protocol=protocol)
+    words += _learned_from(source, manifest if split is None else manifest.where(split), recognizer.card)
     with progress_on_stderr() as progress:
         outcome, scores = score_recognizer(recognizer, manifest, split=split, protocol=words, progress=progress)
     if html is not None:
@@ -80,14 +83,15 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _divided(manifest: Manifest, card: Card, *, part: str, protocol: str | None) -> tuple[Manifest, str | None]:
+def _divided(manifest: Manifest, card: Card, *, part: str, protocol: str | None) -> tuple[Manifest, str]:
     """Return the examples, each in a part, and the words for how that came about."""
     from earmark.data import Split, apply_split
+    from earmark.evaluation import word_protocol
 
     if protocol is not None:
         how = Split.parse({"protocol": protocol}, where="--protocol")
     elif any(example.split for example in manifest):
-        return manifest, None
+        return manifest, word_protocol(None, part, source=manifest.name)
     else:
         how = Split.parse(card.recipe.get("split", {}), where=f"the recipe of {card.name}")
         manifest = manifest.hashed()
@@ -95,7 +99,25 @@ def _divided(manifest: Manifest, card: Card, *, part: str, protocol: str | None)
             complain(
                 f"{manifest.name} is not what {card.name} learned from, so its {part} part may hold what it has seen"
             )
-    return apply_split(manifest, how), f"{how.description}, {part} part"
+    return apply_split(manifest, how), word_protocol(how.description, part)
+
+
+def _learned_from(source: Manifest, scored: Manifest, card: Card) -> str:
+    """Complain when `card` has learned from examples that are scored; return the words for it, or nothing."""
+    from earmark.data import Split, apply_split
+
+    source = source.hashed()
+    if source.fingerprint != card.data.fingerprint:
+        return ""
+    own = apply_split(source, Split.parse(card.recipe.get("split", {}), where=f"the recipe of {card.name}"))
+    learned = {(e.path, e.start_s) for e in own if e.split in card.data.learned}
+    n_seen = sum((e.path, e.start_s) in learned for e in scored)
+    if not n_seen:
+        return ""
+    complain(
+        f"{card.name} has learned from {n_seen} of these {len(scored)} examples; score others to know how good it is"
+    )
+    return f" ({n_seen} of {len(scored)} examples learned from)"
 
 
 def _write_report(path: Path, recognizer: Recognizer, manifest: Manifest, *, outcome: Outcome, scores: Scores) -> None:

@@ -30,7 +30,7 @@ class Score(Config):
 
 
 class DataSummary(Config):
-    """Where the examples came from."""
+    """Where the examples came from, and in `learned` which parts of the recipe's split were learned from."""
 
     name: str
     fingerprint: str
@@ -38,6 +38,7 @@ class DataSummary(Config):
     n_groups: int
     source: str
     licence: str
+    learned: tuple[str, ...] = ("train",)
 
 
 class Card(Config):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.data import Manifest, read_manifest
+from earmark.data import SPLITS, Manifest, read_manifest
 from earmark.errors import ConfigError
 from earmark.evaluation import Outcome, fit_temperature, read_outcome, score
 from earmark.features import FeatureCache
@@ -26,6 +26,7 @@ from earmark.training.run import (
     headline,
     recognizer_file,
     split_for,
+    summarize,
     teach,
     train,
     write_papers,
@@ -83,7 +84,13 @@ def train_every_fold(
     outcome = outcome.calibrated(temperature)
     protocol = f"{recipe.split.protocol}, {recipe.split.folds} folds, seed {recipe.split.seed}, every fold in turn"
     scores = score(outcome, protocol=protocol, seeds=(recipe.training.seed,))
-    card = card_for(recipe, everything).model_copy(update={"temperature": temperature, "scores": (headline(scores),)})
+    card = card_for(recipe, everything).model_copy(
+        update={
+            "temperature": temperature,
+            "scores": (headline(scores),),
+            "data": summarize(everything, learned=SPLITS),
+        }
+    )
     model = recognizer_file(folder / "model.onnx", export_network(network, recipe.features), card)
     write_papers(folder, model, everything, outcome=outcome, scores=scores, rows=rows)
     return Run(folder, scores)

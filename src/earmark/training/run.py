@@ -122,7 +122,7 @@ def train(
         both = manifest.with_splits(["train" if e.split == "valid" else e.split for e in manifest.examples])
         network, _ = fit_to(both, folder=folder / "refit", validated=False)
         graph = export_network(network, recipe.features)
-        card = card.model_copy(update={"data": summarize(both)})
+        card = card.model_copy(update={"data": summarize(both, learned=("train", "valid"))})
     scores = scores or judge(graph, card)
     recognizer_file(folder / "model.onnx", graph, card.model_copy(update={"scores": (headline(scores),)}))
     return Run(folder, scores)
@@ -274,16 +274,17 @@ def card_for(recipe: Recipe, manifest: Manifest) -> Card:
     )
 
 
-def summarize(manifest: Manifest) -> DataSummary:
-    """Return what a card says about the data of the training part."""
-    learned = manifest.where("train").examples
+def summarize(manifest: Manifest, *, learned: tuple[str, ...] = ("train",)) -> DataSummary:
+    """Return what a card says about the data of the training part, which holds the parts `learned` of the split."""
+    examples = manifest.where("train").examples
     return DataSummary(
         name=manifest.name,
         fingerprint=manifest.fingerprint,
-        n_examples=len(learned),
-        n_groups=len({example.group for example in learned if example.group}),
-        source="; ".join(sorted({example.source for example in learned} - {""})) or manifest.name,
-        licence="; ".join(sorted({example.licence for example in learned} - {""})) or "not stated by the data",
+        n_examples=len(examples),
+        n_groups=len({example.group for example in examples if example.group}),
+        source="; ".join(sorted({example.source for example in examples} - {""})) or manifest.name,
+        licence="; ".join(sorted({example.licence for example in examples} - {""})) or "not stated by the data",
+        learned=learned,
     )
 
 
