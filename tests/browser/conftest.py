@@ -15,13 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from waiting import until
-
 from earmark.recognizer import zoo
 from earmark.recognizer.answers import SYMBOLS
 from tiny import save_tiny, tiny_card, tone
+from waiting import until
 
 RATE_HZ = 48_000
 
