@@ -27,7 +27,7 @@ ALIKE_SHARE = 0.04
 N_OVERLAID = 20_000
 """Pairs that are decoded again and laid on each other, the strongest first."""
 
-NEAR = {"strokes": 0.012, "image": 0.06, "picture": 0.02}
+NEAR = {"strokes": 0.012, "image": 0.06, "picture": 0.06}
 """Largest distance of the signatures of near copies."""
 
 
