@@ -11,7 +11,7 @@ from earmark.cli.output import complain, counted
 from earmark.cli.progress import progress_on_stderr
 
 
-def features(  # noqa: PLR0917
+def features(
     source: Annotated[str, typer.Argument(help="Folder of classes, manifest, zip, GTZAN folder: labelled sounds.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="TABLE", help="A .csv or .parquet file.")],
     segment_s: Annotated[
