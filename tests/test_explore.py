@@ -143,6 +143,17 @@ def test_a_stopped_exploration_goes_on_and_several_processes_give_the_same(table
     ]
 
 
+def test_more_trials_go_on_from_fewer(table, tmp_path):
+    asked = {"transforms": ("none",), "models": ("ridge",)}
+    fewer, more = (
+        explore(read_manifest(table), Exploration(**asked, n_trials=n), folder=tmp_path).best.search for n in (2, 3)
+    )
+    assert len(more) == 3
+    assert more[:2] == fewer
+    stored = (tmp_path / "studies/none-ridge.journal").read_text(encoding="utf-8")
+    assert stored.count('"tried"') == 3
+
+
 def test_a_stopped_study_goes_on_as_if_it_had_not_been(tmp_path):
     values = {"C": (0.01, 100.0), "depth": (3, 20), "k": (1, 25), "weights": ("uniform", "distance", None)}
     heard, judged = [], []

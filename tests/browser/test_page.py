@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 import soundfile
-from waiting import until
 
 from tiny import tone
+from waiting import until
 
 RATE_HZ = 22050
 

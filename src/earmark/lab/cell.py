@@ -37,7 +37,7 @@ class Job:
     studies
         A folder for what Optuna remembers.
     asked
-        Identifies table and settings.
+        Identifies table and settings, but for the number of trials: a study goes on with more of them.
     """
 
     exam: Examination

@@ -41,7 +41,7 @@ def measure_all(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
-    with Journal(folder / JOURNAL, job.asked) as journal:
+    with Journal(folder / JOURNAL, f"{job.asked} {job.exploration.n_trials}") as journal:
         missing = [pair for pair in pairs if _number(pair) not in journal]
         measured = (
             _in_this_process(job, missing, progress)

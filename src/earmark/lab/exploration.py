@@ -139,8 +139,8 @@ def explore(
 
 
 def _asked(manifest: Manifest, exploration: Exploration) -> str:
-    """Return what identifies a cell beside its transform and model."""
-    settings = exploration.model_dump(mode="json", exclude={"transforms", "models"})
+    """Return what identifies a cell beside its transform, its model and the number of trials."""
+    settings = exploration.model_dump(mode="json", exclude={"transforms", "models", "n_trials"})
     known = [list(TRANSFORMS), list(CLASSIFIERS), version("scikit-learn"), manifest.table.names]
     return sha256_bytes(json.dumps([_VERSION, manifest.fingerprint, settings, known]).encode())
 
