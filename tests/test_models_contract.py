@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from earmark.errors import ConfigError, ModelError
+from earmark.features import FEATURES, SoundFeatures
 from earmark.models import MODELS, BackboneConfig, CnnConfig, ModulationConfig, Normalize
 from earmark.models.modulation import PatchPower
+from earmark.recognizer import assemble
 from earmark.training.export import export_network
+from tiny import tiny_card, tone
 
 # What a model needs beyond its defaults to be small and quick here, and the pictures it takes.
 SMALL = {
@@ -24,6 +27,9 @@ SMALL = {
     "timm": ({"name": "test_resnet"}, (1, 64, 64)),
 }
 
+# Every front end, and the setting that fits it to a network's height.
+SPECTROGRAMS = {"constant-q": "n_bins", "linear": "n_bins", "log-mel": "n_mels"}
+
 # A network that follows streams cannot wait for the loudest frame.
 SCALED = {"crnn": "absolute"}
 
@@ -34,8 +40,9 @@ def built(kind, **changes):
     return MODELS[kind](**settings, **changes).build(n_labels=3, input_shape=shape), shape
 
 
-def test_every_model_is_tested():
+def test_every_model_and_every_front_end_is_tested():
     assert set(SMALL) == set(MODELS)
+    assert set(SPECTROGRAMS) == {kind for kind, entry in FEATURES.items() if issubclass(entry, SoundFeatures)}
 
 
 @pytest.mark.parametrize("kind", SMALL)
@@ -69,8 +76,6 @@ def test_every_weight_learns(kind):
 def test_the_file_says_the_same(kind):
     import onnxruntime
 
-    from earmark.features import FEATURES
-
     network, shape = built(kind, normalize=SCALED.get(kind, "min-max"))
     features = FEATURES["log-mel"](n_mels=shape[1])
     graph = export_network(network, features)
@@ -82,6 +87,22 @@ def test_the_file_says_the_same(kind):
             expected = network(torch.from_numpy(pictures)).numpy()
         assert np.abs(logits - expected).max() < 1e-4
         assert len(embedding) == n_examples
+    for front_end, height in SPECTROGRAMS.items():
+        assert_hears_the_same(network, graph, FEATURES[front_end](**{height: shape[1]}))
+
+
+def assert_hears_the_same(network, graph, features):
+    """The samples through the whole file, and through numpy and torch, give the same logits."""
+    import onnxruntime
+
+    card = tiny_card(features=features)
+    session = onnxruntime.InferenceSession(assemble(graph, card).SerializeToString())
+    samples = tone(seconds=(network.input_shape[2] + 40) * features.hop_samples / features.sample_rate_hz)
+    samples = samples + np.random.default_rng(0).normal(0, 0.05, len(samples)).astype(np.float32)
+    (logits,) = session.run(["logits"], {"samples": samples[None]})
+    with torch.no_grad():
+        expected = network(torch.from_numpy(features(samples)[None])).numpy()
+    assert np.abs(logits - expected).max() < 1e-4, features.kind
 
 
 def test_normalize_min_max_is_what_published_pictures_are():
