@@ -119,13 +119,11 @@ def _pca(graph: Graph, step: Any, rows: str) -> str:
 
 @CONVERTERS.register("RBFSampler")
 def _random_fourier(graph: Graph, step: Any, rows: str) -> str:
-    # ONNX Runtime has no cosine in double precision; nothing after it compares against what it was trained on.
-    from onnx import TensorProto
-
     turns = _affine(graph, rows, step.random_weights_ / (2 * np.pi), step.random_offset_ / (2 * np.pi))
     part_turns = graph.add("Sub", turns, graph.add("Floor", turns))
-    angles = graph.add("Cast", graph.add("Mul", part_turns, _double(graph, 2 * np.pi)), to=TensorProto.FLOAT)
-    cosines = graph.add("Cast", graph.add("Cos", angles), to=TensorProto.DOUBLE)
+    # ONNX Runtime has the sine in double precision, but not the cosine; float32 would cross thresholds of trees.
+    angles = graph.add("Add", graph.add("Mul", part_turns, _double(graph, 2 * np.pi)), _double(graph, np.pi / 2))
+    cosines = graph.add("Sin", angles)
     return graph.add("Mul", cosines, _double(graph, np.sqrt(2 / step.n_components)))
 
 

@@ -79,11 +79,19 @@ def boosted_trees(graph: Graph, iterations: Sequence[Sequence[Any]], rows: str) 
                     number,
                     node,
                     feature=record["feature_idx"],
-                    threshold=float(record["num_threshold"]),
+                    threshold=_just_above(float(record["num_threshold"])),
                     left=record["left"],
                     right=record["right"],
                 )
     return _add_ensemble(graph, ensemble, rows, n_targets=n_targets)
+
+
+def _just_above(threshold: float) -> float:
+    """Return a threshold that what equals it stays below, though it comes out of a transform rounded otherwise.
+
+    With more values than bins, scikit-learn's thresholds are values of training rows, not points between them.
+    """
+    return threshold + 1e-9 * max(abs(threshold), 1e-3)
 
 
 def _add_ensemble(graph: Graph, ensemble: _Ensemble, rows: str, *, n_targets: int) -> str:
