@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from earmark import cli
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -15,3 +17,16 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real data is not beside the checkout (../shared/data)")
     return SHARED_DATA
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line in this process; return its exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            cli.main([str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return stop.value.code, output.out, output.err
+
+    return run

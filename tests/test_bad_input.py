@@ -12,7 +12,6 @@ import PIL.Image
 import pytest
 import soundfile
 
-from earmark import cli
 from tiny import save_tiny, tiny_card, tone
 
 RATE_HZ = 22050
@@ -27,17 +26,6 @@ def ears(tmp_path_factory):
 def eyes(tmp_path_factory):
     card = tiny_card("ink-raster", task="symbol", labels=("G-Clef", "Dot", "Flat"))
     return save_tiny(tmp_path_factory.mktemp("eyes") / "eyes.onnx", card)
-
-
-@pytest.fixture
-def run(capsys):
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            cli.main([str(argument) for argument in arguments])
-        output = capsys.readouterr()
-        return stop.value.code, output.out, output.err
-
-    return run
 
 
 @pytest.fixture

@@ -43,17 +43,6 @@ def sounds(tmp_path):
     return folder
 
 
-@pytest.fixture
-def run(capsys):
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            cli.main([str(argument) for argument in arguments])
-        output = capsys.readouterr()
-        return stop.value.code, output.out, output.err
-
-    return run
-
-
 def test_jsonl_has_one_object_a_line(run, ears, sounds):
     code, out, err = run("predict", ears, sounds, "--format", "jsonl", "--top", "2")
     assert (code, err) == (0, "")

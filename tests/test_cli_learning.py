@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark import cli, training
+from earmark import training
 from earmark.cli.progress import progress_on_stderr
 from earmark.data import read_manifest
 from earmark.evaluation import Outcome, score
@@ -21,17 +21,6 @@ SCORES = score(
     ),
     protocol="made up",
 )
-
-
-@pytest.fixture
-def run(capsys):
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            cli.main([str(argument) for argument in arguments])
-        output = capsys.readouterr()
-        return stop.value.code, output.out, output.err
-
-    return run
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from earmark.data import Manifest, read_manifest
 from earmark.demo.specimens import UNSEEN_TIMBRE, Specimen, specimens, write_keys
 from earmark.errors import DataError
 from earmark.evaluation.figures import picture_figure
+from earmark.evaluation.templates import template
 from earmark.files import write_text
 from earmark.recognizer import load
 from earmark.training import Run, train
@@ -94,14 +94,11 @@ def _show(specimen: Specimen) -> Showing:
 
 
 def _page(showings: tuple[Showing, ...], run: Run, learned: str, folder: Path) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = resources.files("earmark.demo").joinpath("page.html.jinja").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
+    page: str = template("earmark.demo", "page.html.jinja", what="the demo").render(
         showings=showings,
         learned=learned,
         scores=run.scores,
         report=run.report.relative_to(folder).as_posix(),
         model=run.model.relative_to(folder).as_posix(),
     )
+    return page

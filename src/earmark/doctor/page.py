@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -15,8 +14,8 @@ from earmark.doctor.findings import FAMILIES, Finding, Report
 from earmark.doctor.landmarks import RATE_HZ
 from earmark.doctor.survey import whatever_is_there
 from earmark.errors import DataError, EarmarkError
-from earmark.evaluation.extras import needs_train_extra
 from earmark.evaluation.figures import Origin, picture_figure
+from earmark.evaluation.templates import template
 from earmark.files import write_text
 from earmark.ink import draw_strokes, trace
 from earmark.types import FloatArray, Image, Ink, Picture, Sound
@@ -49,14 +48,10 @@ def write_page(path: Path | str, report: Report, *, source: Manifest | Path | st
     DataError
         When `path` cannot be written.
     """
-    needs_train_extra("a report", "jinja2", "matplotlib")
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = importlib.resources.files("earmark.doctor").joinpath("page.html.jinja").read_text(encoding="utf-8")
+    outline = template("earmark.doctor", "page.html.jinja", what="a report")
     manifest = _manifest(source)
     families = [(family, list(_kinds(report, family, manifest))) for family in FAMILIES]
-    page = environment.from_string(template).render(
+    page = outline.render(
         report=report,
         families=[(family, kinds) for family, kinds in families if kinds],
         n_of={level: sum(f.severity == level for f in report.findings) for level in ("error", "warning", "note")},

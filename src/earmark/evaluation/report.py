@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import numpy.typing as npt
 
 from earmark.config import Config
 from earmark.evaluation.calibration import reliability
-from earmark.evaluation.extras import needs_train_extra
 from earmark.evaluation.figures import (
     Origin,
     confusion_figure,
@@ -22,6 +20,7 @@ from earmark.evaluation.figures import (
 )
 from earmark.evaluation.outcome import Outcome, log_softmax
 from earmark.evaluation.scores import Scores
+from earmark.evaluation.templates import template
 from earmark.files import write_text
 
 N_MISTAKES = 12
@@ -67,13 +66,8 @@ def write_report(  # noqa: PLR0913 - the sections of the page
     DataError
         When `path` cannot be written.
     """
-    needs_train_extra("a report", "jinja2", "matplotlib")
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
-    template = importlib.resources.files("earmark.evaluation").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    page = environment.from_string(template).render(
+    outline = template("earmark.evaluation", "report.html.jinja", what="a report")
+    page = outline.render(
         title=title,
         scores=scores,
         card=NO_CARD | (card.model_dump(mode="json") if isinstance(card, Config) else dict(card or {})),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.resources
 import json
 import time
 from collections.abc import Sequence
@@ -17,8 +16,8 @@ import numpy as np
 from earmark.errors import ModelError, UsageError
 from earmark.evaluation import Comparison, Outcome, Scores, read_outcome
 from earmark.evaluation import compare as compare_outcomes
-from earmark.evaluation.extras import needs_train_extra
 from earmark.evaluation.figures import intervals_figure
+from earmark.evaluation.templates import template
 from earmark.features import InkFeatures
 from earmark.files import write_text
 from earmark.recognizer import Recognizer
@@ -106,17 +105,13 @@ def write_comparison(path: Path | str, entries: Sequence[Entry]) -> None:
     DataError
         When `path` cannot be written.
     """
-    needs_train_extra("a comparison as HTML", "jinja2", "matplotlib")
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = importlib.resources.files("earmark.training").joinpath("compare.html.jinja").read_text(encoding="utf-8")
+    outline = template("earmark.training", "compare.html.jinja", what="a comparison as HTML")
     figure = intervals_figure(
         [entry.name for entry in entries],
         [entry.scores.accuracy for entry in entries],
         [entry.scores.accuracy_interval for entry in entries],
     )
-    write_text(path, environment.from_string(template).render(entries=entries, figure=figure))
+    write_text(path, outline.render(entries=entries, figure=figure))
 
 
 def _paired(outcome: Outcome, rival: Outcome) -> Comparison | None:
