@@ -174,7 +174,7 @@ def test_a_loss_that_explodes_is_an_error(tmp_path):
 def finished(homus, tmp_path_factory):
     """One whole run."""
     root = tmp_path_factory.mktemp("run")
-    refit = recipe(training={**SMALL["training"], "refit": True})
+    refit = recipe(training={**SMALL["training"], "refit": "valid"})
     return train(refit, data=homus, out=root / "run", cache=root / "cache")
 
 
@@ -194,6 +194,20 @@ def test_refit_learns_from_the_validation_part_but_not_from_the_test_part(finish
     card = Recognizer.load(finished.model).card
     assert (finished.scores.n, finished.scores.n_groups) == (9, 1)
     assert (card.data.n_examples, card.data.n_groups) == (81, 9)
+
+
+@pytest.mark.slow
+def test_refit_from_everything_keeps_the_score_of_what_had_not_seen_the_test_part(finished, homus, tmp_path):
+    everything = recipe(training={**SMALL["training"], "refit": "everything"})
+    run = train(everything, data=homus, out=tmp_path / "run", cache=tmp_path / "cache")
+    card = Recognizer.load(run.model).card
+    assert (card.data.n_examples, card.data.n_groups) == (90, 10)
+    assert card.data.learned == ("train", "valid", "test")
+    assert card.scores[0].n == finished.scores.n
+    plain = recipe(training={**SMALL["training"], "refit": "none"})
+    scores = train(plain, data=homus, out=tmp_path / "plain", cache=tmp_path / "cache").scores
+    assert card.scores[0].accuracy == scores.accuracy
+    assert card.scores[0].ece == scores.ece
 
 
 @pytest.mark.slow

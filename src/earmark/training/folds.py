@@ -115,6 +115,6 @@ def _fold(recipe: Recipe, number: int) -> Recipe:
     return recipe.model_copy(
         update={
             "split": recipe.split.model_copy(update={"fold": number}),
-            "training": recipe.training.model_copy(update={"refit": False}),
+            "training": recipe.training.model_copy(update={"refit": "none"}),
         }
     )

@@ -63,8 +63,9 @@ class Training(Config):
         Which epoch becomes the recognizer: the ``"best"`` on the validation part, or the ``"last"``, which has not been
         chosen and is the honest one where the validation part is scored for want of a test part.
     refit
-        When all is judged, learn again from the training and the validation part together, with the same settings. The
-        test part stays unseen; the temperature is that of the first fit.
+        Learn again with the same settings from more: from the training and the ``"valid"`` part together, before the
+        test part, which stays unseen, is scored; or from ``"everything"``, once all is scored, for a file that is to
+        meet what no part holds. The temperature is that of the first fit.
     vary_length
         Give every batch a random length between ``window.min_s`` and ``window.length_s``.
     precision
@@ -95,7 +96,7 @@ class Training(Config):
     fresh_views: bool = False
     compile: bool = False
     keep: Literal["best", "last"] = "best"
-    refit: bool = False
+    refit: Literal["none", "valid", "everything"] = "none"
     vary_length: bool = False
     precision: Precision = "auto"
     seed: int = Field(default=0, ge=0)
@@ -155,7 +156,7 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _refit_knows_its_length(self) -> Self:
-        if self.training.refit and self.training.patience:
+        if self.training.refit != "none" and self.training.patience:
             raise ConfigError(f"recipe {self.name!r}: refit has no validation part to stop by; set patience = 0")
         return self
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from earmark.data import Manifest, apply_split, leaks, read_manifest
+from earmark.data import SPLITS, Manifest, apply_split, leaks, read_manifest
 from earmark.errors import ConfigError, DataError, ModelError
 from earmark.evaluation import Outcome, Scores, word_protocol, write_outcome, write_report
 from earmark.features import FeatureCache
@@ -117,12 +117,14 @@ def train(
     # and it is scored before the network learns from it.
     part = "test" if len(manifest.where("test")) else "valid"
     judge = partial(_judge, manifest=manifest, recipe=recipe, folder=folder, rows=rows, part=part, progress=progress)
-    scores = judge(graph, card) if part == "valid" or not recipe.training.refit else None
-    if recipe.training.refit:
-        both = manifest.with_splits(["train" if e.split == "valid" else e.split for e in manifest.examples])
-        network, _ = fit_to(both, folder=folder / "refit", validated=False)
+    learns_test = recipe.training.refit == "everything"
+    scores = judge(graph, card) if part == "valid" or learns_test or recipe.training.refit == "none" else None
+    if recipe.training.refit != "none":
+        learned = SPLITS if learns_test else ("train", "valid")
+        more = manifest.with_splits(["train" if e.split in learned else e.split for e in manifest.examples])
+        network, _ = fit_to(more, folder=folder / "refit", validated=False)
         graph = export_network(network, recipe.features)
-        card = card.model_copy(update={"data": summarize(both, learned=("train", "valid"))})
+        card = card.model_copy(update={"data": summarize(more, learned=learned)})
     scores = scores or judge(graph, card)
     recognizer_file(folder / "model.onnx", graph, card.model_copy(update={"scores": (headline(scores),)}))
     return Run(folder, scores)
