@@ -17,20 +17,10 @@ from earmark.errors import ConfigError
 from earmark.evaluation import Outcome, fit_temperature, read_outcome, score
 from earmark.features import FeatureCache
 from earmark.training.export import export_network
+from earmark.training.papers import card_for, claim, headline, recognizer_file, summarize, write_papers
 from earmark.training.recipe import Recipe, load_recipe
-from earmark.training.run import (
-    Run,
-    card_for,
-    claim,
-    default_cache,
-    headline,
-    recognizer_file,
-    split_for,
-    summarize,
-    teach,
-    train,
-    write_papers,
-)
+from earmark.training.run import Run, split_for, train
+from earmark.training.teach import default_cache, teach
 from earmark.types import Progress, no_progress
 
 

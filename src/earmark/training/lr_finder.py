@@ -21,7 +21,8 @@ from earmark.training.examples import FeatureSet, prepare, training_batches
 from earmark.training.loop import Learner, make_learner, take_step
 from earmark.training.memory import explains_memory
 from earmark.training.recipe import Recipe, load_recipe
-from earmark.training.run import default_cache, input_shape, split_for
+from earmark.training.run import split_for
+from earmark.training.teach import default_cache, input_shape
 from earmark.types import Progress, no_progress
 
 LOWEST, HIGHEST = 1e-6, 1.0

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import datetime as dt
-import io
-import json
 import logging
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import TYPE_CHECKING
 
 from earmark.data import SPLITS, Manifest, apply_split, leaks, read_manifest
-from earmark.errors import ConfigError, DataError, ModelError
-from earmark.evaluation import Outcome, Scores, word_protocol, write_outcome, write_report
+from earmark.errors import DataError
+from earmark.evaluation import Scores, word_protocol
 from earmark.features import FeatureCache
-from earmark.files import write_bytes, write_text
-from earmark.models import Network
-from earmark.recognizer import Card, DataSummary, Recognizer, Score, assemble
-from earmark.recognizer.evaluate import calibrate, evaluate, example_pictures
-from earmark.training.augment import BatchAugmentation
-from earmark.training.examples import FeatureSet, frames_of, n_batches, prepare
+from earmark.recognizer import Card
+from earmark.recognizer.evaluate import calibrate, evaluate
 from earmark.training.export import export_network
-from earmark.training.loop import Row, fit, make_learner
-from earmark.training.memory import explains_memory
+from earmark.training.loop import Row
+from earmark.training.papers import card_for, claim, headline, recognizer_file, summarize, write_papers
 from earmark.training.recipe import Recipe, load_recipe
+from earmark.training.teach import default_cache, teach
 from earmark.types import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -130,43 +119,6 @@ def train(
     return Run(folder, scores)
 
 
-@explains_memory
-def teach(  # noqa: PLR0913 - what a fit consists of
-    manifest: Manifest,
-    *,
-    recipe: Recipe,
-    folder: Path,
-    validated: bool,
-    cache: FeatureCache,
-    progress: Progress,
-    watch: Callable[[Sequence[Row]], None] | None = None,
-) -> tuple[Network, list[Row]]:
-    """Fit a fresh network to the training part; return it with the log.
-
-    `watch` is called with the log after every epoch; what it raises ends the fit.
-    """
-    examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
-    learning = examples(manifest.where("train"), augmented=True)
-    torch.manual_seed(recipe.training.seed)
-    network = recipe.model.build(n_labels=len(manifest.labels), input_shape=input_shape(learning, recipe))
-    learner = make_learner(
-        network,
-        training=recipe.training,
-        augment=[change for change in recipe.augment if isinstance(change, BatchAugmentation)],
-        n_steps=recipe.training.epochs * n_batches(len(learning), recipe.training.batch_size),
-    )
-    folder.mkdir(exist_ok=True)
-    rows = fit(
-        learner,
-        train=learning,
-        valid=examples(manifest.where("valid")) if validated else None,
-        folder=folder,
-        on_epoch=_EpochLog(folder, watch),
-        progress=progress,
-    )
-    return network, rows
-
-
 def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
     """Return the examples that the recipe can use, each in its part; warn when the split leaks.
 
@@ -218,37 +170,6 @@ def _judge(  # noqa: PLR0913 - what a report tells
     return scores
 
 
-def write_papers(
-    folder: Path,
-    model: Path,
-    manifest: Manifest,
-    *,
-    outcome: Outcome,
-    scores: Scores,
-    rows: Sequence[Row],
-) -> None:
-    """Write the scores, the answers and the report of the recognizer file `model` into `folder`."""
-    recognizer = Recognizer.load(model)
-    write_text(folder / "scores.json", scores.to_json())
-    write_outcome(folder / "outcome.npz", outcome)
-    write_report(
-        folder / "report.html",
-        title=recognizer.card.name,
-        scores=scores,
-        outcome=outcome,
-        curves=rows,
-        picture=example_pictures(recognizer, manifest, outcome),
-        origin="lower" if recognizer.card.features.domain == "sound" else "upper",
-        card=recognizer.card,
-    )
-
-
-def recognizer_file(path: Path, graph: onnx.ModelProto, card: Card) -> Path:
-    """Write the one file; return its path."""
-    write_bytes(path, assemble(graph, card).SerializeToString(deterministic=True))
-    return path
-
-
 @contextmanager
 def _file(folder: Path, graph: onnx.ModelProto, card: Card) -> Iterator[Path]:
     """Give a recognizer file that is gone afterwards."""
@@ -257,110 +178,3 @@ def _file(folder: Path, graph: onnx.ModelProto, card: Card) -> Iterator[Path]:
         yield path
     finally:
         path.unlink()
-
-
-def card_for(recipe: Recipe, manifest: Manifest) -> Card:
-    """Return the card of a recognizer before it is calibrated and scored."""
-    return Card(
-        name=recipe.name.rpartition("/")[2],
-        about=recipe.about,
-        task=recipe.task,
-        labels=manifest.labels,
-        features=recipe.features,
-        window=recipe.window,
-        data=summarize(manifest),
-        limits=recipe.limits,
-        recipe=recipe.model_dump(mode="json"),
-        created=dt.datetime.now(dt.UTC).date().isoformat(),
-        versions={name: metadata.version(name) for name in ("earmark", "torch", "onnx", "numpy")},
-    )
-
-
-def summarize(manifest: Manifest, *, learned: tuple[str, ...] = ("train",)) -> DataSummary:
-    """Return what a card says about the data of the training part, which holds the parts `learned` of the split."""
-    examples = manifest.where("train").examples
-    return DataSummary(
-        name=manifest.name,
-        fingerprint=manifest.fingerprint,
-        n_examples=len(examples),
-        n_groups=len({example.group for example in examples if example.group}),
-        source="; ".join(sorted({example.source for example in examples} - {""})) or manifest.name,
-        licence="; ".join(sorted({example.licence for example in examples} - {""})) or "not stated by the data",
-        learned=learned,
-    )
-
-
-def input_shape(examples: FeatureSet, recipe: Recipe) -> tuple[int, int, int]:
-    """Return ``(channel, freq|height, time|width)`` of what the network will see."""
-    n_channels, height, width = examples.load(0, 0).shape
-    if recipe.window is not None:
-        width = frames_of(recipe.features, recipe.window.length_s)
-    return n_channels, height, width
-
-
-def default_cache() -> Path:
-    """Return the folder of the feature cache: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
-    base = (
-        os.environ.get("EARMARK_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark"
-    )
-    return Path(base) / "features"
-
-
-def claim(folder: Path, recipe: Recipe, manifest: Manifest) -> None:
-    """Make the folder this run's own, or find that it already is."""
-    identity = {"recipe": recipe.model_dump(mode="json"), "data": manifest.fingerprint}
-    path = folder / "recipe.json"
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        # A run goes on although recipes have gained fields since; those have their defaults.
-        found["recipe"] = Recipe.parse(found["recipe"], where=str(path)).model_dump(mode="json")
-        if found != json.loads(json.dumps(identity)):
-            raise ModelError(
-                f"{folder}: holds a run of another recipe or other data; choose another folder with -o, or delete it"
-            )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder}: exists and is not a run; choose another folder with -o")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(identity, indent=1))
-    manifest.to_csv(folder / "manifest.csv")
-
-
-class _EpochLog:
-    """Writes the log as CSV and for TensorBoard after every epoch."""
-
-    def __init__(self, folder: Path, watch: Callable[[Sequence[Row]], None] | None) -> None:
-        self.folder, self.watch = folder, watch
-        self.writer: Any = None
-
-    def __call__(self, rows: Sequence[Row]) -> None:
-        text = io.StringIO()
-        table = csv.DictWriter(text, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
-        write_text(self.folder / "log.csv", text.getvalue())
-        if self.writer is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            # What a killed run logged after its last checkpoint is not shown twice.
-            self.writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=len(rows))
-        for name, value in rows[-1].items():
-            if name != "epoch":
-                self.writer.add_scalar(name.replace("_", "/", 1), value, len(rows))
-        self.writer.flush()
-        if self.watch is not None:
-            self.watch(rows)
-
-
-def headline(scores: Scores) -> Score:
-    """Return the figures that a card carries."""
-    return Score(
-        accuracy=scores.accuracy,
-        accuracy_interval=scores.accuracy_interval,
-        n=scores.n,
-        n_groups=scores.n_groups,
-        protocol=scores.protocol,
-        seeds=scores.seeds,
-        macro_f1=scores.macro_f1,
-        ece=scores.ece,
-    )

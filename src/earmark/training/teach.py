@@ -1,0 +1,103 @@
+"""The fit of one network: features of a manifest, a fresh network, the loop, and its log on disk."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from earmark.data import Manifest
+from earmark.features import FeatureCache
+from earmark.files import write_text
+from earmark.models import Network
+from earmark.training.augment import BatchAugmentation
+from earmark.training.examples import FeatureSet, frames_of, n_batches, prepare
+from earmark.training.loop import Row, fit, make_learner
+from earmark.training.memory import explains_memory
+from earmark.training.recipe import Recipe
+from earmark.types import Progress
+
+
+@explains_memory
+def teach(  # noqa: PLR0913 - what a fit consists of
+    manifest: Manifest,
+    *,
+    recipe: Recipe,
+    folder: Path,
+    validated: bool,
+    cache: FeatureCache,
+    progress: Progress,
+    watch: Callable[[Sequence[Row]], None] | None = None,
+) -> tuple[Network, list[Row]]:
+    """Fit a fresh network to the training part; return it with the log.
+
+    `watch` is called with the log after every epoch; what it raises ends the fit.
+    """
+    examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
+    learning = examples(manifest.where("train"), augmented=True)
+    torch.manual_seed(recipe.training.seed)
+    network = recipe.model.build(n_labels=len(manifest.labels), input_shape=input_shape(learning, recipe))
+    learner = make_learner(
+        network,
+        training=recipe.training,
+        augment=[change for change in recipe.augment if isinstance(change, BatchAugmentation)],
+        n_steps=recipe.training.epochs * n_batches(len(learning), recipe.training.batch_size),
+    )
+    folder.mkdir(exist_ok=True)
+    rows = fit(
+        learner,
+        train=learning,
+        valid=examples(manifest.where("valid")) if validated else None,
+        folder=folder,
+        on_epoch=_EpochLog(folder, watch),
+        progress=progress,
+    )
+    return network, rows
+
+
+def input_shape(examples: FeatureSet, recipe: Recipe) -> tuple[int, int, int]:
+    """Return ``(channel, freq|height, time|width)`` of what the network will see."""
+    n_channels, height, width = examples.load(0, 0).shape
+    if recipe.window is not None:
+        width = frames_of(recipe.features, recipe.window.length_s)
+    return n_channels, height, width
+
+
+def default_cache() -> Path:
+    """Return the folder of the feature cache: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
+    base = (
+        os.environ.get("EARMARK_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark"
+    )
+    return Path(base) / "features"
+
+
+class _EpochLog:
+    """Writes the log as CSV and for TensorBoard after every epoch."""
+
+    def __init__(self, folder: Path, watch: Callable[[Sequence[Row]], None] | None) -> None:
+        self.folder, self.watch = folder, watch
+        self.writer: Any = None
+
+    def __call__(self, rows: Sequence[Row]) -> None:
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+        write_text(self.folder / "log.csv", text.getvalue())
+        if self.writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            # What a killed run logged after its last checkpoint is not shown twice.
+            self.writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=len(rows))
+        for name, value in rows[-1].items():
+            if name != "epoch":
+                self.writer.add_scalar(name.replace("_", "/", 1), value, len(rows))
+        self.writer.flush()
+        if self.watch is not None:
+            self.watch(rows)
