@@ -6,8 +6,7 @@ import torch
 
 from earmark.features import InkRaster
 from earmark.ink import draw_strokes, make_ink
-from earmark.training.augment import AUGMENTATIONS
-from earmark.training.augment_ink import InkOnly, InkScan, InkWarp
+from earmark.training.augment import AUGMENTATIONS, InkOnly, InkScan, InkWarp
 from earmark.types import Image, Ink, Sound
 
 NOTE = make_ink(

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from earmark.sound.synthesis import synthesize_note
-from earmark.training.augment import AUGMENTATIONS, ContentAugmentation
-from earmark.training.augment_sound import Excerpt, Gain, PitchShift, SynthesizeNote
+from earmark.training.augment import AUGMENTATIONS, ContentAugmentation, Excerpt, Gain, PitchShift, SynthesizeNote
 from earmark.types import Sound
 from earmark.units import key_names, midi_to_hz, note_midi
 

@@ -14,7 +14,6 @@ from earmark.errors import ConfigError, UnknownNameError
 from earmark.features import FEATURES, Features, Window
 from earmark.models.base import MODELS, ModelConfig
 from earmark.recognizer.card import Task
-from earmark.training import augment_ink, augment_sound  # noqa: F401 - they register themselves
 from earmark.training.augment import AUGMENTATIONS, Augmentation
 from earmark.training.shipped import shipped_recipes
 

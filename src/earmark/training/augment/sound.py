@@ -19,7 +19,7 @@ from earmark.sound.degrade import (
     reverberate,
 )
 from earmark.sound.synthesis import synthesize_note
-from earmark.training.augment import AUGMENTATIONS, ContentAugmentation
+from earmark.training.augment.base import AUGMENTATIONS, ContentAugmentation
 from earmark.types import Content, Sound
 from earmark.units import note_midi
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from earmark.errors import DataError
 from earmark.ink import draw_planes, place_strokes
 from earmark.ink.trace import find_ink
-from earmark.training.augment import AUGMENTATIONS, BatchAugmentation, ContentAugmentation
+from earmark.training.augment.base import AUGMENTATIONS, BatchAugmentation, ContentAugmentation
 from earmark.types import Content, FloatArray, Image, Ink
 
 

@@ -1,0 +1,46 @@
+"""Augmentations: what may change in a sound or a drawing without changing its label, or together with it.
+
+To add one: a configuration in a file here, registered under its name; the contract tests find it.
+"""
+
+from earmark.training.augment.base import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
+from earmark.training.augment.batch import Affine, Elastic, Flip, FreqShift, Mixup, SpecAugment, Tilt, TimeShift
+from earmark.training.augment.ink import InkOnly, InkScan, InkWarp
+from earmark.training.augment.sound import (
+    Equalize,
+    Excerpt,
+    Gain,
+    LimitBand,
+    Mp3,
+    Noise,
+    PitchShift,
+    Room,
+    SynthesizeNote,
+)
+
+__all__ = [
+    "AUGMENTATIONS",
+    "Affine",
+    "Augmentation",
+    "BatchAugmentation",
+    "ContentAugmentation",
+    "Elastic",
+    "Equalize",
+    "Excerpt",
+    "Flip",
+    "FreqShift",
+    "Gain",
+    "InkOnly",
+    "InkScan",
+    "InkWarp",
+    "LimitBand",
+    "Mixup",
+    "Mp3",
+    "Noise",
+    "PitchShift",
+    "Room",
+    "SpecAugment",
+    "SynthesizeNote",
+    "Tilt",
+    "TimeShift",
+]
