@@ -83,7 +83,23 @@ class Picture:
     values: npt.NDArray[Any]
 
 
-Content: TypeAlias = Sound | Ink | Image | Picture
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A row of a feature table.
+
+    Attributes
+    ----------
+    names
+        One a number.
+    values
+        float64 of shape ``(n,)``.
+    """
+
+    names: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+
+
+Content: TypeAlias = Sound | Ink | Image | Picture | Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +121,10 @@ class Answer:
     details: dict[str, str | int | float]
 
 
+Span: TypeAlias = tuple[float, float, Answer]
+"""Start and end in seconds, and what is heard between them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What a recognizer says about one input.
@@ -114,11 +134,17 @@ class Prediction:
     input
         The file, or a description of the array.
     label, confidence
-        The first of `top`; the label is ``"unknown"`` when the recognizer declines, and `reason` says why.
+        Those of the first of `top`; the label is ``"unknown"`` when the recognizer declines, and `reason` says why.
     top
-        The best answers, best first.
+        The best answers, best first; none for silence.
+    reason
+        Why the recognizer declines, or would, were it not forced to answer.
+    familiarity
+        Probability that the input is of the kind that was learned; None when the recognizer cannot tell.
     timeline
         ``(start_s, end_s, answer)`` for every window, when it was asked for.
+    segments
+        The same for every stretch of one answer, from the start to the end of the sound, when it was asked for.
     """
 
     input: str
@@ -126,4 +152,6 @@ class Prediction:
     confidence: float
     top: tuple[Answer, ...]
     reason: str | None = None
-    timeline: tuple[tuple[float, float, Answer], ...] | None = None
+    familiarity: float | None = None
+    timeline: tuple[Span, ...] | None = None
+    segments: tuple[Span, ...] | None = None

@@ -62,9 +62,9 @@ def dress(label: str, confidence: float, *, task: Task) -> Answer:
     return Answer(label=label, confidence=confidence, details=_details(label, task))
 
 
-def undecided() -> Answer:
-    """Return the answer of a recognizer that declines."""
-    return Answer(label=UNKNOWN, confidence=0.0, details={})
+def undecided(confidence: float = 0.0) -> Answer:
+    """Return the answer of a recognizer that declines, with the confidence that its best guess would have had."""
+    return Answer(label=UNKNOWN, confidence=confidence, details={})
 
 
 def as_dict(prediction: Prediction) -> dict[str, Any]:
@@ -77,13 +77,16 @@ def as_dict(prediction: Prediction) -> dict[str, Any]:
         **(best.details if best.label == prediction.label else {}),
         "top": [answer_as_dict(answer) for answer in prediction.top],
     }
+    if prediction.familiarity is not None:
+        values["familiarity"] = round(prediction.familiarity, 6)
     if prediction.reason is not None:
         values["reason"] = prediction.reason
-    if prediction.timeline is not None:
-        values["timeline"] = [
-            {"start_s": round(start_s, 3), "end_s": round(end_s, 3), **answer_as_dict(answer)}
-            for start_s, end_s, answer in prediction.timeline
-        ]
+    for name, spans in (("timeline", prediction.timeline), ("segments", prediction.segments)):
+        if spans is not None:
+            values[name] = [
+                {"start_s": round(start_s, 3), "end_s": round(end_s, 3), **answer_as_dict(answer)}
+                for start_s, end_s, answer in spans
+            ]
     return values
 
 

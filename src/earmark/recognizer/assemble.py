@@ -18,12 +18,14 @@ import numpy as np
 from earmark.errors import ModelError
 from earmark.features import SoundFeatures
 from earmark.features.graph import OPSET, Graph
-from earmark.recognizer.card import METADATA_KEY, Card
+from earmark.recognizer.card import FAMILIARITY, METADATA_KEY, Card
 
 if TYPE_CHECKING:
     import onnx
 
 _OUTPUTS = ("logits", "embedding")
+_GATE = "gate/"
+_GATE_INPUTS = ("features", "logits", "embedding")
 
 
 def assemble(network: onnx.ModelProto, card: Card) -> onnx.ModelProto:
@@ -56,6 +58,60 @@ def assemble(network: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     helper.set_model_props(model, {METADATA_KEY: card.model_dump_json()})
     checker.check_model(model, full_check=True)
     return model
+
+
+def add_gate(model: onnx.ModelProto, gate: onnx.ModelProto, card: Card) -> onnx.ModelProto:
+    """Return a recognizer that also says how familiar its input is; nothing else that it computes changes.
+
+    Parameters
+    ----------
+    model
+        A recognizer; a gate that it already has is replaced. It is not changed.
+    gate
+        Inputs ``features`` (what the network sees: of a sound the picture), ``logits`` and ``embedding``; output
+        ``familiarity`` (batch,), the probability that the input is of a kind that was learned.
+    card
+        The new card.
+
+    Raises
+    ------
+    ModelError
+        When the gate's inputs or outputs do not fit.
+    """
+    from onnx import checker, compose, helper
+
+    merged = _without_gate(model)
+    added = _prepared(gate)
+    inputs, outputs = ([item.name for item in values] for values in (added.graph.input, added.graph.output))
+    if inputs != list(_GATE_INPUTS) or outputs != [FAMILIARITY]:
+        raise ModelError(
+            f"the gate has inputs {inputs} and outputs {outputs}; a recognizer needs the inputs {list(_GATE_INPUTS)}"
+            f" and the output {FAMILIARITY!r}; name them so at export"
+        )
+    seen = "picture" if isinstance(card.features, SoundFeatures) else "features"
+    body = compose.add_prefix_graph(
+        added.graph, _GATE, rename_inputs=False, rename_outputs=False, name_map={"features": seen}
+    )
+    merged.graph.node.extend(body.node)
+    merged.graph.initializer.extend(body.initializer)
+    merged.graph.value_info.extend(body.value_info)
+    merged.graph.output.extend(body.output)
+    helper.set_model_props(merged, {METADATA_KEY: card.model_dump_json()})
+    checker.check_model(merged, full_check=True)
+    return merged
+
+
+def _without_gate(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of a recognizer as it was before `add_gate`."""
+    import onnx
+
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    for values in (bare.graph.node, bare.graph.initializer, bare.graph.value_info, bare.graph.output):
+        kept = [item for item in values if not item.name.startswith(_GATE) and item.name != FAMILIARITY]
+        del values[:]
+        values.extend(kept)
+    return bare
 
 
 def _prepared(network: onnx.ModelProto) -> onnx.ModelProto:

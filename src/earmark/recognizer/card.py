@@ -12,6 +12,8 @@ from earmark.features.window import Window
 
 FORMAT_VERSION: Literal[1] = 1
 METADATA_KEY = "earmark"
+FAMILIARITY = "familiarity"
+"""The output of the gate, of recognizers that have one."""
 
 Task: TypeAlias = Literal["genre", "note", "symbol", "label"]
 
@@ -27,6 +29,62 @@ class Score(Config):
     seeds: tuple[int, ...]
     macro_f1: float
     ece: float
+
+
+class ForeignScore(Config):
+    """How one kind of foreign input fares, measured with a gate that had learned from all kinds but this family.
+
+    Attributes
+    ----------
+    kind
+        Such as ``"speech"``.
+    n
+        How many inputs of the kind were tried.
+    auroc
+        Chance that an input of the kind gets less confidence than a real one.
+    declined
+        Share of them answered with ``"unknown"``.
+    """
+
+    kind: str
+    n: int
+    auroc: float
+    declined: float
+
+
+class Rejection(Config):
+    """When a recognizer declines, and how that was chosen.
+
+    Attributes
+    ----------
+    min_familiarity
+        Inputs that the gate finds less like what was learned, 0…1, are unlike anything learned; None without a gate.
+    min_confidence
+        Answers with less confidence are too uncertain.
+    precision
+        The share of right answers, among those given, that `min_confidence` was chosen for; None when there were no
+        answers to unseen examples to choose it by.
+    min_pitch_salience
+        Sounds whose partials stand out less, in dB, have no pitch, see `pitch_salience`; None when it does not matter.
+    foreign
+        The kinds of foreign input that the gate learned to tell from real ones.
+    declines
+        Share of real examples, from groups that the gate did not learn from, that are declined for being unfamiliar.
+    n_real, n_groups
+        How many of them, and of how many groups.
+    measured
+        Figures on foreign kinds, each left out of what the gate learned.
+    """
+
+    min_familiarity: float | None = Field(default=None, ge=0, le=1)
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
+    precision: float | None = Field(default=None, gt=0, le=1)
+    min_pitch_salience: float | None = Field(default=None, ge=0)
+    foreign: tuple[str, ...] = ()
+    declines: float | None = None
+    n_real: int = 0
+    n_groups: int = 0
+    measured: tuple[ForeignScore, ...] = ()
 
 
 class DataSummary(Config):
@@ -58,6 +116,8 @@ class Card(Config):
         How sounds are cut; None for ink.
     temperature
         Divides the logits before the softmax (Guo et al. 2017), fitted on examples that were not trained on.
+    rejection
+        When it declines to answer; None: only in silence.
     scores
         Figures on groups that were never trained on.
     data
@@ -80,6 +140,7 @@ class Card(Config):
     features: SerializeAsAny[Features]
     window: Window | None = None
     temperature: float = Field(default=1.0, gt=0)
+    rejection: Rejection | None = None
     scores: tuple[Score, ...] = ()
     data: DataSummary
     limits: tuple[str, ...] = ()
@@ -99,3 +160,8 @@ class Card(Config):
             needs = "needs a window" if self.window is None else "takes no window"
             raise ValueError(f"a recognizer of {self.features.domain} {needs}")
         return self
+
+    @property
+    def has_gate(self) -> bool:
+        """Whether the graph says how familiar its input is."""
+        return self.rejection is not None and self.rejection.min_familiarity is not None

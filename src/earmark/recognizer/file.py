@@ -11,7 +11,7 @@ from typing import Any
 
 from earmark.errors import ConfigError, EarmarkError, ModelError
 from earmark.features import SoundFeatures
-from earmark.recognizer.card import FORMAT_VERSION, METADATA_KEY, Card
+from earmark.recognizer.card import FAMILIARITY, FORMAT_VERSION, METADATA_KEY, Card
 
 _ONLY_FATAL = 4
 _ADVICE = "give an .onnx file written by 'earmark train', the folder of a run, or a name from 'earmark models'"
@@ -68,7 +68,8 @@ def card_of(session: Any, *, where: Path | str) -> Card:
     needed = {"features", "samples"} if isinstance(card.features, SoundFeatures) else {"features"}
     shapes = {output.name: output.shape for output in session.get_outputs()}
     n_logits = shapes["logits"][-1] if shapes.get("logits") else 0
-    if not needed <= names or (isinstance(n_logits, int) and n_logits != len(card.labels)):
+    lacks_gate = card.has_gate and FAMILIARITY not in shapes
+    if not needed <= names or (isinstance(n_logits, int) and n_logits != len(card.labels)) or lacks_gate:
         raise ModelError(
             f"{where}: the graph does not fit its card (inputs {sorted(names)}, outputs {shapes},"
             f" {len(card.labels)} labels); train or export the recognizer again"

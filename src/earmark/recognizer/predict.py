@@ -12,11 +12,13 @@ import numpy as np
 from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, UsageError
 from earmark.features import InkFeatures, SoundFeatures, TableFeatures
 from earmark.recognizer.answers import dress, undecided
-from earmark.recognizer.card import Card
+from earmark.recognizer.card import FAMILIARITY, Card
+from earmark.recognizer.decide import SILENT, pitch_salience, reason_to_decline
 from earmark.recognizer.file import card_of, open_session
 from earmark.recognizer.inputs import Input, describe, ink_input, sound_input
+from earmark.recognizer.segments import segments
 from earmark.recognizer.windows import Cuts, Scored, cut_picture, cut_sound, cut_table, drawing
-from earmark.types import Answer, Content, FloatArray, Picture, Prediction
+from earmark.types import Answer, Content, FloatArray, Picture, Prediction, Span
 
 _NO_SAMPLES = np.zeros((0, 0), np.float32)
 
@@ -56,6 +58,26 @@ class Recognizer:
         session = open_session(Path(path), n_threads=n_threads)
         return cls(session, card_of(session, where=path))
 
+    def with_window(self, length_s: float) -> Self:
+        """Return this recognizer with windows of another length, their hop in proportion, such as for a timeline.
+
+        Raises
+        ------
+        UsageError
+            When it has no windows, or such short or long ones were not learned.
+        """
+        window = self.card.window
+        if window is None:
+            raise UsageError(f"{self.card.name} reads {self.card.features.domain}, which is not cut into windows")
+        if not window.min_s <= length_s <= window.length_s:
+            raise UsageError(
+                f"windows of {length_s:g} s were not learned by {self.card.name}; choose {window.min_s:g} to"
+                f" {window.length_s:g} s"
+            )
+        hop_s = window.hop_s * length_s / window.length_s
+        changed = window.model_copy(update={"length_s": length_s, "hop_s": hop_s})
+        return type(self)(self._session, self.card.model_copy(update={"window": changed}))
+
     def __repr__(self) -> str:
         return f"<Recognizer {self.card.name!r}: {len(self.card.labels)} labels, {self.card.features.kind}>"
 
@@ -67,8 +89,9 @@ class Recognizer:
         Parameters
         ----------
         outputs
-            Of ``"logits"`` (batch, n_labels), ``"embedding"`` (batch, n_embedding) and, for sounds, ``"picture"``
-            (batch, channel, freq, time), the features that the network saw.
+            Of ``"logits"`` (batch, n_labels), ``"embedding"`` (batch, n_embedding), for sounds ``"picture"``
+            (batch, channel, freq, time), the features that the network saw, and where the card says that there is a
+            gate ``"familiarity"`` (batch,).
         samples
             float32 ``(batch, time)`` at the rate of the card.
         features
@@ -100,18 +123,21 @@ class Recognizer:
         return self.run(["logits"], samples=samples, features=features)[0]
 
     def score(self, item: Input, *, sample_rate_hz: int | None = None) -> Scored:
-        """Return the calibrated probabilities of every window of one input; parameters as for `predict`."""
-        return Scored.joined(self._scored(cuts) for cuts in self._cut(item, sample_rate_hz))
+        """Return what the network says of every window of one input, calibrated; parameters as for `predict`."""
+        return Scored.joined(self._scored(cuts) for cuts in self.cut(item, sample_rate_hz=sample_rate_hz))
 
     def picture(self, item: Input, *, sample_rate_hz: int | None = None) -> FloatArray:
         """Return what the network sees, ``(freq|height, time|width)``: of a sound the first window."""
-        first = next(self._cut(item, sample_rate_hz))
+        first = next(self.cut(item, sample_rate_hz=sample_rate_hz))
         features = first.batch if first.enters == "features" else self.run(["picture"], samples=first.batch[:1])[0]
         seen: FloatArray = features[0, 0]
         return seen
 
     def probabilities(self, content: Content) -> FloatArray:
-        """Return one calibrated probability a label, ``(n_labels,)``; all zero for silence."""
+        """Return one calibrated probability a label, ``(n_labels,)``, were it of the kind that was learned.
+
+        All are zero for silence.
+        """
         return self.score(content).mean()
 
     def predict(
@@ -121,9 +147,13 @@ class Recognizer:
         sample_rate_hz: int | None = None,
         top: int = 5,
         timeline: bool = False,
+        force: bool = False,
         name: str | None = None,
     ) -> Prediction:
         """Recognise one input.
+
+        A confidence is the probability that the input is of the kind that was learned, times that of the label if it
+        is; what the answers lack to 1 is the chance of something else.
 
         Parameters
         ----------
@@ -137,7 +167,10 @@ class Recognizer:
         top
             Most answers to return.
         timeline
-            Also answer for every window of a sound.
+            Also answer for every window of a sound, and for every stretch of one answer, see `segments`.
+        force
+            Give the best label even where the recognizer would decline, unless there is only silence; `reason` still
+            says why it would.
         name
             What to call the input in the prediction.
 
@@ -151,23 +184,33 @@ class Recognizer:
         if timeline and isinstance(self.card.features, InkFeatures):
             raise UsageError("a drawing has no timeline; leave 'timeline' out")
         scored = self.score(item, sample_rate_hz=sample_rate_hz)
-        best = self._answers(scored.mean(), top)
-        silent = scored.is_silent
+        familiarity = scored.mean_familiarity()
+        best = () if scored.is_silent else self._answers(familiarity * scored.mean(), top)
+        reason = self._reason(best, familiarity=familiarity, salience=scored.mean_salience())
+        given = best[0] if best and (force or reason is None) else undecided(best[0].confidence if best else 0.0)
         return Prediction(
             input=name or describe(item),
-            label=(undecided() if silent else best[0]).label,
-            confidence=0.0 if silent else best[0].confidence,
-            top=() if silent else best,
-            reason="silence: the sound never rises above -80 dB of full scale" if silent else None,
-            timeline=self._timeline(scored) if timeline else None,
+            label=given.label,
+            confidence=given.confidence,
+            top=best,
+            reason=reason,
+            familiarity=familiarity if self.card.has_gate and best else None,
+            timeline=self._timeline(scored, force=force) if timeline else None,
+            segments=self._segments(scored, force=force) if timeline else None,
         )
 
     def predict_many(
-        self, items: Iterable[Input], *, sample_rate_hz: int | None = None, top: int = 5, timeline: bool = False
+        self,
+        items: Iterable[Input],
+        *,
+        sample_rate_hz: int | None = None,
+        top: int = 5,
+        timeline: bool = False,
+        force: bool = False,
     ) -> Iterator[Prediction | Failure]:
         """Recognise inputs one after the other; one that is bad gives a `Failure` and the others are still done."""
         for item in items:
-            yield self.try_predict(item, sample_rate_hz=sample_rate_hz, top=top, timeline=timeline)
+            yield self.try_predict(item, sample_rate_hz=sample_rate_hz, top=top, timeline=timeline, force=force)
 
     def try_predict(
         self,
@@ -176,11 +219,12 @@ class Recognizer:
         sample_rate_hz: int | None = None,
         top: int = 5,
         timeline: bool = False,
+        force: bool = False,
         name: str | None = None,
     ) -> Prediction | Failure:
         """Recognise one input of a batch: as `predict`, but a bad input is returned as a `Failure`."""
         try:
-            return self.predict(item, sample_rate_hz=sample_rate_hz, top=top, timeline=timeline, name=name)
+            return self.predict(item, sample_rate_hz=sample_rate_hz, top=top, timeline=timeline, force=force, name=name)
         except (DataError, MissingExtraError) as error:
             return Failure(name or describe(item), error)
 
@@ -188,12 +232,35 @@ class Recognizer:
         best = np.argsort(-probabilities, kind="stable")[:top]
         return tuple(dress(self.card.labels[i], float(probabilities[i]), task=self.card.task) for i in best)
 
-    def _timeline(self, scored: Scored) -> tuple[tuple[float, float, Answer], ...]:
+    def _reason(self, best: Sequence[Answer], *, familiarity: float, salience: float) -> str | None:
+        """Return why the recognizer would decline; it has no answers to silence."""
+        if not best:
+            return SILENT
+        if self.card.rejection is None:
+            return None
+        return reason_to_decline(self.card.rejection, best[0], familiarity=familiarity, salience=salience)
+
+    def _timeline(self, scored: Scored, *, force: bool) -> tuple[Span, ...]:
+        columns = (scored.probabilities, scored.weights, scored.familiarity, scored.salience)
         answers = (
-            self._answers(row, 1)[0] if weight > 0 else undecided()
-            for row, weight in zip(scored.probabilities, scored.weights, strict=True)
+            self._window_answer(row, float(familiarity), float(salience), force=force) if weight > 0 else undecided()
+            for row, weight, familiarity, salience in zip(*columns, strict=True)
         )
         return tuple(zip(scored.starts_s.tolist(), scored.ends_s.tolist(), answers, strict=True))
+
+    def _segments(self, scored: Scored, *, force: bool) -> tuple[Span, ...]:
+        return tuple((start_s, end_s, self._answer(part, force=force)) for start_s, end_s, part in segments(scored))
+
+    def _answer(self, scored: Scored, *, force: bool) -> Answer:
+        if scored.is_silent:
+            return undecided()
+        familiarity, salience = scored.mean_familiarity(), scored.mean_salience()
+        return self._window_answer(scored.mean(), familiarity, salience, force=force)
+
+    def _window_answer(self, row: FloatArray, familiarity: float, salience: float, *, force: bool) -> Answer:
+        best = self._answers(familiarity * row, 1)
+        declines = self._reason(best, familiarity=familiarity, salience=salience) is not None
+        return undecided(best[0].confidence) if declines and not force else best[0]
 
     def _probabilities(self, logits: FloatArray) -> FloatArray:
         scaled = logits.astype(np.float64) / self.card.temperature
@@ -201,7 +268,8 @@ class Recognizer:
         probabilities: FloatArray = (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
         return probabilities
 
-    def _cut(self, item: Input, sample_rate_hz: int | None) -> Iterator[Cuts]:
+    def cut(self, item: Input, *, sample_rate_hz: int | None = None) -> Iterator[Cuts]:
+        """Yield the windows of one input in batches; parameters and errors as for `predict`."""
         features, window = self.card.features, self.card.window
         if isinstance(features, InkFeatures):
             yield drawing(features(ink_input(item)))
@@ -222,8 +290,19 @@ class Recognizer:
     def _scored(self, cuts: Cuts) -> Scored:
         """Let the network hear or see what is not silent."""
         counts = cuts.weights > 0
-        probabilities = np.zeros((len(counts), len(self.card.labels)), np.float32)
+        n_windows, rejection = len(counts), self.card.rejection
+        probabilities = np.zeros((n_windows, len(self.card.labels)), np.float32)
+        familiarity, salience = np.ones(n_windows, np.float32), np.full(n_windows, np.inf, np.float32)
         if counts.any():
-            (logits,) = self.run(["logits"], **{cuts.enters: cuts.batch[counts]})
-            probabilities[counts] = self._probabilities(logits)
-        return Scored(cuts.starts_s, cuts.ends_s, probabilities, cuts.weights)
+            asked = ["logits"]
+            if self.card.has_gate:
+                asked.append(FAMILIARITY)
+            if rejection is not None and rejection.min_pitch_salience is not None:
+                asked.append("picture")
+            said = dict(zip(asked, self.run(asked, **{cuts.enters: cuts.batch[counts]}), strict=True))
+            probabilities[counts] = self._probabilities(said["logits"])
+            if FAMILIARITY in said:
+                familiarity[counts] = said[FAMILIARITY]
+            if "picture" in said:
+                salience[counts] = pitch_salience(said["picture"])
+        return Scored(cuts.starts_s, cuts.ends_s, probabilities, cuts.weights, familiarity, salience)

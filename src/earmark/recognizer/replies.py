@@ -188,7 +188,7 @@ def _listen(recognizer: Recognizer, part: Manifest, example: Example) -> _Window
     counts = scored.weights > 0
     # The logits before the temperature, but for a constant that no softmax sees, and a floor that no score does.
     logits = logits_of(scored.probabilities[counts]) * np.float32(recognizer.card.temperature)
-    return logits, scored.weights[counts]
+    return logits, scored.votes[counts]
 
 
 def _track(example: Example) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
 
@@ -19,6 +19,7 @@ SILENCE_PEAK = 1e-4  # -80 dB below full scale: nothing that was recorded on pur
 LOUDEST_PEAK = 1e6  # whole numbers written as floats are above it, and would overflow in the spectrogram
 SHORTEST_S = 0.05  # less is a click, in which there is nothing to recognise
 _BATCH_S = 30.0  # sound in memory at once
+_LEAST_FAMILIAR = 1e-6  # when nothing is like what was learned, all windows count the same again
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +56,56 @@ class Scored:
     probabilities
         Shape ``(n_windows, n_labels)``, calibrated; all zero for a silent window.
     weights
-        Shape ``(n_windows,)``, how much each counts in the answer; 0 for a silent window.
+        Shape ``(n_windows,)``, how much there is to hear in each; 0 for a silent window.
+    familiarity
+        Shape ``(n_windows,)``, the probability that a window is of the kind that was learned; 1 without a gate.
+    salience
+        Shape ``(n_windows,)``, how far partials stand out, in dB, see `pitch_salience`; infinite when it does not
+        matter.
     """
 
     starts_s: npt.NDArray[np.float64]
     ends_s: npt.NDArray[np.float64]
     probabilities: FloatArray
     weights: FloatArray
+    familiarity: FloatArray
+    salience: FloatArray
 
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:
         """Return the windows of all `parts`, at least one, in their order."""
-        columns = zip(*((part.starts_s, part.ends_s, part.probabilities, part.weights) for part in parts), strict=True)
+        columns = zip(*([getattr(part, field.name) for field in fields(cls)] for part in parts), strict=True)
         return cls(*(np.concatenate(column) for column in columns))
 
     @property
     def is_silent(self) -> bool:
         return not self.weights.any()
 
+    @property
+    def votes(self) -> FloatArray:
+        """What each window counts in the answer, ``(n_windows,)``: the less, the less it is like what was learned."""
+        return self.weights * np.maximum(self.familiarity, _LEAST_FAMILIAR)
+
     def mean(self) -> FloatArray:
         """Return the answer of all windows together, ``(n_labels,)``; all zero when everything is silent."""
-        total = self.weights.sum()
-        return (self.weights @ self.probabilities) / total if total > 0 else np.zeros_like(self.probabilities[0])
+        return _mean(self.probabilities, self.votes)
+
+    def mean_familiarity(self) -> float:
+        """Return how much of the sound is like what was learned, 0…1; 0 when everything is silent."""
+        return float(_mean(self.familiarity, self.weights))
+
+    def mean_salience(self) -> float:
+        """Return how far partials stand out in the windows that decide; 0 when everything is silent."""
+        return float(_mean(self.salience, self.votes))
+
+
+def _mean(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the weighted mean over the first axis of what counts; zero when nothing does."""
+    counts = weights > 0
+    if not counts.any():
+        return np.zeros_like(values[0])
+    result: FloatArray = weights[counts] @ values[counts] / weights.sum()
+    return result
 
 
 def drawing(raster: FloatArray) -> Cuts:
