@@ -1,155 +1,119 @@
-"""The service against ONNX Runtime called directly, under load, and after many requests of which a tenth is bad.
+"""The service against ONNX Runtime called directly: throughput at saturation, and latency at half of it.
 
-    python benchmarks/serve.py MODEL [SECONDS] [N_REQUESTS]
+    python benchmarks/serve.py MODEL [SECONDS]
 
-MODEL listens or reads drawings; one request is one window of samples, or one drawing. Rival: the session of the same
-file, one thread, one window a call, in this process. The load comes from threads of this process, on the same machine.
+One request is one window of samples, or one drawing; the load comes from ``wrk`` (Debian: ``apt install wrk``), one
+thread, on the same machine. Rival: the session of the same file with the same one thread, in this process while the
+service is idle, fed with one window at a time and with as many as the service put together on average; the service is
+compared with the faster of the two. At half load every client thinks for a random while between its requests.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
 import subprocess
 import sys
-import threading
+import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from earmark.features import SoundFeatures
-from earmark.recognizer import Recognizer, find
+from service import Load, resident_mb, serving
 
-N_CLIENTS = 8
-STROKES = [[[x, round(40 + 30 * np.sin(x / 9))] for x in range(0, 100, 4)], [[50, 0], [50, 90]]]
-JSON_HEADERS = {"Content-Type": "application/json"}
+N_CLIENTS = 32
 
-
-class Load:
-    """One kind of good request to one model."""
-
-    def __init__(self, path: Path) -> None:
-        self.recognizer = Recognizer.load(path)
-        features, window = self.recognizer.card.features, self.recognizer.card.window
-        if isinstance(features, SoundFeatures) and window is not None:
-            rate_hz = features.sample_rate_hz
-            samples = 0.1 * np.random.default_rng(0).standard_normal(round(window.length_s * rate_hz))
-            samples = samples.astype(np.float32)
-            self.path, self.headers, self.body = f"?sample_rate_hz={rate_hz}", {}, samples.tobytes()
-            self.feed = {"samples": samples[None]}
-            self.expected = self.recognizer.predict(samples, sample_rate_hz=rate_hz).label
-        else:
-            self.path, self.headers, self.body = "", JSON_HEADERS, json.dumps({"strokes": STROKES}).encode()
-            from earmark.recognizer.inputs import ink_input
-
-            self.feed = {"features": features(ink_input(STROKES))[None]}
-            self.expected = self.recognizer.predict(STROKES).label
-
-    def ask(self, connection: http.client.HTTPConnection, *, bad: bool = False) -> bool:
-        """Send one request; return whether the answer was the right one."""
-        body = b"nonsense" if bad else self.body
-        connection.request("POST", f"/v1/predict/model{'' if bad else self.path}", body, self.headers)
-        response = connection.getresponse()
-        values = json.loads(response.read())
-        return response.status == 422 if bad else response.status == 200 and values["label"] == self.expected
+LUA = """
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "{content_type}"
+wrk.body = io.open("{body}", "rb"):read("*a")
+if {think_ms} > 0 then
+  function delay() return math.random(0, 2 * {think_ms}) end
+end
+function done(summary, latency, requests)
+  local errors = summary.errors
+  io.write(string.format('\\n{{"rate_hz": %f, "p50_ms": %f, "p99_ms": %f, "n": %d, "n_failed": %d}}',
+    1e6 * summary.requests / summary.duration, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    summary.requests, errors.status + errors.connect + errors.read + errors.write + errors.timeout))
+end
+"""
 
 
-def direct(load: Load, seconds: float) -> float:
-    """Return calls of ONNX Runtime a second."""
-    load.recognizer.run(["logits"], **load.feed)
+@dataclass(frozen=True)
+class Measured:
+    """What wrk saw."""
+
+    rate_hz: float
+    p50_ms: float
+    p99_ms: float
+    n: int
+    n_failed: int
+
+
+def per_second(call: Callable[[], object], seconds: float) -> float:
+    """Return how often a second something can be done."""
+    call()
     began_s, n = time.monotonic(), 0
     while time.monotonic() - began_s < seconds:
-        load.recognizer.run(["logits"], **load.feed)
+        call()
         n += 1
     return n / (time.monotonic() - began_s)
 
 
-def in_threads(port: int, work: Callable[[http.client.HTTPConnection, int], None]) -> None:
-    """Do `work` in all clients at once."""
-
-    def client(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        work(connection, number)
-        connection.close()
-
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(N_CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def direct(load: Load, *, n_windows: int, seconds: float) -> float:
+    """Return windows a second of ONNX Runtime alone."""
+    feed = {name: np.repeat(value, n_windows, axis=0) for name, value in load.decode().items()}
+    return n_windows * per_second(lambda: load.recognizer.run(["logits"], **feed), seconds)
 
 
-def under_load(load: Load, port: int, *, seconds: float, rate_hz: float | None = None) -> tuple[float, np.ndarray, int]:
-    """Return requests a second, their times in ms, and wrong answers; at most `rate_hz` requests a second."""
-    times_ms: list[float] = []
-    wrong: list[int] = []
-    began_s = time.monotonic()
-
-    def work(connection: http.client.HTTPConnection, number: int) -> None:
-        due_s = began_s + (number / rate_hz if rate_hz else 0)
-        while time.monotonic() - began_s < seconds:
-            if rate_hz:
-                time.sleep(max(0.0, due_s - time.monotonic()))
-            sent_s = due_s if rate_hz else time.monotonic()
-            if not load.ask(connection):
-                wrong.append(number)
-            times_ms.append(1000 * (time.monotonic() - sent_s))
-            due_s += N_CLIENTS / rate_hz if rate_hz else 0
-
-    in_threads(port, work)
-    return len(times_ms) / (time.monotonic() - began_s), np.array(times_ms), len(wrong)
+def under_load(load: Load, port: int, *, seconds: float, think_ms: float = 0.0) -> Measured:
+    """Return what wrk sees with all its clients."""
+    with tempfile.TemporaryDirectory() as folder:
+        body, script = Path(folder, "body"), Path(folder, "load.lua")
+        body.write_bytes(load.body)
+        script.write_text(LUA.format(content_type=load.content_type, body=body, think_ms=round(think_ms)))
+        command = ["wrk", "-t1", f"-c{N_CLIENTS}", f"-d{seconds:g}s", "--timeout=30s", "-s", str(script)]
+        address = f"http://127.0.0.1:{port}{load.path}"
+        done = subprocess.run([*command, address], check=True, capture_output=True, text=True)
+    return Measured(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def endurance(load: Load, port: int, n_requests: int) -> int:
-    """Send many requests of which every tenth is bad; return wrong answers."""
-    wrong: list[int] = []
-
-    def work(connection: http.client.HTTPConnection, number: int) -> None:
-        mine = range(number, n_requests, N_CLIENTS)
-        wrong.extend(index for index in mine if not load.ask(connection, bad=index % 10 == 0))
-
-    in_threads(port, work)
-    return len(wrong)
+def windows_together(port: int) -> tuple[float, float]:
+    """Return the number of windows so far, and that of batches."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    sums = {line.split("{")[0]: float(line.split()[-1]) for line in lines if line.startswith("earmark_batch_windows_")}
+    return sums["earmark_batch_windows_sum"], sums["earmark_batch_windows_count"]
 
 
-def resident_mb(process: subprocess.Popen[bytes]) -> float:
-    """Return the memory that a process holds."""
-    status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
-def main(model: str, seconds: float, n_requests: int) -> None:
+def main(model: str, seconds: float) -> None:
     """Print the figures of one model."""
-    path = find(model)
-    load = Load(path)
-    rival = direct(load, seconds)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "earmark.cli", "serve", f"model={path}", "--port", str(port)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            time.sleep(0.2)
-        under_load(load, port, seconds=1)
-        full, _, wrong = under_load(load, port, seconds=seconds)
-        _, times_ms, wrong_at_half = under_load(load, port, seconds=seconds, rate_hz=full / 2)
-        before_mb = resident_mb(process)
-        wrong_at_last = endurance(load, port, n_requests)
-        after_mb = resident_mb(process)
-        process.terminate()
-    p50_ms, p99_ms = np.percentile(times_ms, [50, 99])
-    print(f"ONNX Runtime directly: {rival:.0f} windows a second; service: {full:.0f}, ratio {full / rival:.2f}")
-    print(f"at half load: p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms, ratio {p99_ms / p50_ms:.1f}")
-    print(f"{n_requests} requests, a tenth of them bad: {before_mb:.0f} MB before, {after_mb:.0f} MB after")
-    print(f"wrong answers: {wrong + wrong_at_half + wrong_at_last}; exit code {process.returncode}")
+    load = Load(model)
+    decode_ms = 1000 / per_second(load.decode, 0.5)
+    with serving(load.file) as (process, port):
+        under_load(load, port, seconds=2)
+        n_before, n_batches_before = windows_together(port)
+        full = under_load(load, port, seconds=seconds)
+        n_after, n_batches_after = windows_together(port)
+        together = (n_after - n_before) / (n_batches_after - n_batches_before)
+        rivals_hz = {n: direct(load, n_windows=n, seconds=seconds / 2) for n in {1, max(1, round(together))}}
+        think_ms = 1000 * N_CLIENTS / (full.rate_hz / 2) - full.p50_ms / N_CLIENTS
+        half = under_load(load, port, seconds=seconds, think_ms=think_ms)
+        memory_mb = resident_mb(process)
+    told = ", ".join(f"{rate_hz:.1f} in batches of {n}" for n, rate_hz in sorted(rivals_hz.items()))
+    print(f"{load.recognizer.card.name}: ONNX Runtime directly: windows a second {told}")
+    print(f"service: {full.rate_hz:.1f} requests a second, {together:.1f} windows at once on average")
+    print(f"ratio {full.rate_hz / max(rivals_hz.values()):.2f}; decoding one body takes {decode_ms:.2f} ms of Python")
+    print(f"with {N_CLIENTS} clients: p50 {full.p50_ms:.0f} ms, p99 {full.p99_ms:.0f} ms")
+    print(
+        f"at {half.rate_hz:.1f} a second: p50 {half.p50_ms:.1f} ms, p99 {half.p99_ms:.1f} ms,"
+        f" ratio {half.p99_ms / half.p50_ms:.1f}"
+    )
+    print(f"{full.n + half.n} requests, {full.n_failed + half.n_failed} failed; {memory_mb:.0f} MB resident")
 
 
 if __name__ == "__main__":
-    main(
-        sys.argv[1],
-        float(sys.argv[2]) if len(sys.argv) > 2 else 5.0,
-        int(sys.argv[3]) if len(sys.argv) > 3 else 10_000,
-    )
+    main(sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 8.0)

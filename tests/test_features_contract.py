@@ -173,3 +173,25 @@ def test_a_drawing_becomes_the_promised_shape(kind):
         assert raster.dtype == np.float32
         assert raster.shape == features.shape
         assert 0 <= raster.min() < raster.max() <= 1
+
+
+@pytest.mark.parametrize(("kind", "values"), CASES)
+def test_a_frame_sees_no_further_than_its_reach(kind, values):
+    features = features_of(kind, values)
+    hop, reach = features.hop_samples, features.reach_samples
+    sound = sounds(2 * reach + 40 * hop)[0]
+    whole = features(sound)
+    first = -(-reach // hop)
+    stretch = features(sound[: first * hop + 5 * hop + reach])
+    np.testing.assert_allclose(stretch[..., : first + 5], whole[..., : first + 5], rtol=0, atol=2e-4)
+    begun = features(sound[2 * hop :])
+    np.testing.assert_allclose(begun[..., first:], whole[..., first + 2 :], rtol=0, atol=2e-4)
+
+
+def test_spectrograms_need_no_compiler(monkeypatch):
+    features = features_of("log-mel", {})
+    sound = sounds(40_000)[1]
+    compiled = features(sound)
+    monkeypatch.setattr("earmark.features.stft.find_spec", lambda _: None)
+    loud = compiled > compiled.max() - 60
+    np.testing.assert_allclose(features(sound)[loud], compiled[loud], rtol=0, atol=1e-4)

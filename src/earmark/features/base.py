@@ -1,6 +1,6 @@
 """The contract of a feature kind: a frozen configuration that turns a sound or a drawing into a picture.
 
-Every kind has two twins that a contract test holds together: `__call__`, in numpy, used for training, and
+Every spectrogram has two twins that a contract test holds together: `__call__`, in numpy, used for training, and
 `add_nodes`, the same computation as ONNX nodes, used inside a recognizer. To add a kind: one new file here, one line in
 ``features/__init__.py``.
 """
@@ -29,13 +29,21 @@ class Features(Config):
         The registered name.
     domain
         What it reads: ``"sound"`` or ``"ink"``.
+    reads
+        The domains of the data sets that it can be made from.
     version
         Raised by hand whenever the numbers change, so that caches are not reused.
     """
 
     kind: str
     domain: ClassVar[Domain]
+    reads: ClassVar[tuple[Domain, ...]]
     version: ClassVar[int] = 1
+
+    @property
+    def n_numbers(self) -> int:
+        """How many rows below the picture are numbers about all of it, the same in every column."""
+        return 0
 
     @property
     def fingerprint(self) -> str:
@@ -55,12 +63,22 @@ class SoundFeatures(Features):
     """
 
     domain = "sound"
+    reads = ("sound", "picture")
     sample_rate_hz: int
     hop_samples: int
 
     @property
     def n_channels(self) -> int:
         return 1
+
+    @property
+    def reach_samples(self) -> int:
+        """How far from its centre a frame can be touched by the sound, in samples.
+
+        Frame `t` is the same wherever the sound begins and ends, as long as it has all of
+        ``t * hop_samples ± reach_samples``; so a stream can be followed frame by frame.
+        """
+        raise NotImplementedError
 
     if TYPE_CHECKING:  # kinds define it as a field or a property; pydantic refuses fields that shadow a property
 
@@ -89,10 +107,38 @@ class SoundFeatures(Features):
         raise NotImplementedError
 
 
+class WindowFeatures(Features):
+    """What can only be said of a window as a whole, such as its tempo, so that it is no part of a longer picture.
+
+    It is made outside the graph: a recognizer takes it as ``features``.
+    """
+
+    domain = "sound"
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """The rate of the samples it takes; callers resample."""
+        raise NotImplementedError
+
+    @property
+    def n_bins(self) -> int:
+        """Rows of the picture, without the `n_numbers` below it."""
+        raise NotImplementedError
+
+    def n_frames(self, n_samples: int) -> int:
+        """Columns of the picture of `n_samples` samples."""
+        raise NotImplementedError
+
+    def __call__(self, samples: FloatArray) -> FloatArray:
+        """Return float32 ``(1, freq, time)`` of the mono float32 samples ``(time,)`` of one window."""
+        raise NotImplementedError
+
+
 class InkFeatures(Features):
     """A raster of a drawing, ``(channel, height, width)``."""
 
     domain = "ink"
+    reads = ("ink",)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -69,6 +69,10 @@ class ConstantQ(SoundFeatures):
         """Centre frequency of every bin."""
         return _bins(self)[0]
 
+    @property
+    def reach_samples(self) -> int:
+        return _padding(self)[0]
+
     def __call__(self, samples: FloatArray) -> FloatArray:
         signal = np.pad(np.asarray(samples, np.float32), _padding(self))
         rows = []

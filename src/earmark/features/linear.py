@@ -42,6 +42,10 @@ class LinearSpectrogram(SoundFeatures):
             raise ValueError(f"n_bins ({self.n_bins}) exceeds the {1 + self.n_fft // 2} bins of n_fft = {self.n_fft}")
         return self
 
+    @property
+    def reach_samples(self) -> int:
+        return self.n_fft // 2
+
     def __call__(self, samples: FloatArray) -> FloatArray:
         power = power_spectrogram(samples, n_fft=self.n_fft, hop_samples=self.hop_samples, n_bins=self.n_bins)
         return power_to_db(power)[None]

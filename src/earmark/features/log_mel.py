@@ -69,6 +69,10 @@ class LogMel(SoundFeatures):
     def n_bins(self) -> int:
         return self.n_mels
 
+    @property
+    def reach_samples(self) -> int:
+        return self.n_fft // 2
+
     def __call__(self, samples: FloatArray) -> FloatArray:
         bands = band_power(samples, _bands(self), n_fft=self.n_fft, hop_samples=self.hop_samples)
         return power_to_db(bands)[None]

@@ -1,11 +1,13 @@
 """The short-time Fourier transform: periodic Hann window, frames centred, silence outside the sound.
 
-It is compiled with numba, which trains but need not be there to predict: recognizers carry the ONNX twin.
+It is compiled with numba, which trains but need not be there to predict: recognizers carry the ONNX twin. A few frames,
+as a stream brings them, are left to numpy, which needs no compiling.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -14,6 +16,9 @@ import numpy.typing as npt
 
 from earmark.errors import MissingExtraError, UsageError
 from earmark.types import FloatArray
+
+
+_FEW_FRAMES = 16
 
 
 class Plan(NamedTuple):
@@ -106,9 +111,25 @@ def power_spectrogram(samples: FloatArray, *, n_fft: int, hop_samples: int, n_bi
 
 def band_power(samples: FloatArray, bands: Bands, *, n_fft: int, hop_samples: int) -> FloatArray:
     """Return sums over bands of the squared magnitudes of `stft`, float32 ``(band, time)``, without storing these."""
+    padded, plan = _pad(samples, n_fft), _plan(n_fft)
     power = np.empty((len(bands.starts), 1 + len(samples) // hop_samples), np.float32)
-    _compiled().band_power(_pad(samples, n_fft), hop_samples, _plan(n_fft), bands, power)
+    if power.shape[1] > _FEW_FRAMES and find_spec("numba"):
+        _compiled().band_power(padded, hop_samples, plan, bands, power)
+    else:
+        _interpreted_band_power(padded, hop_samples, plan, bands, power)
     return power
+
+
+def _interpreted_band_power(samples: FloatArray, hop: int, plan: Plan, bands: Bands, out: FloatArray) -> None:
+    """Do the same as the compiled function of this name, and use little memory for long sounds as well."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, len(plan.window))[::hop]
+    last_weights = np.cumsum(bands.ends - bands.starts)
+    for first in range(0, out.shape[1], _FEW_FRAMES):
+        some = slice(first, first + _FEW_FRAMES)
+        spectrum = np.fft.rfft(frames[some] * plan.window)
+        power = spectrum.real**2 + spectrum.imag**2
+        for row, start, end, last in zip(out, bands.starts, bands.ends, last_weights, strict=True):
+            row[some] = power[:, start:end] @ bands.weights[last - (end - start) : last]
 
 
 def _pad(samples: FloatArray, n_fft: int) -> FloatArray:
