@@ -21,6 +21,7 @@ from earmark.cli import (
     evaluate,
     explore,
     features,
+    guard,
     listen,
     models,
     predict,
@@ -49,6 +50,7 @@ app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("recipes")(train.recipes)
 app.command("evaluate")(evaluate.evaluate)
+app.command("guard")(guard.guard)
 app.command("tune")(tune.tune)
 app.command("find-rate")(tune.find_rate)
 app.command("compare")(compare.compare)

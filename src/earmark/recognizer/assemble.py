@@ -49,13 +49,13 @@ def assemble(network: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     ModelError
         When the network's inputs, outputs or number of labels do not fit.
     """
-    from onnx import checker, helper
+    from onnx import checker
 
     model = _prepared(network)
     _check_fit(model, card)
     if isinstance(card.features, SoundFeatures):
         model.graph.CopyFrom(_with_front_end(model.graph, card.features))
-    helper.set_model_props(model, {METADATA_KEY: card.model_dump_json()})
+    set_card(model, card)
     checker.check_model(model, full_check=True)
     return model
 
@@ -78,7 +78,7 @@ def add_gate(model: onnx.ModelProto, gate: onnx.ModelProto, card: Card) -> onnx.
     ModelError
         When the gate's inputs or outputs do not fit.
     """
-    from onnx import checker, compose, helper
+    from onnx import checker, compose
 
     merged = _without_gate(model)
     added = _prepared(gate)
@@ -96,9 +96,16 @@ def add_gate(model: onnx.ModelProto, gate: onnx.ModelProto, card: Card) -> onnx.
     merged.graph.initializer.extend(body.initializer)
     merged.graph.value_info.extend(body.value_info)
     merged.graph.output.extend(body.output)
-    helper.set_model_props(merged, {METADATA_KEY: card.model_dump_json()})
+    set_card(merged, card)
     checker.check_model(merged, full_check=True)
     return merged
+
+
+def set_card(model: onnx.ModelProto, card: Card) -> None:
+    """Replace what a recognizer says about itself."""
+    from onnx import helper
+
+    helper.set_model_props(model, {METADATA_KEY: card.model_dump_json()})
 
 
 def _without_gate(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earmark.training.augment import AUGMENTATIONS as AUGMENTATIONS
+    from earmark.training.decline import teach_to_decline as teach_to_decline
     from earmark.training.folds import train_every_fold as train_every_fold
     from earmark.training.recipe import Recipe as Recipe
     from earmark.training.recipe import Training as Training
@@ -23,11 +24,22 @@ _HOMES = {
     "Training": "recipe",
     "load_recipe": "recipe",
     "shipped_recipes": "shipped",
+    "teach_to_decline": "decline",
     "train": "run",
     "train_every_fold": "folds",
 }
 
-__all__ = ["AUGMENTATIONS", "Recipe", "Run", "Training", "load_recipe", "shipped_recipes", "train", "train_every_fold"]
+__all__ = [
+    "AUGMENTATIONS",
+    "Recipe",
+    "Run",
+    "Training",
+    "load_recipe",
+    "shipped_recipes",
+    "teach_to_decline",
+    "train",
+    "train_every_fold",
+]
 
 
 def __getattr__(name: str) -> Any:

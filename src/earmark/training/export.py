@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from earmark.features import Features, SoundFeatures
-from earmark.models import Crnn, CrnnState, Network
+from earmark.features import Features
+from earmark.models import Crnn, CrnnState, Gate, Network
 
 if TYPE_CHECKING:
     import onnx
@@ -37,13 +37,13 @@ def export_network(network: Network, features: Features) -> onnx.ModelProto:
     network
         Trained; it is moved to the CPU and put into evaluation mode.
     features
-        Sound features leave the length open; a raster's sides are fixed.
+        Sound features leave the length open, but for a table's one column; a raster's sides are fixed.
     """
     module = _LogitsAndEmbedding(network).eval().cpu()
     # Two examples, because an example batch of one would be taken for a constant.
     example = torch.zeros(2, *network.input_shape)
     dynamic: dict[int, Any] = {0: torch.export.Dim("batch")}
-    if isinstance(features, SoundFeatures):
+    if features.domain == "sound" and network.input_shape[2] > 1:
         dynamic[3] = torch.export.Dim.DYNAMIC
     return _export(module, (example,), names=(["features"], ["logits", "embedding"]), dynamic=(dynamic,))
 
@@ -83,6 +83,34 @@ def export_stream(network: Crnn) -> onnx.ModelProto:
     names = ["features", *state], ["logits", *(f"next_{name}" for name in state)]
     still: tuple[dict[int, Any], ...] = ({},) * len(state)
     return _export(module, example, names=names, dynamic=({3: torch.export.Dim.DYNAMIC}, still))
+
+
+class _Familiarity(torch.nn.Module):
+    """The gate, answering with a probability."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self.gate = gate
+
+    def forward(self, features: torch.Tensor, logits: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+        return self.gate(features, logits, embedding).sigmoid()
+
+
+def export_gate(gate: Gate, example: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> onnx.ModelProto:
+    """Return a gate as ONNX: ``features``, ``logits`` and ``embedding`` in, ``familiarity`` out.
+
+    Parameters
+    ----------
+    gate
+        Taught; it is moved to the CPU and put into evaluation mode.
+    example
+        What it takes, for two inputs; the width of the features is left open.
+    """
+    batch = torch.export.Dim("batch")
+    # A raster has one width, but a gate that takes any of them is not worse for it.
+    dynamic: tuple[dict[int, Any], ...] = ({0: batch, 3: torch.export.Dim.DYNAMIC}, {0: batch}, {0: batch})
+    module = _Familiarity(gate).eval().cpu()
+    return _export(module, example, names=(["features", "logits", "embedding"], ["familiarity"]), dynamic=dynamic)
 
 
 def _export(

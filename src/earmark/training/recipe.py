@@ -13,6 +13,7 @@ from earmark.data import Split
 from earmark.errors import ConfigError, UnknownNameError
 from earmark.features import FEATURES, Features, Window
 from earmark.models.base import MODELS, ModelConfig
+from earmark.models.gate import GateConfig
 from earmark.recognizer.card import Task
 from earmark.training.augment import AUGMENTATIONS, Augmentation
 from earmark.training.shipped import shipped_recipes
@@ -100,6 +101,54 @@ class Training(Config):
     precision: Precision = "auto"
     seed: int = Field(default=0, ge=0)
 
+    @field_validator("refit", mode="before")
+    @classmethod
+    def _was_a_flag(cls, value: Any) -> Any:
+        """Read cards of files from when it was one."""
+        return {False: "none", True: "valid"}[value] if isinstance(value, bool) else value
+
+
+class Declining(Config):
+    """How a recognizer learns to decline, see `earmark.training.decline`.
+
+    Attributes
+    ----------
+    precision
+        Share of right answers, among those given, that is aimed at; too uncertain ones are declined to reach it.
+    real_declined
+        Largest share of real examples, of groups not learned, that may be declined for being unfamiliar.
+    real_share
+        Share of inputs that will be of the kind that was learned; it scales familiarity and changes no order.
+    kinds
+        Kinds of made input to learn to decline; all there are for sound or ink unless given.
+    n_examples
+        Real windows to learn from; there are as many foreign ones, of all kinds together.
+    n_check
+        Real and foreign windows to choose the thresholds by.
+    epochs, batch_size, learning_rate, weight_decay
+        Of the gate: AdamW, one cycle.
+    measure
+        Teach once more for every family of kinds, without it, to measure how well it is declined all the same.
+    seed
+        Of everything random.
+    gate
+        The network.
+    """
+
+    precision: float = Field(default=0.9, gt=0, le=1)
+    real_declined: float = Field(default=0.005, ge=0, lt=1)
+    real_share: float = Field(default=0.9, gt=0, lt=1)
+    kinds: tuple[str, ...] = ()
+    n_examples: int = Field(default=3000, ge=16)
+    n_check: int = Field(default=800, ge=16)
+    epochs: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    measure: bool = False
+    seed: int = Field(default=0, ge=0)
+    gate: GateConfig = Field(default_factory=GateConfig)
+
 
 class Recipe(Config):
     """What to see, how to learn, how to judge.
@@ -118,6 +167,8 @@ class Recipe(Config):
         How groups are held out.
     training
         The loop.
+    rejection
+        How to decline what is unlike anything learned; None: not at all.
     limits
         Sentences for the card about what the recognizer cannot do.
     """
@@ -131,6 +182,7 @@ class Recipe(Config):
     model: SerializeAsAny[ModelConfig]
     augment: tuple[SerializeAsAny[Augmentation], ...] = ()
     training: Training = Field(default_factory=Training)
+    rejection: Declining | None = None
     limits: tuple[str, ...] = ()
 
     @field_validator("features", mode="before")

@@ -1,0 +1,37 @@
+"""Which examples a recipe can use, and which part each is in."""
+
+from __future__ import annotations
+
+import logging
+
+from earmark.data import Manifest, apply_split, leaks
+from earmark.errors import DataError
+from earmark.training.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
+    """Return the examples that the recipe can use, each in its part; warn when the split leaks.
+
+    Raises
+    ------
+    DataError
+        When the recipe cannot read the data, or a label is missing from the training part.
+    """
+    readable = recipe.features.reads
+    if manifest.domain not in readable:
+        raise DataError(
+            f"{manifest.name}: holds {manifest.domain} data, but recipe {recipe.name!r} reads {' or '.join(readable)}; "
+            "choose another recipe or other data"
+        )
+    manifest = apply_split(manifest.hashed(), recipe.split)
+    for sentence in leaks(manifest):
+        log.warning("the split leaks: %s", sentence)
+    missing = set(manifest.labels) - set(manifest.where("train").labels)
+    if missing:
+        raise DataError(
+            f"{manifest.name}: the training part has no example of {', '.join(sorted(missing))}; every label needs "
+            "groups enough for all parts: add examples, leave the label out, or change [split]"
+        )
+    return manifest
