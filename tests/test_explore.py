@@ -3,8 +3,13 @@
 import csv
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
+import onnx
 import pytest
 import soundfile
 
@@ -141,6 +146,61 @@ def test_a_stopped_exploration_goes_on_and_several_processes_give_the_same(table
     assert [(c.name, c.search, c.scores) for c in at_once.candidates] == [
         (c.name, c.search, c.scores) for c in resumed.candidates
     ]
+
+
+def test_a_killed_command_goes_on(table, tmp_path, monkeypatch):
+    # Boosting outlasts the kill; the nearest neighbours are finished before it.
+    asked = ["explore", str(table), "-o", str(tmp_path / "out"), "--workers", "1"]
+    asked += ["--transform", "none", "--model", "neighbours"]
+    journal = tmp_path / "out" / cells.JOURNAL
+    process = subprocess.Popen(
+        [sys.executable, "-m", "earmark.cli", *asked, "--model", "boosting"], stderr=subprocess.DEVNULL
+    )
+    try:
+        while not journal.exists() or journal.read_bytes().count(b"\n") < 2:
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.01)
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "out/accuracy.csv").exists()
+    with journal.open("ab") as torn:
+        torn.write(b'{"index": 40, "val')
+    measure, measured = cells.measure, []
+
+    def counted(job, transform, model, *, told):
+        measured.append(model)
+        return measure(job, transform, model, told=told)
+
+    monkeypatch.setattr(cells, "measure", counted)
+    again = Exploration(transforms=("none",), models=("neighbours", "ridge"))
+    resumed = explore(read_manifest(table), again, folder=tmp_path / "out")
+    assert measured == ["ridge"]
+    whole = explore(read_manifest(table), again)
+    assert [(c.name, c.search, c.scores) for c in resumed.candidates] == [
+        (c.name, c.search, c.scores) for c in whole.candidates
+    ]
+
+
+def test_the_command_tunes_and_shapes_the_net(table, tmp_path, run, monkeypatch):
+    monkeypatch.setattr("earmark.lab.findings._draw_many", lambda _path, _draw: None)
+    layers = ("--width", 16, "--dropout", 0.1, "--width", 8, "--dropout", 0)
+    asked = ("explore", table, "-o", tmp_path / "out", "--transform", "none", "--model", "neural-net")
+    code, out, _ = run(*asked, *layers, "--tune", 2)
+    assert code == 0
+    assert "best: none + neural-net" in out
+    (found,) = json.loads((tmp_path / "out/findings.json").read_bytes())["candidates"]
+    decays = [tried["settings"]["model__weight_decay"] for tried in found["search"]]
+    assert len(decays) == 2
+    assert all(1e-3 <= decay <= 1e-1 for decay in decays)
+    assert (tmp_path / "out/studies/none-neural-net.journal").exists()
+    recipe = earmark.load(tmp_path / "out/best.onnx").card.recipe
+    assert (recipe["widths"], recipe["dropout"]) == ([16, 8], [0.1, 0.0])
+    shapes = {tuple(weights.dims) for weights in onnx.load(tmp_path / "out/best.onnx").graph.initializer}
+    assert {(16, 8), (8, 3)} <= shapes or {(8, 16), (3, 8)} <= shapes
+    code, _, err = run(*asked, "--width", 16, "--width", 8, "--dropout", 0.1)
+    assert code == 2
+    assert "2 widths and 1 dropout" in err
 
 
 def test_more_trials_go_on_from_fewer(table, tmp_path):

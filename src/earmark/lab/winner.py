@@ -17,6 +17,7 @@ from earmark.files import write_bytes
 from earmark.lab.cell import learned, scores_of
 from earmark.lab.convert import to_onnx
 from earmark.lab.exploration import Candidate, Findings
+from earmark.lab.plan import NEURAL_NET
 from earmark.recognizer import Card, assemble
 from earmark.recognizer.card import DataSummary, Score
 
@@ -76,10 +77,16 @@ def _card(findings: Findings, manifest: Manifest, *, window_s: float, padding: P
             licence="",
         ),
         limits=(f"Trained on rows of {window_s:g} s; much shorter or longer windows are foreign to it.",),
-        recipe={"transform": best.transform, "model": best.model, "settings": dict(best.chosen)},
+        recipe={"transform": best.transform, "model": best.model, "settings": dict(best.chosen), **_layers(findings)},
         created=datetime.now(UTC).date().isoformat(),
         versions={name: version(name) for name in ("earmark", "scikit-learn")},
     )
+
+
+def _layers(findings: Findings) -> dict[str, list[int] | list[float]]:
+    """Return what shaped the neural net; nothing for any other model."""
+    plan = findings.exploration
+    return {"widths": list(plan.widths), "dropout": list(plan.dropout)} if findings.best.model == NEURAL_NET else {}
 
 
 def _temperature(best: Candidate, findings: Findings) -> float:
