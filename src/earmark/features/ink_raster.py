@@ -59,17 +59,21 @@ class InkRaster(InkFeatures):
         if isinstance(drawing, Image):
             return self._of_image(drawing)
         if isinstance(drawing, Ink):
-            return self._of_strokes(drawing)
+            return self.draw(self.place(drawing), of=drawing)
         raise DataError(f"{self.kind} features cannot read a {type(drawing).__name__}; give strokes or an image")
 
-    def _of_strokes(self, ink: Ink) -> FloatArray:
-        placed = place_strokes(
+    def place(self, ink: Ink) -> Ink:
+        """Return strokes in pixels of the raster, as large as fits."""
+        return place_strokes(
             ink, height=self.height, width=self.width, pen_width_px=self.pen_width, margin_px=self.margin
         )
+
+    def draw(self, placed: Ink, *, of: Ink) -> FloatArray:
+        """Return the raster of strokes in pixels, which are all or a part of the drawing `of`."""
         planes = draw_planes(placed, height=self.height, width=self.width, pen_width_px=self.pen_width)
         parts = {"ink": planes[:1], "direction": planes[1:3], "progress": planes[3:]}
         if "size" in self.channels:
-            parts["size"] = np.full((1, self.height, self.width), _size(ink), dtype=np.float32)
+            parts["size"] = np.full((1, self.height, self.width), _size(of), dtype=np.float32)
         return np.concatenate([parts[channel] for channel in self.channels])
 
     def _of_image(self, image: Image) -> FloatArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, field_validator, model_validator
 
 from earmark.features.base import FEATURES, SoundFeatures
@@ -41,6 +42,10 @@ class LinearSpectrogram(SoundFeatures):
         if self.n_bins > 1 + self.n_fft // 2:
             raise ValueError(f"n_bins ({self.n_bins}) exceeds the {1 + self.n_fft // 2} bins of n_fft = {self.n_fft}")
         return self
+
+    @property
+    def frequencies_hz(self) -> npt.NDArray[np.float64]:
+        return np.arange(self.n_bins) * (self.sample_rate_hz / self.n_fft)
 
     @property
     def reach_samples(self) -> int:

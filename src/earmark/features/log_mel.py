@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, field_validator, model_validator
 
 from earmark.errors import DataError
@@ -13,7 +14,7 @@ from earmark.features.base import FEATURES, SoundFeatures
 from earmark.features.decibel import add_power_to_db, power_to_db
 from earmark.features.dft_nodes import add_power, weights_by_cell
 from earmark.features.graph import Graph
-from earmark.features.mel import mel_filters
+from earmark.features.mel import mel_centres_hz, mel_filters
 from earmark.features.stft import Bands, band_power, bands_of
 from earmark.types import FloatArray, Picture
 
@@ -68,6 +69,11 @@ class LogMel(SoundFeatures):
     @property
     def n_bins(self) -> int:
         return self.n_mels
+
+    @property
+    def frequencies_hz(self) -> npt.NDArray[np.float64]:
+        top_hz = self.sample_rate_hz / 2 if self.f_max_hz is None else self.f_max_hz
+        return mel_centres_hz(self.n_mels, f_min_hz=self.f_min_hz, f_max_hz=top_hz)
 
     @property
     def reach_samples(self) -> int:

@@ -36,6 +36,11 @@ def mel_to_hz(mel: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.where(mel < _BREAK_MEL, mel * _HZ_PER_MEL, above)
 
 
+def mel_centres_hz(n_mels: int, *, f_min_hz: float, f_max_hz: float) -> npt.NDArray[np.float64]:
+    """Return the frequency of the tip of every triangle of `mel_filters`."""
+    return _edges_hz(n_mels, f_min_hz=f_min_hz, f_max_hz=f_max_hz)[1:-1]
+
+
 def mel_filters(sample_rate_hz: int, n_fft: int, *, n_mels: int, f_min_hz: float, f_max_hz: float) -> FloatArray:
     """Return triangular filters that overlap by half and have equal area (Slaney 1998).
 
@@ -53,7 +58,7 @@ def mel_filters(sample_rate_hz: int, n_fft: int, *, n_mels: int, f_min_hz: float
     ndarray
         float32 ``(n_mels, 1 + n_fft // 2)``, equal to ``librosa.filters.mel``.
     """
-    edges_hz = mel_to_hz(np.linspace(hz_to_mel(f_min_hz), hz_to_mel(f_max_hz), n_mels + 2))[:, None]
+    edges_hz = _edges_hz(n_mels, f_min_hz=f_min_hz, f_max_hz=f_max_hz)[:, None]
     bins_hz = np.arange(1 + n_fft // 2) * (sample_rate_hz / n_fft)
     lower, centre, upper = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
     rising = (bins_hz - lower) / (centre - lower)
@@ -61,3 +66,7 @@ def mel_filters(sample_rate_hz: int, n_fft: int, *, n_mels: int, f_min_hz: float
     triangles = np.maximum(0, np.minimum(rising, falling))
     filters: FloatArray = (triangles * (2 / (upper - lower))).astype(np.float32)
     return filters
+
+
+def _edges_hz(n_mels: int, *, f_min_hz: float, f_max_hz: float) -> npt.NDArray[np.float64]:
+    return mel_to_hz(np.linspace(hz_to_mel(f_min_hz), hz_to_mel(f_max_hz), n_mels + 2))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ def segments(scored: Scored) -> Iterator[tuple[float, float, Scored]]:
     borders = _borders(scored)
     path = _path(_evidence(scored, np.diff(borders)), silent=scored.weights <= 0)
     changes = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
-    for first, last in zip(changes[:-1], changes[1:], strict=True):
+    for first, last in pairwise(changes):
         part = replace(scored, **{f.name: getattr(scored, f.name)[first:last] for f in fields(scored)})
         yield float(borders[first]), float(borders[last]), part
 
