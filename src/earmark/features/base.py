@@ -10,6 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from earmark.config import Config
 from earmark.errors import DataError
 from earmark.files import sha256_bytes
@@ -70,6 +73,11 @@ class SoundFeatures(Features):
     @property
     def n_channels(self) -> int:
         return 1
+
+    @property
+    def frequencies_hz(self) -> npt.NDArray[np.float64]:
+        """Centre frequency of every row of the picture."""
+        raise NotImplementedError
 
     @property
     def reach_samples(self) -> int:

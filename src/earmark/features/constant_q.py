@@ -66,7 +66,6 @@ class ConstantQ(SoundFeatures):
 
     @property
     def frequencies_hz(self) -> npt.NDArray[np.float64]:
-        """Centre frequency of every bin."""
         return _bins(self)[0]
 
     @property
