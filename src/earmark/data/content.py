@@ -8,12 +8,13 @@ import numpy as np
 
 from earmark.data.archive import read_bytes, read_pictures, split_member
 from earmark.data.manifest import Example, Manifest
+from earmark.data.table import read_table
 from earmark.errors import DataError, UnreadableError
-from earmark.types import Content, Image, Ink, Picture, Sound
+from earmark.types import Content, Image, Ink, Numbers, Picture, Sound
 
 
 def read_content(manifest: Manifest, example: Example, *, sample_rate_hz: int | None = None) -> Content:
-    """Return the sound, the strokes, the image or the picture of an example.
+    """Return the sound, the strokes, the image, the picture or the row of numbers of an example.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def read_content(manifest: Manifest, example: Example, *, sample_rate_hz: int | 
         return _drawing(manifest, example)
     if manifest.domain == "picture":
         return _picture(manifest, example)
-    raise DataError(f"{example.path}: is a row of a feature table, which has no content to read; use its table")
+    return _numbers(manifest, example)
 
 
 def _sound(manifest: Manifest, example: Example, sample_rate_hz: int | None) -> Sound:
@@ -78,3 +79,11 @@ def _picture(manifest: Manifest, example: Example) -> Picture:
     if not np.isfinite(values).all():
         raise DataError(f"{example.path}: has values that are NaN or infinite; make the picture again or remove it")
     return Picture(values)
+
+
+def _numbers(manifest: Manifest, example: Example) -> Numbers:
+    file, row = split_member(example.path)
+    table = read_table(manifest.root / file)
+    if row is None or not row.isdecimal() or int(row) >= len(table.values):
+        raise DataError(f"{example.path}: there is no such row; {file} holds rows 0 to {len(table.values) - 1}")
+    return Numbers(table.names, table.values[int(row)])

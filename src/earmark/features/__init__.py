@@ -1,8 +1,9 @@
 """Feature kinds: what turns a sound or a drawing into the picture that a model sees."""
 
-from earmark.features.base import FEATURES, Features, InkFeatures, SoundFeatures
+from earmark.features.base import FEATURES, Features, InkFeatures, SoundFeatures, WindowFeatures
 from earmark.features.cache import FeatureCache
 from earmark.features.constant_q import ConstantQ
+from earmark.features.fusion import FusedFeatures
 from earmark.features.ink_raster import InkRaster
 from earmark.features.linear import LinearSpectrogram
 from earmark.features.log_mel import LogMel
@@ -14,6 +15,7 @@ __all__ = [
     "ConstantQ",
     "FeatureCache",
     "Features",
+    "FusedFeatures",
     "InkFeatures",
     "InkRaster",
     "LinearSpectrogram",
@@ -21,4 +23,5 @@ __all__ = [
     "SoundFeatures",
     "TableFeatures",
     "Window",
+    "WindowFeatures",
 ]

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, field_validator
 
-from earmark.errors import DataError, MissingExtraError, UnknownNameError
-from earmark.features.base import FEATURES, Features
+from earmark.errors import DataError, MissingExtraError, UnknownNameError, did_you_mean
+from earmark.features.base import FEATURES, WindowFeatures
 from earmark.features.mel import mel_filters
-from earmark.types import Domain, FloatArray
+from earmark.types import Domain, FloatArray, Numbers
 
 SAMPLE_RATE_HZ = 22_050
 N_FFT = 2048
@@ -55,10 +55,8 @@ COLUMNS: tuple[str, ...] = ("filename", "length", *FEATURE_COLUMNS, "label")
 
 
 @FEATURES.register("table")
-class TableFeatures(Features):
+class TableFeatures(WindowFeatures):
     """The 57 numbers as features of a recognizer, ``(1, 57, 1)``, or some of them.
-
-    They are not computed inside the graph: a recognizer on them takes ``features`` only.
 
     Attributes
     ----------
@@ -68,7 +66,7 @@ class TableFeatures(Features):
         As in `describe`.
     """
 
-    domain: ClassVar[Domain] = "sound"
+    reads: ClassVar[tuple[Domain, ...]] = ("sound", "table")
     version: ClassVar[int] = TABLE_VERSION
     kind: Literal["table"] = "table"
     columns: tuple[str, ...] = Field(default=FEATURE_COLUMNS, min_length=1)
@@ -84,12 +82,33 @@ class TableFeatures(Features):
 
     @property
     def sample_rate_hz(self) -> int:
-        """Samples a second of what it takes."""
         return SAMPLE_RATE_HZ
 
+    @property
+    def n_bins(self) -> int:
+        return len(self.columns)
+
+    def n_frames(self, n_samples: int) -> int:
+        return 1  # a window of any length is one row of the table
+
     def __call__(self, samples: FloatArray) -> FloatArray:
-        """Return float32 ``(1, n_columns, 1)`` of mono samples ``(time,)`` at 22,050 Hz."""
-        values = dict(zip(FEATURE_COLUMNS, describe(samples, padding=self.padding), strict=True))
+        return self.from_numbers(Numbers(FEATURE_COLUMNS, describe(samples, padding=self.padding)))
+
+    def from_numbers(self, numbers: Numbers) -> FloatArray:
+        """Return ``(1, n_columns, 1)`` of a row of a table, which may have other columns beside those needed.
+
+        Raises
+        ------
+        DataError
+            When the row lacks a column.
+        """
+        values = dict(zip(numbers.names, numbers.values, strict=True))
+        missing = [column for column in self.columns if column not in values]
+        if missing:
+            raise DataError(
+                f"the feature table has no column {missing[0]!r}{did_you_mean(missing[0], numbers.names)}; "
+                "make it with 'earmark features', or name the columns that it has in features.columns"
+            )
         return np.array([values[column] for column in self.columns], np.float32)[None, :, None]
 
 

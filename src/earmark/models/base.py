@@ -6,6 +6,7 @@ the contract tests over `MODELS` find it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal, Self, TypeAlias
 
 import torch
@@ -73,6 +74,67 @@ class Resize(nn.Module):
         return functional.interpolate(pictures, self.size, mode="bilinear", align_corners=False)
 
 
+class Standardize(nn.Module):
+    """Bring numbers to the mean 0 and the deviation 1 that they have over the training part.
+
+    Both statistics travel in the file; nothing else moves them than `learn`.
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    def __init__(self, n_numbers: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_numbers))
+        self.register_buffer("deviation", torch.ones(n_numbers))
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Return numbers of the same shape ``(batch, n_numbers)``."""
+        return (numbers - self.mean) / self.deviation
+
+    @torch.no_grad()
+    def learn(self, batches: Iterable[torch.Tensor]) -> None:
+        """Take the statistics of all `batches`; a number that never changes is only centred."""
+        numbers = torch.cat(list(batches)).double()
+        deviation = numbers.std(0, correction=0)
+        self.mean.copy_(numbers.mean(0))
+        self.deviation.copy_(torch.where(deviation > 1e-6 * numbers.abs().amax(0), deviation, 1.0))
+
+
+def split_numbers(features: torch.Tensor, n_numbers: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the pictures ``(batch, 1, freq, time)`` and the numbers below them, ``(batch, n_numbers)``."""
+    n_rows = features.shape[2] - n_numbers
+    return features[:, :, :n_rows], features[:, 0, n_rows:, 0]
+
+
+class BesideNumbers(nn.Module):
+    """Normalise pictures, and standardise the rows of numbers below them.
+
+    Parameters
+    ----------
+    normalize
+        What is done to the picture; it may change its size.
+    n_numbers
+        Rows below the picture.
+    """
+
+    def __init__(self, normalize: nn.Module, n_numbers: int) -> None:
+        super().__init__()
+        self.normalize, self.n_numbers = normalize, n_numbers
+        self.standardize = Standardize(n_numbers)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, 1, height + n_numbers, width)``."""
+        picture, numbers = split_numbers(features, self.n_numbers)
+        picture = self.normalize(picture)
+        rows = self.standardize(numbers)[:, None, :, None].expand(-1, -1, -1, picture.shape[3])
+        return torch.cat([picture, rows], dim=2)
+
+    def learn_scales(self, batches: Iterable[torch.Tensor]) -> None:
+        """See `Network.learn_scales`."""
+        self.standardize.learn(split_numbers(batch, self.n_numbers)[1] for batch in batches)
+
+
 class Network(nn.Module):
     """A picture goes in, logits come out; normaliser, body and head can be asked for alone.
 
@@ -102,6 +164,11 @@ class Network(nn.Module):
             if own and not any(parameter.requires_grad for parameter in own):
                 part.training = False
         return self
+
+    def learn_scales(self, batches: Iterable[torch.Tensor]) -> None:
+        """Take the statistics of the training part, raw features in batches, where the network standardises numbers."""
+        if isinstance(self.normalize, BesideNumbers):
+            self.normalize.learn_scales(batches)
 
     def classify(self, normalized: torch.Tensor) -> torch.Tensor:
         """Return logits ``(batch, n_labels)`` of normalised features."""
@@ -135,7 +202,7 @@ class ModelConfig(Config):
     size: tuple[int, int] | None = None
     fixed_size: ClassVar[bool] = False
 
-    def build(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
+    def build(self, *, n_labels: int, input_shape: tuple[int, int, int], n_numbers: int = 0) -> Network:
         """Return a freshly initialised network.
 
         Parameters
@@ -143,24 +210,41 @@ class ModelConfig(Config):
         n_labels
             Number of logits.
         input_shape
-            ``(channel, freq|height, time|width)`` of the features; time may vary later unless the model says otherwise.
+            ``(channel, freq|height, time|width)`` of the pictures; time may vary later unless the model says otherwise.
+        n_numbers
+            Rows that the features have below the picture, each a number about all of it.
 
         Raises
         ------
         ConfigError
             When the pictures do not fit the model.
         """
-        size = self.size or (input_shape[1:] if self.fixed_size else None)
-        network = self.network(n_labels=n_labels, input_shape=(input_shape[0], *(size or input_shape[1:])))
+        channels, height, width = input_shape
+        size = self.size or ((height, width) if self.fixed_size else None)
+        pictures = (channels, *(size or (height, width)))
+        network = (
+            self.fused(n_labels=n_labels, input_shape=pictures, n_numbers=n_numbers)
+            if n_numbers
+            else self.network(n_labels=n_labels, input_shape=pictures)
+        )
         network.normalize = Normalize(self.normalize, self.floor_db)
         if size is not None:
             network.normalize = nn.Sequential(network.normalize, Resize(size))
-        network.n_labels, network.input_shape = n_labels, input_shape
+        if n_numbers:
+            network.normalize = BesideNumbers(network.normalize, n_numbers)
+        network.n_labels, network.input_shape = n_labels, (channels, height + n_numbers, width)
         return network
 
     def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
         """Return the network without its normaliser; `build` adds it."""
         raise NotImplementedError
+
+    def fused(self, *, n_labels: int, input_shape: tuple[int, int, int], n_numbers: int) -> Network:
+        """Return the same for pictures with rows of numbers below them; most models see pictures only."""
+        raise ConfigError(
+            f"model {self.kind!r} sees pictures only, and these features hold {n_numbers} numbers beside; choose the"
+            " model 'double-residual' or 'crnn', or features without a table"
+        )
 
 
 MODELS: Registry[type[ModelConfig]] = Registry("model")

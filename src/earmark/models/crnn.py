@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from torch import nn
 from torch.nn import functional
 
-from earmark.models.base import MODELS, ModelConfig, Network, Scaling, too_small
+from earmark.models.base import MODELS, ModelConfig, Network, Scaling, split_numbers, too_small
 
 KERNEL = 3
 
@@ -55,21 +55,23 @@ class Crnn(Network):
     """Causal blocks, gated recurrent units (Cho et al. 2014), and the mean of their outputs over time.
 
     `advance` takes the frames of a stream as they come, in pieces of any length, and answers as `forward` would to all
-    of them at once.
+    of them at once. Numbers below the picture, if there are any, join that mean.
     """
 
-    def __init__(self, config: CrnnConfig, *, n_labels: int, n_channels: int, n_bins: int) -> None:
+    def __init__(self, config: CrnnConfig, *, n_labels: int, n_channels: int, n_bins: int, n_numbers: int) -> None:
         super().__init__()
+        self.n_numbers = n_numbers
         widths = (n_channels, *config.widths)
         self.blocks = nn.ModuleList(CausalBlock(n_in, n_out) for n_in, n_out in itertools.pairwise(widths))
         self.context_shapes = tuple((width, n_bins // 2**depth) for depth, width in enumerate(widths[:-1]))
         n_left = config.widths[-1] * (n_bins // 2 ** len(config.widths))
         self.recurrent = nn.GRU(n_left, config.hidden, num_layers=config.layers, batch_first=True)
-        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.hidden, n_labels))
+        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.hidden + n_numbers, n_labels))
 
     def embed(self, normalized: torch.Tensor) -> torch.Tensor:
-        outputs, _ = self._follow(normalized, self.start(normalized.shape[0], like=normalized))
-        return outputs.mean(1)
+        maps, numbers = split_numbers(normalized, self.n_numbers)
+        outputs, _ = self._follow(maps, self.start(len(maps), like=maps))
+        return torch.cat([outputs.mean(1), numbers], dim=1)
 
     def start(self, n_streams: int, *, like: torch.Tensor) -> CrnnState:
         """Return the state before the first frame of `n_streams` streams, on the device of `like`."""
@@ -87,14 +89,17 @@ class Crnn(Network):
         Parameters
         ----------
         features
-            The next frames, raw: ``(batch, channel, freq, time)``, one frame at least.
+            The next frames, raw: ``(batch, channel, freq, time)``, one frame at least; of numbers below them, what is
+            known by now.
         state
             From `start` or the call before.
         """
-        outputs, followed = self._follow(self.normalize(features), state)
+        maps, numbers = split_numbers(self.normalize(features), self.n_numbers)
+        outputs, followed = self._follow(maps, state)
         total = state.total + outputs.sum(1)
         n_frames = state.n_frames + outputs.shape[1]
-        return self.head(total / n_frames), followed._replace(total=total, n_frames=n_frames)
+        embedding = torch.cat([total / n_frames, numbers], dim=1)
+        return self.head(embedding), followed._replace(total=total, n_frames=n_frames)
 
     def _follow(self, maps: torch.Tensor, state: CrnnState) -> tuple[torch.Tensor, CrnnState]:
         """Return the outputs ``(batch, time, hidden)`` of normalised frames."""
@@ -135,8 +140,11 @@ class CrnnConfig(ModelConfig):
         return how
 
     def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
+        return self.fused(n_labels=n_labels, input_shape=input_shape, n_numbers=0)
+
+    def fused(self, *, n_labels: int, input_shape: tuple[int, int, int], n_numbers: int) -> Network:
         n_channels, n_bins, _ = input_shape
         least = 2 ** len(self.widths)
         if n_bins < least:
             raise too_small(self.kind, input_shape, least=least)
-        return Crnn(self, n_labels=n_labels, n_channels=n_channels, n_bins=n_bins)
+        return Crnn(self, n_labels=n_labels, n_channels=n_channels, n_bins=n_bins, n_numbers=n_numbers)

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from earmark.models.base import MODELS, ModelConfig, Network, too_small
+from earmark.models.base import MODELS, ModelConfig, Network, split_numbers, too_small
 
 STEM_PADDING = 3
 
@@ -41,9 +41,14 @@ class ProjectedBlock(nn.Module):
 
 
 class DoubleResidual(Network):
-    """A 2 × 2 stem, stages of two blocks of which the second halves the picture, and two dense layers."""
+    """A 2 × 2 stem, stages of two blocks of which the second halves the picture, and two dense layers.
 
-    def __init__(self, config: DoubleResidualConfig, *, n_labels: int, shape: tuple[int, int, int]) -> None:
+    Numbers below the picture, if there are any, join what is left of it.
+    """
+
+    def __init__(
+        self, config: DoubleResidualConfig, *, n_labels: int, shape: tuple[int, int, int], n_numbers: int
+    ) -> None:
         super().__init__()
         first = config.widths[0]
         layers: list[nn.Module] = [
@@ -56,16 +61,18 @@ class DoubleResidual(Network):
             layers += [ProjectedBlock(n_in, n_out, stride=1), ProjectedBlock(n_out, n_out, stride=2)]
         self.body = nn.Sequential(*layers, nn.AvgPool2d(2))
         height, width = (pooled_side(side, n_stages=len(config.widths)) for side in shape[1:])
+        self.n_numbers = n_numbers
         self.dense = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(config.widths[-1] * height * width, config.hidden),
+            nn.Linear(config.widths[-1] * height * width + n_numbers, config.hidden),
             nn.ReLU(inplace=True),
             nn.BatchNorm1d(config.hidden),
         )
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.hidden, n_labels))
 
     def embed(self, normalized: torch.Tensor) -> torch.Tensor:
-        embedding: torch.Tensor = self.dense(self.body(normalized))
+        picture, numbers = split_numbers(normalized, self.n_numbers)
+        embedding: torch.Tensor = self.dense(torch.cat([self.body(picture).flatten(1), numbers], dim=1))
         return embedding
 
 
@@ -90,9 +97,12 @@ class DoubleResidualConfig(ModelConfig):
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
     def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
+        return self.fused(n_labels=n_labels, input_shape=input_shape, n_numbers=0)
+
+    def fused(self, *, n_labels: int, input_shape: tuple[int, int, int], n_numbers: int) -> Network:
         if min(pooled_side(side, n_stages=len(self.widths)) for side in input_shape[1:]) < 1:
             raise too_small(self.kind, input_shape, least=4 * 2 ** len(self.widths))
-        return DoubleResidual(self, n_labels=n_labels, shape=input_shape)
+        return DoubleResidual(self, n_labels=n_labels, shape=input_shape, n_numbers=n_numbers)
 
 
 def pooled_side(side: int, *, n_stages: int) -> int:

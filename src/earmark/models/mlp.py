@@ -1,16 +1,16 @@
-"""A multilayer perceptron over what a picture amounts to: statistics over time of every row."""
+"""A multilayer perceptron over the numbers of a table, or over what a picture amounts to: statistics of its rows."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import nn
 
-from earmark.errors import ConfigError
-from earmark.models.base import MODELS, ModelConfig, Network
+from earmark.models.base import MODELS, ModelConfig, Network, Standardize
 
 
 class TimeStatistics(nn.Module):
@@ -25,19 +25,28 @@ class TimeStatistics(nn.Module):
 
 
 class Mlp(Network):
-    """Statistics standardised by those of the training part, then dense layers."""
+    """Numbers standardised by the statistics of the training part, then dense layers.
 
-    def __init__(self, config: MlpConfig, *, n_labels: int, n_rows: int) -> None:
+    A table, which has one column, is its numbers; a longer picture is described by `TimeStatistics`.
+    """
+
+    def __init__(self, config: MlpConfig, *, n_labels: int, n_rows: int, n_frames: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = [TimeStatistics(), nn.BatchNorm1d(3 * n_rows, affine=False)]
-        for n_in, n_out in itertools.pairwise((3 * n_rows, *config.widths)):
+        self.describe = nn.Flatten() if n_frames == 1 else TimeStatistics()
+        n_numbers = n_rows if n_frames == 1 else 3 * n_rows
+        self.standardize = Standardize(n_numbers)
+        layers: list[nn.Module] = []
+        for n_in, n_out in itertools.pairwise((n_numbers, *config.widths)):
             layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU(inplace=True), nn.Dropout(config.dropout)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(config.widths[-1], n_labels)
 
     def embed(self, normalized: torch.Tensor) -> torch.Tensor:
-        embedding: torch.Tensor = self.body(normalized)
+        embedding: torch.Tensor = self.body(self.standardize(self.describe(normalized)))
         return embedding
+
+    def learn_scales(self, batches: Iterable[torch.Tensor]) -> None:
+        self.standardize.learn(self.describe(self.normalize(batch)) for batch in batches)
 
 
 @MODELS.register("mlp")
@@ -58,6 +67,4 @@ class MlpConfig(ModelConfig):
 
     def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
         n_channels, n_rows, n_frames = input_shape
-        if n_frames < 2:
-            raise ConfigError("model 'mlp' cannot see change in pictures of 1 column; use a longer window")
-        return Mlp(self, n_labels=n_labels, n_rows=n_channels * n_rows)
+        return Mlp(self, n_labels=n_labels, n_rows=n_channels * n_rows, n_frames=n_frames)

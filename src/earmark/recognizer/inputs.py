@@ -9,7 +9,7 @@ import numpy as np
 
 from earmark.errors import DataError, UnreadableError, UsageError
 from earmark.recognizer.card import Card
-from earmark.types import FloatArray, Image, Ink, Picture, Sound
+from earmark.types import FloatArray, Image, Ink, Numbers, Picture, Sound
 
 STROKE_EXTENSIONS = frozenset({".txt", ".json"})
 
@@ -38,12 +38,14 @@ def describe(item: Input) -> str:
             text = f"drawing of {len(strokes)} strokes"
         case Image(values) | Picture(values) | (np.ndarray() as values):
             text = f"{type(item).__name__.removeprefix('nd').lower()} of shape {values.shape}"
+        case Numbers(names):
+            text = f"row of {len(names)} numbers"
         case _:
             text = str(getattr(item, "name", type(item).__name__))
     return text
 
 
-def sound_input(item: Input, *, sample_rate_hz: int | None) -> Path | bytes | BinaryIO | Sound | Picture:
+def sound_input(item: Input, *, sample_rate_hz: int | None) -> Path | bytes | BinaryIO | Sound | Picture | Numbers:
     """Return what a recognizer that listens takes; files are only checked when they are read.
 
     Raises
@@ -57,7 +59,7 @@ def sound_input(item: Input, *, sample_rate_hz: int | None) -> Path | bytes | Bi
         return Sound(_checked(item.samples, where=describe(item)), item.sample_rate_hz)
     if isinstance(item, np.ndarray):
         return _sound_of_array(item, sample_rate_hz)
-    if isinstance(item, Picture | bytes) or hasattr(item, "read"):
+    if isinstance(item, Picture | Numbers | bytes) or hasattr(item, "read"):
         return item  # type: ignore[no-any-return]
     raise DataError(
         f"{describe(item)}: this recognizer listens to sounds; give a sound file, an array with sample_rate_hz, a Sound"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,11 +19,12 @@ from earmark.evaluation import Comparison, Outcome, Scores, read_outcome
 from earmark.evaluation import compare as compare_outcomes
 from earmark.evaluation.figures import intervals_figure
 from earmark.evaluation.templates import template
-from earmark.features import InkFeatures
+from earmark.features import InkFeatures, SoundFeatures, Window, WindowFeatures
 from earmark.files import write_text
 from earmark.recognizer import Recognizer
 from earmark.training.examples import frames_of
 from earmark.training.recipe import Recipe
+from earmark.types import Sound
 from earmark.units import seconds_to_samples
 
 N_TIMED = 15
@@ -143,7 +145,7 @@ def count_parameters(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, i
     # Weights trained elsewhere are as many as fresh ones, and need not be fetched to be counted.
     model = recipe.model.model_copy(update={"weights": "none"} if hasattr(recipe.model, "weights") else {})
     with torch.device("meta"):
-        network = model.build(n_labels=n_labels, input_shape=input_shape)
+        network = model.build(n_labels=n_labels, input_shape=input_shape, n_numbers=recipe.features.n_numbers)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -165,34 +167,39 @@ def _entry(folder: Path, name: str) -> Entry:
         n_parameters=count_parameters(recipe, n_labels=len(recognizer.card.labels), input_shape=shape),
         size_bytes=(folder / "model.onnx").stat().st_size,
         training_s=sum(_seconds(path) for path in (folder / "log.csv", folder / "refit" / "log.csv")),
-        clip_ms=_clip_ms(recognizer, shape),
+        clip_ms=_clip_ms(recognizer),
     )
 
 
 def _input_shape(recognizer: Recognizer) -> tuple[int, int, int]:
-    features, window = recognizer.card.features, recognizer.card.window
+    features = recognizer.card.features
     if isinstance(features, InkFeatures):
         return features.shape
-    picture = recognizer.run(["picture"], samples=_sound(recognizer))[0]
-    return picture.shape[1], picture.shape[2], frames_of(features, window.length_s) if window else picture.shape[3]
+    listens, window = _listening(recognizer)
+    return 1, listens.n_bins, frames_of(listens, window.length_s)
 
 
-def _sound(recognizer: Recognizer) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return one window of noise, ``(1, time)``."""
-    window, features = recognizer.card.window, recognizer.card.features
-    n_samples = seconds_to_samples(window.length_s if window else 1.0, features.sample_rate_hz)  # type: ignore[attr-defined]
-    return (0.1 * np.random.default_rng(0).standard_normal((1, n_samples))).astype(np.float32)
+def _listening(recognizer: Recognizer) -> tuple[SoundFeatures | WindowFeatures, Window]:
+    features, window = recognizer.card.features, recognizer.card.window
+    if isinstance(features, SoundFeatures | WindowFeatures) and window is not None:
+        return features, window
+    raise TypeError(f"{features.kind} features are not of sound")
 
 
-def _clip_ms(recognizer: Recognizer, shape: tuple[int, int, int]) -> float:
-    if isinstance(recognizer.card.features, InkFeatures):
-        feed = {"features": np.zeros((1, *shape), np.float32)}
+def _clip_ms(recognizer: Recognizer) -> float:
+    """Return the time that one raster, or one window of noise, takes to be recognised."""
+    features = recognizer.card.features
+    if isinstance(features, InkFeatures):
+        answer: Callable[[], Any] = partial(recognizer.logits, np.zeros((1, *features.shape), np.float32))
     else:
-        feed = {"samples": _sound(recognizer)}
+        listens, window = _listening(recognizer)
+        n_samples = seconds_to_samples(window.length_s, listens.sample_rate_hz)
+        noise = (0.1 * np.random.default_rng(0).standard_normal(n_samples)).astype(np.float32)
+        answer = partial(recognizer.score, Sound(noise, listens.sample_rate_hz))
     times_ms = []
     for _ in range(N_TIMED):
         started_s = time.perf_counter()
-        recognizer.logits(**feed)
+        answer()
         times_ms.append(1000 * (time.perf_counter() - started_s))
     return median(times_ms)
 

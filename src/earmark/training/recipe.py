@@ -11,11 +11,11 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 from earmark.config import Config, apply_overrides, parse_kind, read_toml
 from earmark.data import Split
 from earmark.errors import ConfigError, UnknownNameError
-from earmark.features import FEATURES, Features, Window
+from earmark.features import FEATURES, Features, Window, WindowFeatures
 from earmark.models.base import MODELS, ModelConfig
 from earmark.models.gate import GateConfig
 from earmark.recognizer.card import Task
-from earmark.training.augment import AUGMENTATIONS, Augmentation
+from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation
 from earmark.training.shipped import shipped_recipes
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
@@ -209,6 +209,21 @@ class Recipe(Config):
     def _refit_knows_its_length(self) -> Self:
         if self.training.refit != "none" and self.training.patience:
             raise ConfigError(f"recipe {self.name!r}: refit has no validation part to stop by; set patience = 0")
+        return self
+
+    @model_validator(mode="after")
+    def _numbers_fit_their_window(self) -> Self:
+        if not isinstance(self.features, WindowFeatures):
+            return self
+        about = f"recipe {self.name!r}: {self.features.kind!r} features hold numbers about whole windows"
+        if self.training.vary_length:
+            raise ConfigError(f"{about}, which cannot be cut shorter; set training.vary_length = false")
+        for change in self.augment:
+            if isinstance(change, BatchAugmentation) and not change.keeps_numbers:
+                raise ConfigError(
+                    f"{about}, which would not fit the picture any more after {change.kind!r}; remove it, or change the"
+                    " sound instead, by 'gain', 'noise' and the like"
+                )
         return self
 
     @model_validator(mode="after")

@@ -48,7 +48,15 @@ class ContentAugmentation(Augmentation):
 
 
 class BatchAugmentation(Augmentation):
-    """Changes a batch of pictures and their targets."""
+    """Changes a batch of pictures and their targets.
+
+    Attributes
+    ----------
+    keeps_numbers
+        Whether numbers about a picture, which are rows below it, still fit afterwards.
+    """
+
+    keeps_numbers: ClassVar[bool] = False
 
     def __call__(
         self, pictures: torch.Tensor, targets: torch.Tensor, rng: torch.Generator

@@ -63,6 +63,7 @@ class Mixup(BatchAugmentation):
     """
 
     domains = frozenset({"sound", "ink"})
+    keeps_numbers = True
     kind: Literal["mixup"] = "mixup"
     alpha: float = Field(default=0.3, gt=0)
     probability: float = Field(default=1.0, gt=0, le=1)
