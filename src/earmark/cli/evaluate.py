@@ -138,7 +138,7 @@ def _write_report(path: Path, recognizer: Recognizer, manifest: Manifest, *, out
 
 def _print_scores(scores: Scores) -> None:
     print(scores.sentence)
-    track, clip = scores.per_track, scores.per_clip
+    track, clip, selective = scores.per_track, scores.per_clip, scores.selective
     worst = sorted((row for row in scores.per_class if row.support), key=lambda row: row.recall)[:_N_WORST]
     print_pairs(
         {
@@ -148,6 +148,8 @@ def _print_scores(scores: Scores) -> None:
             "per recording": percent(track.accuracy) if track else "",
             "per window": percent(clip.accuracy) if clip else "",
             "calibration error": f"{scores.ece:.3f}",
+            "answered": percent(selective.answered) if selective else "",
+            "right among these": percent(selective.precision) if selective else "",
             "octave errors": percent(scores.pitch.octave_error_rate) if scores.pitch else "",
             "always the commonest": percent(scores.majority_accuracy),
             "worst labels": ", ".join(f"{row.label} {percent(row.recall)}" for row in worst if row.recall < 1),

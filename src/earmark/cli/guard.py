@@ -57,7 +57,7 @@ def guard(
         return
     print_pairs(rejection_pairs(rejection))
     if rejection.measured:
-        print_table([("NEVER LEARNED", "N", "AUROC", "DECLINED"), *_rows(rejection)])
+        print_table([("LEFT OUT", "N", "AUROC", "DECLINED"), *_rows(rejection)])
     print(f"recognizer: {out}")
 
 
@@ -71,6 +71,7 @@ def rejection_pairs(rejection: Rejection) -> dict[str, str]:
         "too uncertain": _uncertain(rejection),
         "no pitch": "" if salience is None else f"partials that stand out by less than {salience:.1f} dB",
         "learned to decline": ", ".join(rejection.foreign),
+        "left out": ", ".join(f"{each.kind} (AUROC {each.auroc:.3f})" for each in rejection.measured),
     }
 
 

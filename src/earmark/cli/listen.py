@@ -42,6 +42,9 @@ def listen(
     noise: Annotated[Path | None, typer.Option("--noise", help="A recording of the noise to remove.")] = None,
     hop_s: Annotated[float | None, typer.Option("--hop-s", help="Seconds between answers; at most 0.25.")] = None,
     gate_db: Annotated[float, typer.Option("--gate-db", help="Quieter windows are silence.")] = -60.0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Give the best label even where it would be 'unknown'.")
+    ] = False,
     list_devices: Annotated[bool, typer.Option("--devices", help="List the microphones and stop.")] = False,
 ) -> None:
     """Recognise what a microphone hears, or a file as if it were heard; stop with Ctrl-C."""
@@ -55,7 +58,8 @@ def listen(
     if file is None and fast:
         raise UsageError("--fast is for files; give one with --input, or leave it out")
     config = Listening.parse(
-        {"hop_s": hop_s, "gate_db": gate_db, "denoise": Denoise() if clean or noise else None}, where="earmark listen"
+        {"hop_s": hop_s, "gate_db": gate_db, "force": force, "denoise": Denoise() if clean or noise else None},
+        where="earmark listen",
     )
     recognizer = load(model)
     source = _source(file, device, rate=rate, fast=fast)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.guard import rejection_pairs
 from earmark.cli.output import AsJson, counted, percent, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def models(as_json: AsJson = False) -> None:
                     "reads": card.features.domain,
                     "n_labels": len(card.labels),
                     "accuracy": card.scores[0].accuracy if card.scores else None,
+                    "declines": card.rejection is not None,
                     "n_bytes": files[name].stat().st_size,
                 }
                 for name, card in cards.items()
@@ -36,13 +38,14 @@ def models(as_json: AsJson = False) -> None:
         return
     print_table(
         [
-            ("NAME", "READS", "LABELS", "ACCURACY", "ABOUT"),
+            ("NAME", "READS", "LABELS", "ACCURACY", "DECLINES", "ABOUT"),
             *(
                 (
                     name,
                     card.features.domain,
                     str(len(card.labels)),
                     percent(card.scores[0].accuracy) if card.scores else "",
+                    "the unknown" if card.has_gate else "silence",
                     card.about,
                 )
                 for name, card in cards.items()
@@ -75,6 +78,7 @@ def info(
             "learned from": f"{data.name}: {_amount(data.n_examples, data.n_groups)}",
             "data licence": data.licence,
             **{f"score {rank}": _score_text(score) for rank, score in enumerate(card.scores, start=1)},
+            **(rejection_pairs(card.rejection) if card.rejection else {}),
             **{f"limit {rank}": limit for rank, limit in enumerate(card.limits, start=1)},
             "licence": card.licence,
             "created": _created_text(card),

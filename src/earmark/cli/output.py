@@ -106,17 +106,21 @@ def _values(prediction: Prediction) -> dict[str, Any]:
 
 
 def _table_lines(prediction: Prediction, width: int) -> Iterator[str]:
-    if not prediction.top:
-        yield f"{prediction.input:<{width}}  {prediction.label} ({prediction.reason})"
-    else:
-        best, *others = prediction.top
-        rest = " · ".join(f"{answer.label} {percent(answer.confidence)}" for answer in others)
-        yield f"{prediction.input:<{width}}  {_answer_text(best)}" + (f"   {rest}" if rest else "")
-    for start_s, end_s, answer in prediction.timeline or ():
+    reason = f" ({prediction.reason})" if prediction.reason else ""
+    rivals = prediction.top[_n_given(prediction) :]
+    first = prediction.label if rivals == prediction.top else _answer_text(prediction.top[0])
+    rest = " · ".join(f"{answer.label} {percent(answer.confidence)}" for answer in rivals)
+    yield f"{prediction.input:<{width}}  {first}{reason}" + (f"   {rest}" if rest else "")
+    for start_s, end_s, answer in prediction.segments or ():
         yield f"  {start_s:8.2f} – {end_s:.2f} s  {_answer_text(answer)}"
 
 
 def _answer_text(answer: Answer) -> str:
+def _n_given(prediction: Prediction) -> int:
+    """Return how many of the best guesses are the answer: none of them, when it is declined."""
+    return int(bool(prediction.top) and prediction.top[0].label == prediction.label)
+
+
     facts = [str(answer.details[name]) for name in ("character", "name") if name in answer.details]
     if "hz" in answer.details:
         facts = [f"MIDI {answer.details['midi']}", f"{answer.details['hz']} Hz"]
@@ -133,7 +137,7 @@ def csv_heading(card: Card, *, top: int, timeline: bool) -> list[str]:
         return ["input", "start_s", "end_s", "label", "confidence", *details]
     ranks = range(2, min(top, len(card.labels)) + 1)
     return [
-        *("input", "label", "confidence", *details, "reason"),
+        *("input", "label", "confidence", *details, *(("familiarity",) if card.has_gate else ()), "reason"),
         *(f"{column}_{rank}" for rank in ranks for column in ("label", "confidence")),
     ]
 
@@ -150,7 +154,7 @@ def _row(prediction: Prediction) -> dict[str, Any]:
     values = _values(prediction)
     ranked = {
         f"{key}_{rank}": answer[key]
-        for rank, answer in enumerate(values.pop("top")[1:], start=2)
+        for rank, answer in enumerate(values.pop("top")[_n_given(prediction) :], start=2)
         for key in ("label", "confidence")
     }
     return {**values, **ranked}

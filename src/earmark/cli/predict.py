@@ -26,18 +26,22 @@ def predict(
     form: Annotated[Format, typer.Option("--format", help="How results are written to stdout.")] = Format.table,
     top: Annotated[int, typer.Option("--top", min=1, help="Answers for each input.")] = 5,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also answer for every window of a sound.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Give the best label even where it would be 'unknown'.")
+    ] = False,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
 ) -> None:
     """Say what sounds or drawings are.
 
-    One that cannot be read is named on stderr, the others are still done, and the exit code is 1.
+    What is unlike anything that the recognizer learned, or too uncertain, is 'unknown', with the reason. One that
+    cannot be read is named on stderr, the others are still done, and the exit code is 1.
     """
     from earmark.recognizer import load
 
     recognizer = load(model, n_threads=threads)
     if timeline and recognizer.card.features.domain == "ink":
         raise UsageError(f"{model} reads drawings, which have no timeline; leave --timeline out")
-    batch = _Batch(recognizer, top=top, timeline=timeline)
+    batch = _Batch(recognizer, top=top, timeline=timeline, force=force)
     files = list(batch.files(inputs))
     heading = csv_heading(recognizer.card, top=top, timeline=timeline)
     width = max(map(len, files), default=0)
@@ -52,8 +56,8 @@ def predict(
 class _Batch:
     """Goes through the inputs, complains about the bad ones, and counts both kinds."""
 
-    def __init__(self, recognizer: Recognizer, *, top: int, timeline: bool) -> None:
-        self.recognizer, self.top, self.timeline = recognizer, top, timeline
+    def __init__(self, recognizer: Recognizer, *, top: int, timeline: bool, force: bool) -> None:
+        self.recognizer, self.top, self.timeline, self.force = recognizer, top, timeline, force
         self.n_good = self.n_bad = 0
 
     def files(self, inputs: Iterable[str]) -> Iterator[str]:
@@ -73,11 +77,13 @@ class _Batch:
 
         for file in files:
             item = sys.stdin.buffer if file == STDIN else file
-            result = self.recognizer.try_predict(item, top=self.top, timeline=self.timeline, name=file)
+            result = self.recognizer.try_predict(
+                item, top=self.top, timeline=self.timeline, force=self.force, name=file
+            )
             if isinstance(result, Failure):
                 self._refuse(str(result.error))
                 continue
-            if result.reason is not None:
+            if not result.top:
                 self._refuse(f"{file}: {result.reason}; give a sound that can be heard")
             else:
                 self.n_good += 1

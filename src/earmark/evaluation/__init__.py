@@ -11,7 +11,7 @@ from earmark.evaluation.outcome import Outcome, log_softmax, logits_of, pool
 from earmark.evaluation.protocol import word_protocol
 from earmark.evaluation.repeats import Repeats, Spread, combine
 from earmark.evaluation.report import worst_mistakes, write_report
-from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, UnitScore
+from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, SelectiveScore, UnitScore
 from earmark.evaluation.scoring import score
 from earmark.evaluation.storage import read_outcome, write_outcome
 
@@ -24,6 +24,7 @@ __all__ = [
     "Reliability",
     "Repeats",
     "Scores",
+    "SelectiveScore",
     "Spread",
     "UnitScore",
     "accuracy_interval",

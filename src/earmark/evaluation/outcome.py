@@ -42,6 +42,8 @@ class Outcome:
         The same before the temperature, or None; the report then shows calibration before and after.
     failures
         ``(input, reason)`` of examples that could not be read; they are in none of the arrays.
+    answered
+        Shape ``(n,)``: whether the recognizer answers or, if it may, declines; None where it always answers.
 
     Raises
     ------
@@ -59,11 +61,14 @@ class Outcome:
     inputs: tuple[str, ...]
     logits_uncalibrated: FloatArray | None = None
     failures: tuple[tuple[str, str], ...] = ()
+    answered: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.truth)
         shape = (n, len(self.labels))
         lengths = {"groups": len(self.groups), "tracks": len(self.tracks), "inputs": len(self.inputs)}
+        if self.answered is not None:
+            lengths["answered"] = len(self.answered)
         wrong = [f"{length} {name}" for name, length in lengths.items() if length != n]
         if self.logits.shape != shape or wrong:
             given = ", ".join([f"logits {self.logits.shape}", *wrong])
@@ -162,6 +167,7 @@ class Outcome:
             tracks=names,
             inputs=tuple(str(name) for name in names),
             logits_uncalibrated=None if before is None else pool(before, row),
+            answered=None,
         )
 
 

@@ -38,6 +38,25 @@ class UnitScore(Config):
     n_groups: int
 
 
+class SelectiveScore(Config):
+    """What a recognizer that may decline makes of it.
+
+    Attributes
+    ----------
+    answered
+        Share of the examples that it answers.
+    n
+        How many these are.
+    precision, precision_interval
+        Share of these answers that is right, with its 95 % interval.
+    """
+
+    answered: float
+    n: int
+    precision: float
+    precision_interval: tuple[float, float]
+
+
 class PitchScore(Config):
     """How far wrong keys are off.
 
@@ -87,6 +106,8 @@ class Scores(Config):
         Recordings counted instead of their pieces, when several examples share one.
     per_clip
         The windows that answers were put together from counted one by one, when there were several.
+    selective
+        When the recognizer may decline; all other figures are those of its best guesses.
     pitch
         When all labels are notes.
     protocol, seeds
@@ -113,6 +134,7 @@ class Scores(Config):
     nll_uncalibrated: float | None = None
     per_track: UnitScore | None = None
     per_clip: UnitScore | None = None
+    selective: SelectiveScore | None = None
     pitch: PitchScore | None = None
     labels: tuple[str, ...]
     per_class: tuple[ClassScore, ...]

@@ -12,7 +12,7 @@ from earmark.evaluation.calibration import negative_log_likelihood, reliability
 from earmark.evaluation.extras import needs_train_extra
 from earmark.evaluation.intervals import N_RESAMPLES, accuracy_interval
 from earmark.evaluation.outcome import IntArray, Outcome
-from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, UnitScore
+from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, SelectiveScore, UnitScore
 from earmark.units import note_midi
 
 TOP_K = (3, 5)
@@ -75,6 +75,7 @@ def score(
         nll_uncalibrated=None if before is None else negative_log_likelihood(before, outcome.truth),
         per_track=_unit(outcome.by_track(), **resampling) if outcome.has_tracks else None,
         per_clip=None if clips is None else _unit(clips, **resampling),
+        selective=_selective(outcome, **resampling),
         pitch=_pitch(outcome),
         labels=outcome.labels,
         per_class=per_class,
@@ -103,6 +104,20 @@ def _headline(outcome: Outcome) -> dict[str, Any]:
 def _unit(outcome: Outcome, *, n_resamples: int, seed: int) -> UnitScore:
     interval, _ = accuracy_interval(outcome.correct, outcome.groups, n_resamples=n_resamples, seed=seed)
     return UnitScore(**_headline(outcome), accuracy_interval=interval)
+
+
+def _selective(outcome: Outcome, *, n_resamples: int, seed: int) -> SelectiveScore | None:
+    answered = outcome.answered
+    if answered is None or not answered.any():
+        return None
+    right, groups = outcome.correct[answered], outcome.groups[answered]
+    interval, _ = accuracy_interval(right, groups, n_resamples=n_resamples, seed=seed)
+    return SelectiveScore(
+        answered=float(answered.mean()),
+        n=len(right),
+        precision=float(right.mean()),
+        precision_interval=interval,
+    )
 
 
 def _by_class(outcome: Outcome) -> tuple[tuple[ClassScore, ...], tuple[float, float], IntArray]:

@@ -24,8 +24,8 @@ def write_outcome(path: Path | str, outcome: Outcome) -> None:
         "inputs": np.array(outcome.inputs, dtype=np.str_),
         "failures": np.array(outcome.failures, dtype=np.str_).reshape(-1, 2),
     }
-    if outcome.logits_uncalibrated is not None:
-        arrays["logits_uncalibrated"] = outcome.logits_uncalibrated
+    optional = {"logits_uncalibrated": outcome.logits_uncalibrated, "answered": outcome.answered}
+    arrays |= {name: values for name, values in optional.items() if values is not None}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
 
@@ -49,6 +49,7 @@ def read_outcome(path: Path | str) -> Outcome:
                 inputs=tuple(arrays["inputs"].tolist()),
                 logits_uncalibrated=arrays.get("logits_uncalibrated"),
                 failures=tuple((name, reason) for name, reason in arrays["failures"].tolist()),
+                answered=arrays.get("answered"),
             )
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give the outcome.npz of a run") from None

@@ -45,6 +45,8 @@ class Listening(Config):
         See `Steady`.
     gate_db
         Windows with a lower root-mean-square level, in dB of full scale, are silence.
+    force
+        Give the best label even where the recognizer would decline.
     early
         Answer before a first window is full, from the shortest sound on that the card allows; see `Update.is_partial`.
     top
@@ -58,6 +60,7 @@ class Listening(Config):
     margin: float = Field(default=0.1, ge=0, le=1)
     unknown_below: float = Field(default=0.3, ge=0, le=1)
     gate_db: float = Field(default=-60.0, ge=_QUIETEST_DB, le=0)
+    force: bool = False
     early: bool = True
     top: int = Field(default=5, ge=1)
     denoise: Denoise | None = None
@@ -75,8 +78,10 @@ class Update:
         The steady answer; its label is ``"silence"`` or ``"unknown"`` when no other is given.
     top
         The smoothed answers, best first; empty in silence.
+    reason
+        Why the recognizer declines, or would; None when it does not.
     probabilities
-        Of this window alone, ``(n_labels,)``; all zero in silence.
+        Of this window alone, ``(n_labels,)``, times its familiarity; all zero in silence.
     level_db
         Root-mean-square level of the window in dB of full scale.
     is_partial
@@ -89,6 +94,7 @@ class Update:
     end_s: float
     answer: Answer
     top: tuple[Answer, ...]
+    reason: str | None
     probabilities: FloatArray
     level_db: float
     is_partial: bool
@@ -101,6 +107,7 @@ class Update:
             "end_s": round(self.end_s, 3),
             **answer_as_dict(self.answer),
             "top": [answer_as_dict(answer) for answer in self.top],
+            **({} if self.reason is None else {"reason": self.reason}),
             "level_db": round(self.level_db, 1),
             "is_partial": self.is_partial,
             "latency_ms": None if self.latency_s is None else round(self.latency_s * 1000, 1),
@@ -159,7 +166,8 @@ class Listener:
         self._start = 0
         self._partial_end = seconds_to_samples(card.window.min_s, self._rate_hz) if config.early else self._length
         keep = np.exp(-self.hop_s / config.smoothing_s) if config.smoothing_s else 0.0
-        self._steady = Steady(keep=float(keep), margin=config.margin, unknown_below=config.unknown_below)
+        least = 0.0 if config.force else config.unknown_below
+        self._steady = Steady(keep=float(keep), margin=config.margin, unknown_below=least)
 
     @property
     def heard_s(self) -> float:
@@ -229,34 +237,39 @@ class Listener:
         samples = self._ring.between(start, end)
         level = level_db(samples)
         top: tuple[Answer, ...] = ()
+        reason: str | None = None
         probabilities = np.zeros(len(self.recognizer.card.labels), np.float32)
-        if level >= self.config.gate_db:
-            probabilities = self.recognizer.probabilities(Sound(samples, self._rate_hz))
-        if probabilities.any():
-            answer, top = self._answers(probabilities)
-        else:
+        scored = self.recognizer.score(Sound(samples, self._rate_hz)) if level >= self.config.gate_db else None
+        if scored is None or scored.is_silent:
             self._steady.silence()
             answer = Answer(SILENCE, 0.0, {})
+        else:
+            probabilities = scored.mean_familiarity() * scored.mean()
+            answer, top, reason = self._answers(probabilities, salience=scored.mean_salience())
         latency_s = None if arrived_s is None else time.monotonic() - arrived_s
         return Update(
             start_s=start / self._rate_hz,
             end_s=end / self._rate_hz,
             answer=answer,
             top=top,
+            reason=reason,
             probabilities=probabilities,
             level_db=level,
             is_partial=end - start < self._length,
             latency_s=latency_s,
         )
 
-    def _answers(self, probabilities: FloatArray) -> tuple[Answer, tuple[Answer, ...]]:
+    def _answers(self, probabilities: FloatArray, *, salience: float) -> tuple[Answer, tuple[Answer, ...], str | None]:
+        """Return the steady answer, the best guesses, and why they are declined, if they are."""
         card = self.recognizer.card
         index, smooth = self._steady.follow(probabilities)
         best = np.argsort(-smooth, kind="stable")[: self.config.top]
         top = tuple(dress(card.labels[i], float(smooth[i]), task=card.task) for i in best)
-        if index is None:
-            return undecided(), top
-        return dress(card.labels[index], float(smooth[index]), task=card.task), top
+        # What all labels together lack to 1 is what is unlike them: their sum is as smooth a familiarity.
+        reason = self.recognizer.reason_to_decline(top[0], familiarity=float(smooth.sum()), salience=salience)
+        if index is None or (reason is not None and not self.config.force):
+            return undecided(top[0].confidence), top, reason
+        return dress(card.labels[index], float(smooth[index]), task=card.task), top, reason
 
 
 def level_db(samples: FloatArray) -> float:

@@ -126,6 +126,22 @@ class Recognizer:
         """Return what the network says of every window of one input, calibrated; parameters as for `predict`."""
         return Scored.joined(self._scored(cuts) for cuts in self.cut(item, sample_rate_hz=sample_rate_hz))
 
+    def score_together(self, parts: Sequence[Cuts]) -> list[Scored]:
+        """Return what `score` would say of each of `parts`; those with windows of one shape are computed at once."""
+        results: list[Scored | None] = [None] * len(parts)
+        alike: dict[tuple[object, ...], list[int]] = {}
+        for rank, part in enumerate(parts):
+            alike.setdefault((part.enters, *part.batch.shape[1:]), []).append(rank)
+        for ranks in alike.values():
+            scored = self._scored(Cuts.joined(parts[rank] for rank in ranks))
+            ends = np.cumsum([len(parts[rank].weights) for rank in ranks])
+            for rank, end in zip(ranks, ends.tolist(), strict=True):
+                own = parts[rank]
+                mine = slice(end - len(own.weights), end)
+                said = scored.probabilities[mine], own.weights, scored.familiarity[mine], scored.salience[mine]
+                results[rank] = Scored(own.starts_s, own.ends_s, *said)
+        return [result for result in results if result is not None]
+
     def picture(self, item: Input, *, sample_rate_hz: int | None = None) -> FloatArray:
         """Return what the network sees, ``(freq|height, time|width)``: of a sound the first window."""
         first = next(self.cut(item, sample_rate_hz=sample_rate_hz))
@@ -184,14 +200,23 @@ class Recognizer:
         if timeline and isinstance(self.card.features, InkFeatures):
             raise UsageError("a drawing has no timeline; leave 'timeline' out")
         scored = self.score(item, sample_rate_hz=sample_rate_hz)
+        return self.conclude(scored, name or describe(item), top=top, timeline=timeline, force=force)
+
+    def conclude(
+        self, scored: Scored, name: str, *, top: int = 5, timeline: bool = False, force: bool = False
+    ) -> Prediction:
+        """Return what follows from what the network says of the windows of one input; parameters as for `predict`."""
         familiarity = scored.mean_familiarity()
         best = () if scored.is_silent else self._answers(familiarity * scored.mean(), top)
-        reason = self._reason(best, familiarity=familiarity, salience=scored.mean_salience())
-        given = best[0] if best and (force or reason is None) else undecided(best[0].confidence if best else 0.0)
+        reason: str | None = SILENT
+        if best:
+            reason = self.reason_to_decline(best[0], familiarity=familiarity, salience=scored.mean_salience())
+        confidence = best[0].confidence if best else 0.0
+        given = best[0] if best and (force or reason is None) else undecided(confidence)
         return Prediction(
-            input=name or describe(item),
+            input=name,
             label=given.label,
-            confidence=given.confidence,
+            confidence=confidence,
             top=best,
             reason=reason,
             familiarity=familiarity if self.card.has_gate and best else None,
@@ -232,13 +257,11 @@ class Recognizer:
         best = np.argsort(-probabilities, kind="stable")[:top]
         return tuple(dress(self.card.labels[i], float(probabilities[i]), task=self.card.task) for i in best)
 
-    def _reason(self, best: Sequence[Answer], *, familiarity: float, salience: float) -> str | None:
-        """Return why the recognizer would decline; it has no answers to silence."""
-        if not best:
-            return SILENT
+    def reason_to_decline(self, best: Answer, *, familiarity: float, salience: float) -> str | None:
+        """Return why the recognizer would decline what is not silent; parameters as for `decide.reason_to_decline`."""
         if self.card.rejection is None:
             return None
-        return reason_to_decline(self.card.rejection, best[0], familiarity=familiarity, salience=salience)
+        return reason_to_decline(self.card.rejection, best, familiarity=familiarity, salience=salience)
 
     def _timeline(self, scored: Scored, *, force: bool) -> tuple[Span, ...]:
         columns = (scored.probabilities, scored.weights, scored.familiarity, scored.salience)
@@ -258,9 +281,9 @@ class Recognizer:
         return self._window_answer(scored.mean(), familiarity, salience, force=force)
 
     def _window_answer(self, row: FloatArray, familiarity: float, salience: float, *, force: bool) -> Answer:
-        best = self._answers(familiarity * row, 1)
-        declines = self._reason(best, familiarity=familiarity, salience=salience) is not None
-        return undecided(best[0].confidence) if declines and not force else best[0]
+        (best,) = self._answers(familiarity * row, 1)
+        reason = self.reason_to_decline(best, familiarity=familiarity, salience=salience)
+        return best if force or reason is None else undecided(best.confidence)
 
     def _probabilities(self, logits: FloatArray) -> FloatArray:
         scaled = logits.astype(np.float64) / self.card.temperature

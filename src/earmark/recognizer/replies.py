@@ -15,6 +15,7 @@ from earmark.evaluation import Outcome, logits_of, pool
 from earmark.features import InkFeatures
 from earmark.recognizer.inputs import ink_input
 from earmark.recognizer.predict import Recognizer
+from earmark.recognizer.windows import Cuts, Scored, drawing
 from earmark.types import FloatArray, Progress
 from earmark.units import note_midi
 
@@ -23,8 +24,8 @@ FORGIVEN = (DataError, MissingExtraError)
 SILENT = "silence: the recognizer declines to answer"
 N_NAMED = 8
 
-# Logits (n_windows, n_labels) of one example, and what each window counts, (n_windows,).
-_Windows: TypeAlias = tuple[FloatArray, FloatArray]
+# Logits (n_windows, n_labels) of one example, what each window counts, (n_windows,), and whether there is an answer.
+_Windows: TypeAlias = tuple[FloatArray, FloatArray, bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,8 @@ class Replies:
         Shape ``(n,)``; truths are indices into `labels`.
     failures
         ``(input, reason)``.
+    answered
+        Shape ``(n,)``: whether the recognizer would give an answer; None when it never declines.
     """
 
     labels: tuple[str, ...]
@@ -52,6 +55,7 @@ class Replies:
     examples: tuple[Example, ...]
     truth: npt.NDArray[np.int64]
     failures: tuple[tuple[str, str], ...]
+    answered: npt.NDArray[np.bool_] | None
 
     @property
     def has_windows(self) -> bool:
@@ -59,7 +63,7 @@ class Replies:
         return len(self.row) > len(self.examples)
 
     def outcome(self, temperature: float) -> Outcome:
-        """Return one row an example, as `Recognizer.predict` answers."""
+        """Return one row an example, as `Recognizer.predict` answers when it is forced to."""
         before = pool(self.logits, self.row, weights=self.weights)
         after = pool((self.logits / temperature).astype(np.float32), self.row, weights=self.weights)
         return Outcome(
@@ -71,6 +75,7 @@ class Replies:
             inputs=tuple(example_name(example) for example in self.examples),
             logits_uncalibrated=None if temperature == 1 else before,
             failures=self.failures,
+            answered=self.answered,
         )
 
     def windows_apart(self, temperature: float) -> Outcome:
@@ -106,12 +111,13 @@ def collect_replies(recognizer: Recognizer, part: Manifest, *, batch_size: int, 
         progress("evaluating", done, len(part.examples), "")
     return Replies(
         labels=labels,
-        logits=np.concatenate([np.zeros((0, len(labels)), np.float32), *(logits for logits, _ in windows)]),
-        row=np.repeat(np.arange(len(windows)), [len(weights) for _, weights in windows]),
-        weights=np.concatenate([np.zeros(0, np.float32), *(weights for _, weights in windows)]),
+        logits=np.concatenate([np.zeros((0, len(labels)), np.float32), *(logits for logits, _, _ in windows)]),
+        row=np.repeat(np.arange(len(windows)), [len(weights) for _, weights, _ in windows]),
+        weights=np.concatenate([np.zeros(0, np.float32), *(weights for _, weights, _ in windows)]),
         examples=tuple(examples),
         truth=np.array([truths[example.label] for example in examples], dtype=np.int64),
         failures=tuple(failures),
+        answered=None if recognizer.card.rejection is None else np.array([given for *_, given in windows], np.bool_),
     )
 
 
@@ -165,16 +171,15 @@ def _read(
     raster_of = recognizer.card.features
     if not isinstance(raster_of, InkFeatures):
         raise ModelError(f"{recognizer.card.name} listens to sounds; it does not read drawings")
-    drawn: list[tuple[Example, FloatArray]] = []
+    drawn: list[tuple[Example, Cuts]] = []
     for example in examples:
         try:
-            drawn.append((example, raster_of(ink_input(read_content(part, example)))))
+            drawn.append((example, drawing(raster_of(ink_input(read_content(part, example))))))
         except FORGIVEN as error:
             yield example, error
-    if drawn:
-        logits = recognizer.logits(np.stack([raster for _, raster in drawn]))
-        for (example, _), row in zip(drawn, logits, strict=True):
-            yield example, (row[None], np.ones(1, np.float32))
+    said = recognizer.score_together([cuts for _, cuts in drawn])
+    for (example, _), scored in zip(drawn, said, strict=True):
+        yield example, _windows(recognizer, scored)
 
 
 def _listen(recognizer: Recognizer, part: Manifest, example: Example) -> _Windows | EarmarkError:
@@ -183,12 +188,14 @@ def _listen(recognizer: Recognizer, part: Manifest, example: Example) -> _Window
         scored = recognizer.score(read_content(part, example))
     except FORGIVEN as error:
         return error
-    if scored.is_silent:
-        return DataError(SILENT)
+    return DataError(SILENT) if scored.is_silent else _windows(recognizer, scored)
+
+
+def _windows(recognizer: Recognizer, scored: Scored) -> _Windows:
     counts = scored.weights > 0
     # The logits before the temperature, but for a constant that no softmax sees, and a floor that no score does.
     logits = logits_of(scored.probabilities[counts]) * np.float32(recognizer.card.temperature)
-    return logits, scored.votes[counts]
+    return logits, scored.votes[counts], recognizer.conclude(scored, "", top=1).reason is None
 
 
 def _track(example: Example) -> str:

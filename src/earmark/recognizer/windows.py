@@ -44,6 +44,13 @@ class Cuts:
     enters: Literal["samples", "features"]
     batch: FloatArray
 
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """Return the windows of all `parts`, at least one and all of one shape, in their order."""
+        parts = list(parts)
+        names = ("starts_s", "ends_s", "weights", "batch")
+        return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:

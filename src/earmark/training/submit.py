@@ -190,13 +190,15 @@ def _answers(
 
 def _probabilities(recognizer: Recognizer, file: Path) -> FloatArray | str:
     """Return the probability of every label, or why there is none."""
-    result = recognizer.try_predict(file, top=len(recognizer.card.labels))
+    result = recognizer.try_predict(file, top=len(recognizer.card.labels), force=True)
     if isinstance(result, Failure):
         return str(result.error)
-    if result.reason is not None:
+    if not result.top:
         return f"{file}: {result.reason}"
     known = {answer.label: answer.confidence for answer in result.top}
-    return np.array([known[label] for label in recognizer.card.labels], np.float32)
+    probabilities = np.array([known[label] for label in recognizer.card.labels], np.float32)
+    # A competition knows no answer that is none of the labels.
+    return probabilities / probabilities.sum()
 
 
 def _some(names: Iterable[str]) -> str:

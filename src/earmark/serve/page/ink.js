@@ -13,7 +13,7 @@ export function inkPanel({ model, show, fail }) {
   let busy = false, again = false, timer = null, version = 0;
 
   function answered(values) {
-    best = values?.top?.length ? values : null;
+    best = values?.top?.length && !values.reason ? values : null;
     show(values);
     draw.printed($("print"), best?.label, best?.name);
     $("keep").disabled = !best;
