@@ -7,12 +7,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from earmark.serve.limits import CURRENT_WORK, AbandonedError, Limits, Work
 from earmark.serve.problems import Problem
+from earmark.serve.together import Small, Together
 
 T = TypeVar("T")
 
@@ -93,7 +94,7 @@ class Admission:
         AbandonedError
             When the client went away.
         """
-        work = Work(time.monotonic() + self.limits.work_s)
+        work = self.begin()
 
         def run() -> T:
             CURRENT_WORK.set(work)
@@ -108,6 +109,18 @@ class Admission:
         future = asyncio.get_running_loop().run_in_executor(self._threads, run)
         # The slot is free when the thread is, which may be later than the answer.
         future.add_done_callback(self._release)
+        return await self._watched(request, work, future)
+
+    async def work_together(self, request: Request, together: Together, small: Small) -> dict[str, Any]:
+        """Return the answer to a small request, as `work` does."""
+        together.put(small)
+        return await self._watched(request, small.work, small.answer)
+
+    def begin(self) -> Work:
+        """Return work that begins now."""
+        return Work(time.monotonic() + self.limits.work_s)
+
+    async def _watched(self, request: Request, work: Work, future: asyncio.Future[T]) -> T:
         try:
             while not future.done():
                 await asyncio.wait({future}, timeout=_POLL_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -9,24 +10,27 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, WebSocket
+from fastapi import FastAPI, Request, WebSocket
 from fastapi import Path as InPath
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from earmark.config import Config
 from earmark.errors import EarmarkError
 from earmark.recognizer import Recognizer, as_dict
 from earmark.serve.admission import Admission
-from earmark.serve.describe import PREDICT_BODY, PREDICT_RESPONSES, about
-from earmark.serve.inputs import Item, content_of, items_of
+from earmark.serve.describe import PREDICT_BODY, PREDICT_RESPONSES, about, query_parameters
+from earmark.serve.inputs import JSON, Item, content_of, items_of
 from earmark.serve.limits import AbandonedError, Limits
 from earmark.serve.metrics import Metrics
 from earmark.serve.models import Models, summary
 from earmark.serve.pages import add_page
 from earmark.serve.problems import PROBLEM_JSON, Problem, problem_of
 from earmark.serve.stream import Streams
+from earmark.serve.together import SMALL_BYTES, Small
+from earmark.types import Content
 
 _CLIENT_GONE = 499
 
@@ -132,18 +136,12 @@ def _answer_errors(app: FastAPI) -> None:
             Problem(status, f"{request.method} {request.url.path} is not served; see /v1/openapi.json", headers=headers)
         )
 
-    async def on_validation(_: Request, error: Exception) -> Response:
-        problems = error.errors() if isinstance(error, RequestValidationError) else []
-        told = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in problems)
-        return answer(Problem(422, f"{told}; see /v1/openapi.json"))
-
     async def on_gone(_: Request, __: Exception) -> Response:
         return Response(status_code=_CLIENT_GONE)
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(EarmarkError, on_earmark)
     app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(AbandonedError, on_gone)
     app.add_exception_handler(Exception, on_problem)
 
@@ -163,26 +161,45 @@ def _add_info(app: FastAPI, service: Service) -> None:
         return {"models": {name: summary(card) for name, card in service.models.cards().items()}}
 
 
+class Question(Config):
+    """What the query of a prediction asks.
+
+    Attributes
+    ----------
+    top
+        Answers for each input.
+    timeline
+        Also answer for every window of a sound.
+    force
+        Give the best label even where the recognizer would decline.
+    sample_rate_hz
+        The body is raw float32 samples at this rate.
+    """
+
+    top: int = Field(default=5, ge=1, le=1000)
+    timeline: bool = False
+    force: bool = False
+    sample_rate_hz: int | None = Field(default=None, ge=1000, le=768_000)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """For the recognizer."""
+        return {"top": self.top, "timeline": self.timeline, "force": self.force}
+
+
 def _add_predict(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/predict/{model}", summary="Recognise", openapi_extra=PREDICT_BODY, responses=PREDICT_RESPONSES)
-    async def predict(
-        request: Request,
-        model: Annotated[str, InPath(description="One of /v1/models.")],
-        *,
-        top: Annotated[int, Query(ge=1, le=1000, description="Answers for each input.")] = 5,
-        timeline: Annotated[bool, Query(description="Also answer for every window of a sound.")] = False,
-        sample_rate_hz: Annotated[
-            int | None, Query(ge=1000, le=768_000, description="The body is raw float32 samples at this rate.")
-        ] = None,
-    ) -> Response:
+    # The query is read by us: the framework's way to do it takes as long as all else that it does.
+    described = {**PREDICT_BODY, "parameters": query_parameters(Question)}
+
+    @app.post("/v1/predict/{model}", summary="Recognise", openapi_extra=described, responses=PREDICT_RESPONSES)
+    async def predict(request: Request, model: Annotated[str, InPath(description="One of /v1/models.")]) -> Response:
         began_s, status = time.monotonic(), 500
         service.check_token(request)
         recognizer = service.models[model]
         service.metrics.in_flight.inc()
         try:
-            answer = await _predict(
-                service, request, recognizer, top=top, timeline=timeline, sample_rate_hz=sample_rate_hz
-            )
+            question = Question.parse(dict(request.query_params), where="the query")
+            answer = await _predict(service, request, recognizer, question)
             status = 200
         except Problem as problem:
             status = problem.status
@@ -201,29 +218,35 @@ def _add_predict(app: FastAPI, service: Service) -> None:
         return JSONResponse(answer)
 
 
-async def _predict(
-    service: Service,
-    request: Request,
-    recognizer: Recognizer,
-    *,
-    top: int,
-    timeline: bool,
-    sample_rate_hz: int | None,
-) -> dict[str, Any]:
+async def _predict(service: Service, request: Request, recognizer: Recognizer, question: Question) -> dict[str, Any]:
     """Return one prediction, or ``{"results": …}`` when the request holds several inputs."""
+    admission, limits = service.admission, service.limits
+    content_type = request.headers.get("content-type", "")
+
+    def content(item: Item) -> Content | bytes:
+        return content_of(item, recognizer.card, limits=limits, sample_rate_hz=question.sample_rate_hz)
 
     def answer(item: Item) -> dict[str, Any]:
-        content = content_of(item, recognizer.card, limits=service.limits, sample_rate_hz=sample_rate_hz)
-        return as_dict(recognizer.predict(content, top=top, timeline=timeline, name=item.name))
+        return as_dict(recognizer.predict(content(item), name=item.name, **question.options))
 
     def answer_all(body: bytes) -> dict[str, Any]:
-        items = items_of(body, request.headers.get("content-type", ""), limits=service.limits)
+        items = items_of(body, content_type, limits=limits)
         if len(items) == 1:
             return answer(items[0])
         return {"results": [_forgiving(answer, item) for item in items]}
 
-    async with service.admission.admitted(), service.admission.body(request) as body:
-        return await service.admission.work(request, lambda: answer_all(body))
+    async with admission.admitted(), admission.body(request) as body:
+        # A file may be small and yet hold much; samples and strokes are what they are.
+        is_plain = question.sample_rate_hz is not None or content_type == JSON
+        if is_plain and len(body) <= SMALL_BYTES and not question.timeline:
+            items = items_of(body, content_type, limits=limits)
+            if len(items) == 1:
+                item = items[0]
+                future = asyncio.get_running_loop().create_future()
+                small = Small(lambda: content(item), item.name, question.options, admission.begin(), future)
+                together = service.models.together[request.path_params["model"]]
+                return await admission.work_together(request, together, small)
+        return await admission.work(request, lambda: answer_all(body))
 
 
 def _forgiving(answer: Any, item: Item) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import earmark
+from earmark.config import Config
 from earmark.serve.problems import PROBLEM_JSON
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -70,6 +71,12 @@ PREDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
         }.items()
     },
 }
+
+
+def query_parameters(question: type[Config]) -> list[dict[str, Any]]:
+    """Return how OpenAPI describes the fields of a query."""
+    fields = question.model_json_schema()["properties"]
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in fields.items()]
 
 
 def about() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from earmark.recognizer.file import card_of, open_session
 from earmark.serve.batching import BatchingSession
 from earmark.serve.metrics import Metrics
 from earmark.serve.problems import Problem
+from earmark.serve.together import Together
 
 
 class Models:
@@ -26,6 +27,11 @@ class Models:
     metrics
         Counts the batches.
 
+    Attributes
+    ----------
+    together
+        By name, what answers small requests.
+
     Raises
     ------
     ModelError
@@ -35,11 +41,13 @@ class Models:
     def __init__(self, files: Mapping[str, Path], *, metrics: Metrics, n_threads: int = 1) -> None:
         self._recognizers: dict[str, Recognizer] = {}
         self._sessions: list[BatchingSession] = []
+        self.together: dict[str, Together] = {}
         for name, path in files.items():
             session = open_session(path, n_threads=n_threads)
             batching = BatchingSession(session, on_batch=metrics.windows.labels(name).observe)
             self._sessions.append(batching)
             self._recognizers[name] = Recognizer(batching, card_of(session, where=path))
+            self.together[name] = Together(self._recognizers[name])
 
     def __getitem__(self, name: str) -> Recognizer:
         recognizer = self._recognizers.get(name)
@@ -56,6 +64,8 @@ class Models:
 
     def close(self) -> None:
         """Finish what waits in the batches."""
+        for together in self.together.values():
+            together.close()
         for session in self._sessions:
             session.close()
 
