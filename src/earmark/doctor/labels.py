@@ -16,7 +16,7 @@ from earmark.data.manifest import UNKNOWN_GROUP
 from earmark.data.readers.base import first_few
 from earmark.doctor.examine import Examined
 from earmark.doctor.findings import Finding
-from earmark.doctor.quick import matrix, out_of_fold
+from earmark.doctor.quick import NEVER, QuickModel, matrix, out_of_fold
 from earmark.doctor.repeated import Copy
 from earmark.types import FloatArray
 from earmark.units import note_midi
@@ -25,6 +25,9 @@ FEWEST = 10
 UNEVEN = 10.0
 N_FOLDS = 5
 FEWEST_TO_JUDGE = 40
+MACHINE_WEIGHT = 0.5
+"""Of the support vector machine in the ranking, beside the nearest neighbours, which are less sure where they err."""
+
 USEFUL_ACCURACY = 0.5
 """Out-of-fold accuracy below which the quick model may not accuse anybody."""
 
@@ -148,11 +151,13 @@ class Judgement:
     order
         Rows, the most doubtful first.
     doubt
-        How much likelier the best other label is than the given one, as a logarithm, in the order of `order`.
+        The share of labels made wrong on purpose that look less wrong than the given one, 0…1, in the order of `order`.
     suggested
         The likeliest other label of each, in the order of `order`.
     n_likely_wrong
-        So many of the first are likely wrong by confident learning.
+        About so many labels look as wrong as wrong labels do.
+    n_off_diagonal
+        So many are off the diagonal of the confident joint, mistakes of the model among them.
     accuracy
         Of the out-of-fold answers against the given labels.
     """
@@ -161,11 +166,12 @@ class Judgement:
     doubt: FloatArray
     suggested: tuple[str, ...]
     n_likely_wrong: int
+    n_off_diagonal: int
     accuracy: float
 
 
 def judge_labels(features: FloatArray, labels: Sequence[str], groups: Sequence[str], *, seed: int = 0) -> Judgement:
-    """Rank labels by how wrong they look to a model that has not seen them.
+    """Rank labels by how wrong they look to models that have not seen them.
 
     Parameters
     ----------
@@ -176,30 +182,61 @@ def judge_labels(features: FloatArray, labels: Sequence[str], groups: Sequence[s
 
     Notes
     -----
-    Confident learning (C. Northcutt, L. Jiang, I. Chuang, JAIR 70, 2021): an example counts as label `j` when its
-    probability of `j` is at least the mean probability of `j` among those labelled `j`; where the likeliest such `j` is
-    not the given label, the label is likely wrong. The ranking is by margin, in logarithms.
+    A support vector machine and nearest neighbours judge every example out of fold; the ranking joins how much either
+    prefers another label to the given one, by ranks. How many of the first are likely wrong: every example would also
+    look doubtful to some degree under each label that is not its own. Half of those are above their median, so about
+    twice as many labels are wrong as there are given ones above it. Where mistakes are between labels that are alike
+    this is too few.
+
+    The confident joint is that of C. Northcutt, L. Jiang, I. Chuang, "Confident learning", JAIR 70, 2021: an example
+    counts as label `j` when its probability of `j` is at least the mean probability of `j` among those labelled `j`.
     """
     names = sorted(set(labels))
     truth = np.array([names.index(label) for label in labels])
-    log_chances = out_of_fold(features, truth, np.array(groups), n_labels=len(names), n_folds=N_FOLDS, seed=seed)
+    judges = (QuickModel.log_chances, QuickModel.nearness)
+    log_chances, nearness = out_of_fold(features, truth, np.array(groups), n_folds=N_FOLDS, seed=seed, judges=judges)
     rows = np.arange(len(truth))
+    # A label that comes from one group is not known where that group is left out: nobody can judge it there.
+    known = nearness > NEVER
+    chances_doubt, near_doubt = (
+        np.where(known, _doubts(answers), -np.inf)[rows, truth] for answers in (log_chances, nearness)
+    )
+    made_wrong = known.copy()
+    made_wrong[rows, truth] = False
+    share = _share_below(np.sort(_doubts(nearness)[made_wrong]), near_doubt)
+    order = np.argsort(-(_ranks(near_doubt) + MACHINE_WEIGHT * _ranks(chances_doubt)), kind="stable")
     others = log_chances.copy()
     others[rows, truth] = -np.inf
-    best_other = others.argmax(axis=1)
-    doubt = others.max(axis=1) - log_chances[rows, truth]
-    chances = np.exp(log_chances)
-    thresholds = np.array([chances[truth == label, label].mean() for label in range(len(names))])
-    confident = np.where(chances >= thresholds, chances, 0)
-    wrong = (confident.max(axis=1) > 0) & (confident.argmax(axis=1) != truth) & (doubt > 0)
-    order = np.lexsort((-doubt, ~wrong))
     return Judgement(
         order=order,
-        doubt=doubt[order].astype(np.float32),
-        suggested=tuple(names[label] for label in best_other[order]),
-        n_likely_wrong=int(wrong.sum()),
-        accuracy=float((chances.argmax(axis=1) == truth).mean()),
+        doubt=share[order].astype(np.float32),
+        suggested=tuple(names[label] for label in others.argmax(axis=1)[order]),
+        n_likely_wrong=min(len(truth), 2 * int((share > 0.5).sum())),
+        n_off_diagonal=_off_diagonal(np.exp(log_chances), truth),
+        accuracy=float((log_chances.argmax(axis=1) == truth).mean()),
     )
+
+
+def _doubts(answers: FloatArray) -> FloatArray:
+    """Return how far the best other label is above each label, both ``(n, n_labels)``."""
+    best_two = np.partition(answers, -2, axis=1)[:, -2:]
+    best_other = np.where(answers == best_two[:, 1:], best_two[:, :1], best_two[:, 1:])
+    return np.asarray(best_other - answers, dtype=np.float32)
+
+
+def _ranks(values: FloatArray) -> npt.NDArray[np.intp]:
+    return values.argsort(kind="stable").argsort(kind="stable")
+
+
+def _share_below(known: FloatArray, values: FloatArray) -> npt.NDArray[np.float64]:
+    """Return the share of `known`, in order, that is below each value."""
+    return np.searchsorted(known, values) / max(1, len(known))
+
+
+def _off_diagonal(chances: FloatArray, truth: npt.NDArray[np.intp]) -> int:
+    thresholds = np.array([chances[truth == label, label].mean() for label in range(chances.shape[1])])
+    confident = np.where(chances >= thresholds, chances, 0)
+    return int(((confident.max(axis=1) > 0) & (confident.argmax(axis=1) != truth)).sum())
 
 
 def doubtful(manifest: Manifest, examined: Sequence[Examined]) -> Iterator[Finding]:
@@ -220,9 +257,14 @@ def doubtful(manifest: Manifest, examined: Sequence[Examined]) -> Iterator[Findi
         "labels-judged",
         "note",
         (),
-        f"the quick model finds {right} and doubts {judged.n_likely_wrong} of {len(examples)}",
+        f"the quick model finds {right} and would rather see another on {judged.n_off_diagonal} of {len(examples)} "
+        f"examples; about {judged.n_likely_wrong} look as wrong as wrong labels do",
         family="labels",
-        evidence={"accuracy": round(judged.accuracy, 4), "n_likely_wrong": judged.n_likely_wrong},
+        evidence={
+            "accuracy": round(judged.accuracy, 4),
+            "n_likely_wrong": judged.n_likely_wrong,
+            "n_off_diagonal": judged.n_off_diagonal,
+        },
     )
     for rank, place in enumerate(judged.order[: judged.n_likely_wrong], start=1):
         example, other = examples[place], judged.suggested[rank - 1]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,12 @@ SHARPNESS = 0.5
 NEVER = -50.0
 """Log chance of a label that the model has not seen."""
 
+N_NEAREST = 5
+ROWS_AT_ONCE = 1024
+
 
 class QuickModel:
-    """Main components, then a support vector machine with a radial kernel (scikit-learn).
+    """Main components, then a support vector machine with a radial kernel (scikit-learn), beside nearest neighbours.
 
     Parameters
     ----------
@@ -52,6 +55,7 @@ class QuickModel:
         self._directions = directions[:, ::-1][:, : min(N_COMPONENTS, len(variance))]
         reduced = self._reduced(chosen)
         self._scale = float(np.sqrt(reduced.var(axis=0).sum())) or 1.0
+        self._known = (reduced / self._scale).astype(np.float32), truth[rows]
         self._machine: Any = None
         if len(self._held) > 1:
             self._machine = SVC(C=COST, gamma=1.0, cache_size=400, class_weight="balanced")
@@ -71,8 +75,31 @@ class QuickModel:
         result[:, self._held] = votes - np.log(np.exp(votes).sum(axis=1, keepdims=True))
         return result
 
+    def nearness(self, features: FloatArray) -> FloatArray:
+        """Return how near each label is, ``(n, n_labels)``; `NEVER` for labels that were never seen.
+
+        It is the negative logarithm of the mean distance to the nearest `N_NEAREST` examples of that label.
+        """
+        known, truth = self._known
+        result = np.full((len(features), self._n_labels), NEVER, dtype=np.float32)
+        for start in range(0, len(features), ROWS_AT_ONCE):
+            asked = features[start : start + ROWS_AT_ONCE].astype(np.float64)
+            place = (self._reduced(asked) / self._scale).astype(np.float32)
+            squares = (place**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2 * place @ known.T
+            distances = np.sqrt(np.maximum(squares, 0))
+            for label in self._held:
+                of_label = distances[:, truth == label]
+                n = min(N_NEAREST, of_label.shape[1])
+                nearest = np.partition(of_label, n - 1, axis=1)[:, :n]
+                result[start : start + len(asked), label] = -np.log(nearest.mean(axis=1) + np.exp(NEVER))
+        return result
+
     def _reduced(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return np.asarray((features - self._mean) @ self._directions)
+
+
+Judge: TypeAlias = Callable[[QuickModel, FloatArray], FloatArray]
+"""A method of the model that answers with ``(n, n_labels)``."""
 
 
 def matrix(examined: Sequence[Examined]) -> tuple[list[int], FloatArray]:
@@ -91,12 +118,13 @@ def out_of_fold(
     truth: npt.NDArray[np.intp],
     groups: npt.NDArray[np.str_],
     *,
-    n_labels: int,
     n_folds: int,
     seed: int,
+    judges: Sequence[Judge] = (QuickModel.log_chances,),
 ) -> FloatArray:
-    """Return the log chances of every example by a model that has seen nothing of its group, ``(n, n_labels)``."""
-    result = np.zeros((len(truth), n_labels), dtype=np.float32)
+    """Return what a model that has seen nothing of its group answers to every example, ``(n_judges, n, n_labels)``."""
+    n_labels = int(truth.max()) + 1
+    result = np.zeros((len(judges), len(truth), n_labels), dtype=np.float32)
     names, member = np.unique(groups, return_inverse=True)
     sizes = np.bincount(member)
     order = np.random.default_rng(seed).permutation(len(names))
@@ -110,5 +138,5 @@ def out_of_fold(
         outside = fold[member] == number
         if outside.any() and not outside.all():
             model = QuickModel(n_labels, seed=seed).fit(features[~outside], truth[~outside])
-            result[outside] = model.log_chances(features[outside])
+            result[:, outside] = [judge(model, features[outside]) for judge in judges]
     return result

@@ -163,7 +163,7 @@ def separability(
     """Return the area under the curve of telling part 1 from part 0, out of fold, with whole groups."""
     from sklearn.metrics import roc_auc_score
 
-    log_chances = out_of_fold(features, parts, groups, n_labels=2, n_folds=5, seed=0)
+    (log_chances,) = out_of_fold(features, parts, groups, n_folds=5, seed=0)
     return float(roc_auc_score(parts, log_chances[:, 1]))
 
 
