@@ -1,0 +1,80 @@
+"""Foreign sounds: made the same again, all different from each other, and with or without a pitch as their kind has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from earmark.errors import UnknownNameError, UsageError
+from earmark.sound.foreign import FAMILIES, choose_chord, foreign_kinds, make_foreign, mix_chord
+from earmark.sound.synthesis import synthesize_note
+
+RATE_HZ = 16_000
+ALL_KINDS = foreign_kinds(chords=True)
+
+
+def _made(kind, seed=0, *, duration_s=0.7, rate_hz=RATE_HZ):
+    return make_foreign(kind, np.random.default_rng(seed), duration_s=duration_s, sample_rate_hz=rate_hz)
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_every_kind_is_made_again_by_its_seed_and_only_by_it(kind):
+    sound, again, other = _made(kind), _made(kind), _made(kind, 1)
+    assert sound.dtype == np.float32
+    assert sound.shape == (round(0.7 * RATE_HZ),)
+    assert np.isfinite(sound).all()
+    assert np.abs(sound).max() == pytest.approx(0.5)
+    assert np.array_equal(sound, again)
+    assert not np.array_equal(sound, other)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 44_100])
+@pytest.mark.parametrize("kind", ["speech", "bird", "telephone", "clatter", "drum-kit", "chord"])
+def test_other_rates_give_as_long_a_sound(kind, rate_hz):
+    assert len(_made(kind, duration_s=0.3, rate_hz=rate_hz)) == round(0.3 * rate_hz)
+
+
+def test_kinds_differ_from_each_other():
+    spectra = {}
+    for kind in ALL_KINDS:
+        power = np.abs(np.fft.rfft(_made(kind, 3))) ** 2
+        spectra[kind] = np.log(power[:5600].reshape(56, 100).sum(1) + 1e-9)
+    near = [(a, b) for a in ALL_KINDS for b in ALL_KINDS if a < b and np.abs(spectra[a] - spectra[b]).mean() < 0.3]
+    assert not near
+
+
+def test_chords_are_left_out_unless_asked_for():
+    assert set(ALL_KINDS) - set(foreign_kinds()) == set(FAMILIES["chords"])
+    assert sorted(ALL_KINDS) == sorted(kind for family in FAMILIES.values() for kind in family)
+
+
+def test_chords_have_no_two_keys_that_melt_into_one():
+    for seed in range(200):
+        keys = choose_chord(np.random.default_rng(seed))
+        assert 2 <= len(keys) <= 5
+        assert not {abs(a - b) for a in keys for b in keys if a != b} & {12, 19, 24}
+        assert len(set(keys)) == len(keys)
+
+
+def test_a_chord_holds_the_partials_of_its_notes():
+    notes = [synthesize_note(midi, duration_s=1.0, sample_rate_hz=RATE_HZ, seed=1).samples for midi in (69, 73)]
+    mixed = mix_chord(notes, np.random.default_rng(0), sample_rate_hz=RATE_HZ)
+    power = np.abs(np.fft.rfft(mixed))
+    floor = np.median(power[400:600])
+    assert power[435:445].max() > 20 * floor
+    assert power[549:560].max() > 20 * floor
+
+
+def test_one_note_is_no_chord():
+    with pytest.raises(UsageError, match="at least 2"):
+        mix_chord([np.zeros(8, np.float32)], np.random.default_rng(0), sample_rate_hz=RATE_HZ)
+
+
+def test_what_cannot_be_made_is_refused():
+    rng = np.random.default_rng(0)
+    with pytest.raises(UnknownNameError, match="speach"):
+        make_foreign("speach", rng, duration_s=1, sample_rate_hz=RATE_HZ)
+    with pytest.raises(UsageError, match="duration_s"):
+        make_foreign("rain", rng, duration_s=0, sample_rate_hz=RATE_HZ)
+    with pytest.raises(UsageError, match="sample_rate_hz"):
+        make_foreign("rain", rng, duration_s=1, sample_rate_hz=400)
