@@ -35,16 +35,20 @@ def train(
 ) -> None:
     """Learn from labelled examples and write one file that recognises.
 
-    A run that was stopped goes on where it was when the same command is given again.
+    A run that was stopped goes on where it was when the same command is given again. Under torchrun, several processes
+    train as one.
     """
     if resume and not (out / RECIPE_FILE).is_file():
         raise UsageError(f"{out}: holds no run to go on with; leave --resume out to start one")
     from earmark.training import train as train_once
     from earmark.training import train_every_fold
+    from earmark.training.distributed import is_first, joined
 
     learn = train_every_fold if every_fold else train_once
-    with progress_on_stderr() as progress:
+    with joined(), progress_on_stderr() as progress:
         run = learn(recipe, data=data, out=out, overrides=changes or (), progress=progress)
+        if not is_first():
+            return
     if as_json:
         print_json({"model": str(run.model), "report": str(run.report), "scores": run.scores.to_dict()})
         return

@@ -17,12 +17,21 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.data import Example, Manifest, read_content
-from earmark.features import FeatureCache, Features, InkFeatures, SoundFeatures, Window
+from earmark.features import (
+    FeatureCache,
+    Features,
+    InkFeatures,
+    SoundFeatures,
+    TableFeatures,
+    Window,
+    WindowFeatures,
+)
 from earmark.files import sha256_bytes
+from earmark.recognizer.windows import cut_features
 from earmark.sound import resample
 from earmark.training.augment import ContentAugmentation
 from earmark.training.recipe import Recipe
-from earmark.types import Content, FloatArray, Image, Ink, Picture, Progress, Sound, no_progress
+from earmark.types import Content, FloatArray, Image, Ink, Numbers, Picture, Progress, Sound, no_progress
 from earmark.units import seconds_to_samples
 
 T = TypeVar("T")
@@ -34,8 +43,11 @@ IN_MEMORY_BYTES = 4 * 2**30
 FEWEST_FOR_WORKERS = 200
 
 
-def make_features(features: Features, content: Content) -> FloatArray:
-    """Return ``(channel, freq|height, time|width)`` of any content that the feature kind can read."""
+def make_features(features: Features, content: Content, *, window: Window | None = None, where: str = "") -> FloatArray:
+    """Return ``(channel, freq|height, time|width)`` of any content that the feature kind can read.
+
+    Features of whole windows are those of one `window` after the other. `where` names the content in errors.
+    """
     if isinstance(features, SoundFeatures):
         if isinstance(content, Picture):
             return features.from_picture(content)
@@ -43,6 +55,11 @@ def make_features(features: Features, content: Content) -> FloatArray:
             return features(resample(content, features.sample_rate_hz).samples)
     elif isinstance(features, InkFeatures) and isinstance(content, Ink | Image):
         return features(content)
+    elif isinstance(features, TableFeatures) and isinstance(content, Numbers):
+        return features.from_numbers(content)
+    elif isinstance(features, WindowFeatures) and isinstance(content, Sound) and window is not None:
+        cuts = cut_features(content, features, window=window, where=where)
+        return np.concatenate([picture for cut in cuts for picture in cut.batch], axis=2)
     raise TypeError(f"{features.kind} features do not read {type(content).__name__}")
 
 
@@ -90,7 +107,9 @@ def views_of(manifest: Manifest, recipe: Recipe, *, n_views: int, labels: tuple[
     recipe_of_views = [recipe.training.seed, [a.model_dump(mode="json") for a in changes], list(labels)]
     result = []
     for example in manifest.examples:
-        content_key = [recipe.features.fingerprint, example.sha256, example.start_s, example.duration_s]
+        content_key: list[Any] = [recipe.features.fingerprint, example.sha256, example.start_s, example.duration_s]
+        if isinstance(recipe.features, WindowFeatures) and recipe.window is not None:
+            content_key.append(recipe.window.model_dump(mode="json"))
         of_example = []
         for number in range(n_views + 1):
             parts = content_key if number == 0 else [*content_key, example.label, number, *recipe_of_views]
@@ -115,7 +134,7 @@ def compute_view(view: View, *, manifest: Manifest, recipe: Recipe, labels: tupl
             path.append(change.relabel(path[-1], labels, rng))
         for change, old, new in zip(changes, path, path[1:], strict=False):
             content = change(content, old, new, rng)
-    return make_features(recipe.features, content)
+    return make_features(recipe.features, content, window=recipe.window, where=view.example.path)
 
 
 def prepare(
@@ -194,23 +213,38 @@ def _one_thread() -> None:
 
 
 def training_batches(
-    examples: FeatureSet, *, batch_size: int, vary_length: bool, rng: np.random.Generator
+    examples: FeatureSet,
+    *,
+    batch_size: int,
+    vary_length: bool,
+    rng: np.random.Generator,
+    rows_of: Callable[[int], IntArray] = np.arange,
 ) -> Iterator[tuple[FloatArray, IntArray]]:
     """Yield shuffled batches of near-equal size: a random view of every example, cropped at random to one window.
+
+    Parameters
+    ----------
+    rows_of
+        Given the size of a batch, which of its rows to load; what is random is drawn for all.
 
     Yields
     ------
     pictures, targets
-        float32 ``(batch, channel, freq|height, time|width)`` and label indices ``(batch,)``.
+        float32 ``(n_loaded, channel, freq|height, time|width)``, and label indices of the whole batch ``(batch,)``.
     """
     order = rng.permutation(len(examples))
     for rows in np.array_split(order, n_batches(len(examples), batch_size)):
         views = rng.integers(examples.n_views, size=len(rows))
-        arrays: list[FloatArray] = [examples.load(i, v) for i, v in zip(rows, views, strict=True)]
+        places = rng.random(len(rows))
+        loaded = rows_of(len(rows))
+        arrays: list[FloatArray] = [examples.load(rows[i], views[i]) for i in loaded]
         if (window := examples.window) is not None:
             length_s = rng.uniform(window.min_s, window.length_s) if vary_length else window.length_s
             n_frames = frames_of(examples.features, length_s)
-            arrays = [crop(a, int(rng.integers(max(a.shape[2] - n_frames, 0) + 1)), n_frames) for a in arrays]
+            arrays = [
+                crop(array, start_at(examples.features, array.shape[2], n_frames, place), n_frames)
+                for array, place in zip(arrays, places[loaded], strict=True)
+            ]
         yield np.stack(arrays), examples.targets[rows, views]
 
 
@@ -221,9 +255,22 @@ def n_batches(n_examples: int, batch_size: int) -> int:
 
 def frames_of(features: Features, length_s: float) -> int:
     """Return the number of frames of a window."""
-    if not isinstance(features, SoundFeatures):
+    if not isinstance(features, SoundFeatures | WindowFeatures):
         raise TypeError(f"{features.kind} features have no frames")
     return features.n_frames(seconds_to_samples(length_s, features.sample_rate_hz))
+
+
+def start_at(features: Features, width: int, n_frames: int, place: float) -> int:
+    """Return the first frame of a window in `width` frames.
+
+    Parameters
+    ----------
+    place
+        In 0…1: 0 is the first window that there is. Features of whole windows start where one does.
+    """
+    if isinstance(features, WindowFeatures):
+        return n_frames * int(place * max(width // n_frames, 1))
+    return int(place * (max(width - n_frames, 0) + 1))
 
 
 def crop(array: FloatArray, start: int, n_frames: int) -> FloatArray:
@@ -234,22 +281,26 @@ def crop(array: FloatArray, start: int, n_frames: int) -> FloatArray:
     return part
 
 
-def whole_batches(examples: FeatureSet, *, batch_size: int) -> Iterator[tuple[FloatArray, IntArray]]:
-    """Yield every window of every clean example, in order, with the index of its example."""
+def whole_batches(
+    examples: FeatureSet, *, batch_size: int, chosen: Sequence[int] | None = None
+) -> Iterator[tuple[FloatArray, IntArray]]:
+    """Yield every window of every clean example, or of those `chosen`, in order, with the index of its example."""
     pictures: list[FloatArray] = []
     owners: list[int] = []
-    for i in range(len(examples)):
+    chosen = range(len(examples)) if chosen is None else chosen
+    for i in chosen:
         array = examples.load(i, 0)
         if (window := examples.window) is None:
             pictures.append(array)
             owners.append(i)
         else:
             n_frames = frames_of(examples.features, window.length_s)
-            hop = max(1, round(n_frames * window.hop_s / window.length_s))
+            share = 1 if isinstance(examples.features, WindowFeatures) else window.hop_s / window.length_s
+            hop = max(1, round(n_frames * share))
             starts = window.starts(array.shape[2], length=n_frames, hop=hop)
             pictures += [crop(array, start, n_frames) for start in starts]
             owners += [i] * len(starts)
-        while len(pictures) >= batch_size or (pictures and i == len(examples) - 1):
+        while len(pictures) >= batch_size or (pictures and i == chosen[-1]):
             yield np.stack(pictures[:batch_size]), np.array(owners[:batch_size])
             pictures, owners = pictures[batch_size:], owners[batch_size:]
 

@@ -16,14 +16,18 @@ from earmark.data import SPLITS, Manifest, read_manifest
 from earmark.errors import ConfigError
 from earmark.evaluation import Outcome, fit_temperature, read_outcome, score
 from earmark.features import FeatureCache
+from earmark.training.decline import teach_to_decline
+from earmark.training.distributed import first_ahead, is_first, joined
 from earmark.training.export import export_network
 from earmark.training.papers import card_for, claim, headline, recognizer_file, summarize, write_papers
 from earmark.training.recipe import Recipe, load_recipe
-from earmark.training.run import Run, split_for, train
+from earmark.training.run import Run, finished, train
+from earmark.training.split import split_for
 from earmark.training.teach import default_cache, teach
 from earmark.types import Progress, no_progress
 
 
+@joined()
 def train_every_fold(
     recipe: Recipe | str | Path,
     *,
@@ -61,15 +65,18 @@ def train_every_fold(
 
     everything = split_for(recipe, manifest)
     everything = everything.with_splits([part and "train" for part in (e.split for e in everything.examples)])
-    claim(folder / "all", recipe, everything)
+    with first_ahead():
+        claim(folder / "all", recipe, everything)
     network, rows = teach(
         everything,
         recipe=recipe,
         folder=folder / "all",
         validated=False,
         cache=FeatureCache(Path(cache) if cache else default_cache()),
-        progress=progress,
+        progress=progress if is_first() else no_progress,
     )
+    if not is_first():
+        return finished(folder)
     temperature = fit_temperature(outcome.logits, outcome.truth)
     outcome = outcome.calibrated(temperature)
     protocol = f"{recipe.split.protocol}, {recipe.split.folds} folds, seed {recipe.split.seed}, every fold in turn"
@@ -83,7 +90,9 @@ def train_every_fold(
     )
     model = recognizer_file(folder / "model.onnx", export_network(network, recipe.features), card)
     write_papers(folder, model, everything, outcome=outcome, scores=scores, rows=rows)
-    return Run(folder, scores)
+    if recipe.rejection is not None:
+        teach_to_decline(model, manifest, out=model, outcome=outcome, cache=cache, progress=progress)
+    return finished(folder)
 
 
 def together(outcomes: Sequence[Outcome]) -> Outcome:

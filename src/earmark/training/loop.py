@@ -18,10 +18,20 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
-from earmark.errors import ModelError
+from earmark.errors import ConfigError, ModelError
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
 from earmark.training.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
+from earmark.training.distributed import (
+    is_first,
+    layers_of_whole,
+    n_processes,
+    own,
+    own_rows,
+    sum_gradients,
+    sum_up,
+    whole_batch,
+)
 from earmark.training.examples import FeatureSet, n_batches, prefetch, training_batches, whole_batches
 from earmark.training.parameters import freeze, make_optimizer, make_schedule
 from earmark.training.recipe import Precision, Training
@@ -77,6 +87,7 @@ def fit(
         The log.
     """
     training = learner.training
+    _refuse_what_cannot_be_shared(training, n_examples=len(train))
     rows = _resume(learner, folder)
     for epoch in range(len(rows), training.epochs):
         if valid is not None and _is_stale(rows, training.patience):
@@ -89,11 +100,14 @@ def fit(
             row |= validate(learner.judged, valid, batch_size=2 * training.batch_size, device=learner.device)
         row["seconds"] = time.perf_counter() - started_s
         rows.append(row)
+        if not is_first():
+            continue
         if valid is None or training.keep == "last" or row["valid_loss"] <= min(r["valid_loss"] for r in rows):
             save_weights(folder / "best.safetensors", learner.judged)
         save_checkpoint(folder / "last.safetensors", _checkpoint(learner, rows))
         on_epoch(rows)
-    load_weights(folder / "best.safetensors", learner.network)
+    if is_first():
+        load_weights(folder / "best.safetensors", learner.network)
     return rows
 
 
@@ -108,9 +122,10 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
         batch_size=training.batch_size,
         vary_length=training.vary_length,
         rng=np.random.default_rng(seed),
+        rows_of=partial(own_rows, n_pieces=training.accumulate),
     )
     total = n_batches(len(examples), training.batch_size)
-    loss_sum, n_right, n_seen, waited_s, started_s = 0.0, 0.0, 0, 0.0, time.perf_counter()
+    loss_sum, n_right, n_seen, waited_s, started_s = 0.0, 0, 0, 0.0, time.perf_counter()
     asked_s = started_s
     for step, (pictures, labels) in enumerate(prefetch(batches)):
         waited_s += time.perf_counter() - asked_s
@@ -118,18 +133,24 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
         hard = torch.from_numpy(labels).to(device)
         y = functional.one_hot(hard, network.n_labels).to(torch.float32)
         with torch.no_grad():
-            x = network.normalize(x)
+            x = whole_batch(
+                network.normalize(x),
+                n_rows=len(labels),
+                n_pieces=training.accumulate,
+                exchange=bool(learner.augment),
+            )
             for change in learner.augment:
                 x, y = change(x, y, rng)
-        loss, logits = take_step(learner, x, y)
+        loss, n_right_now = take_step(learner, x, y)
         if not math.isfinite(loss):
             raise ModelError(f"the loss became {loss} in epoch {epoch + 1}; lower training.learning_rate")
         n_seen += len(labels)
         loss_sum += loss * len(labels)
-        n_right += (logits.argmax(1) == y.argmax(1)).sum().item()
-        progress(f"epoch {epoch + 1}", step + 1, total, f"accuracy {n_right / n_seen:.3f}")
+        n_right += n_right_now
+        share = waited_s / (time.perf_counter() - started_s)
+        note = f"accuracy {n_right / n_seen:.3f}, {share:.0%} waiting for data"
+        progress(f"epoch {epoch + 1}", step + 1, total, note)
         asked_s = time.perf_counter()
-    share = waited_s / (time.perf_counter() - started_s)
     return {"train_loss": loss_sum / n_seen, "train_accuracy": n_right / n_seen, "waiting_share": share}
 
 
@@ -139,11 +160,14 @@ def validate(network: Network, examples: FeatureSet, *, batch_size: int, device:
     network.eval()
     sums: np.ndarray[Any, np.dtype[np.float64]] = np.zeros((len(examples), network.n_labels))
     counts = np.zeros(len(examples))
-    for pictures, owners in prefetch(whole_batches(examples, batch_size=batch_size)):
+    chosen = own(range(len(examples)))
+    for pictures, owners in prefetch(whole_batches(examples, batch_size=batch_size, chosen=chosen)):
         probabilities = network(_to_device(pictures, device)).softmax(1).double().cpu().numpy()
         np.add.at(sums, owners, probabilities)
         np.add.at(counts, owners, 1)
-    probabilities = sums / counts[:, None]
+    # Every process has scored some of the examples.
+    together = sum_up(torch.from_numpy(np.column_stack([sums, counts]))).numpy()
+    probabilities = together[:, :-1] / together[:, -1:]
     truth = examples.targets[:, 0]
     likelihood = probabilities[np.arange(len(truth)), truth].clip(1e-12)
     return {
@@ -192,33 +216,37 @@ def _to_device(pictures: np.ndarray[Any, np.dtype[np.float32]], device: torch.de
     return torch.from_numpy(pictures).to(device, memory_format=torch.channels_last, non_blocking=True)
 
 
-def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float, torch.Tensor]:
-    """Learn from one batch, piece by piece; return its mean loss and its logits.
+def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float, int]:
+    """Learn from one batch, piece by piece; return its mean loss and how many answers were right.
 
     A loss that is not finite changes nothing.
 
     Parameters
     ----------
     x, y
-        Normalised, augmented pictures and their targets ``(batch, n_labels)``.
+        Normalised, augmented pictures and their targets ``(batch, n_labels)``; of several processes, each computes its
+        own rows of every piece.
     """
     learner.optimizer.zero_grad(set_to_none=True)
-    answers, total = [], 0.0
+    total = torch.zeros(2, dtype=torch.float64)
     n_pieces = min(learner.training.accumulate, len(x))
     for pictures, targets in zip(x.tensor_split(n_pieces), y.tensor_split(n_pieces), strict=True):
-        with autocast(learner.device, learner.training.precision):
-            logits = learner.classify(pictures)
-            loss = functional.cross_entropy(logits, targets, label_smoothing=learner.training.label_smoothing)
-        loss = loss * (len(pictures) / len(x))
+        wanted = own(targets)
+        with autocast(learner.device, learner.training.precision), layers_of_whole(len(pictures)):
+            logits = learner.classify(own(pictures))
+            loss = functional.cross_entropy(logits, wanted, label_smoothing=learner.training.label_smoothing)
+        loss = loss * (len(wanted) / len(x))
         learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        answers.append(logits.detach())
-        total += loss.item()
-    if math.isfinite(total):
+        n_right = (logits.argmax(1) == wanted.argmax(1)).sum()
+        total += torch.tensor([loss.item(), n_right.item()], dtype=torch.float64)
+    loss_of_all, n_right_of_all = sum_up(total).tolist()
+    if math.isfinite(loss_of_all):
         _update(learner)
-    return total, torch.cat(answers)
+    return loss_of_all, int(n_right_of_all)
 
 
 def _update(learner: Learner) -> None:
+    sum_gradients(learner.network)
     if learner.training.clip_norm:
         learner.scaler.unscale_(learner.optimizer)
         nn.utils.clip_grad_norm_(learner.network.parameters(), learner.training.clip_norm)
@@ -234,6 +262,19 @@ def _follow(average: torch.Tensor, now: torch.Tensor, n_steps: torch.Tensor | in
     if not now.is_floating_point():
         return now
     return average.lerp(now, 1 - min(decay, (1 + int(n_steps)) / (10 + int(n_steps))))
+
+
+def _refuse_what_cannot_be_shared(training: Training, *, n_examples: int) -> None:
+    if n_processes() == 1:
+        return
+    if training.compile:
+        raise ConfigError("training.compile works in one process only; set training.compile = false or leave torchrun")
+    batch = n_examples // n_batches(n_examples, training.batch_size)
+    if batch // training.accumulate < n_processes():
+        raise ConfigError(
+            f"batches of {batch} examples in {training.accumulate} pieces leave some of the {n_processes()} processes "
+            "without any; raise training.batch_size, lower training.accumulate, or start fewer processes"
+        )
 
 
 def _is_stale(rows: Sequence[Row], patience: int) -> bool:

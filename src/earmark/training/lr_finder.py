@@ -21,8 +21,8 @@ from earmark.training.examples import FeatureSet, prepare, training_batches
 from earmark.training.loop import Learner, make_learner, take_step
 from earmark.training.memory import explains_memory
 from earmark.training.recipe import Recipe, load_recipe
-from earmark.training.run import split_for
-from earmark.training.teach import default_cache, input_shape
+from earmark.training.split import split_for
+from earmark.training.teach import default_cache, fresh_network
 from earmark.types import Progress, no_progress
 
 LOWEST, HIGHEST = 1e-6, 1.0
@@ -96,7 +96,7 @@ def range_test(
     torch.manual_seed(recipe.training.seed)
     training = recipe.training.model_copy(update={"learning_rate": LOWEST, "ema_decay": 0.0, "compile": False})
     augment = [change for change in recipe.augment if isinstance(change, BatchAugmentation)]
-    network = recipe.model.build(n_labels=n_labels, input_shape=input_shape(examples, recipe))
+    network = fresh_network(recipe, examples, n_labels=n_labels)
     learner = make_learner(network, training=training, augment=augment, n_steps=n_steps)
     growth = (HIGHEST / LOWEST) ** (1 / max(n_steps - 1, 1))
     for group in learner.optimizer.param_groups:

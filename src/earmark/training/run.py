@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,23 +9,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.data import SPLITS, Manifest, apply_split, leaks, read_manifest
-from earmark.errors import DataError
-from earmark.evaluation import Scores, word_protocol
+from earmark.data import SPLITS, Manifest, read_manifest
+from earmark.evaluation import Scores, read_outcome, word_protocol
 from earmark.features import FeatureCache
 from earmark.recognizer import Card
 from earmark.recognizer.evaluate import calibrate, evaluate
+from earmark.training.decline import teach_to_decline
+from earmark.training.distributed import first_ahead, is_first, joined, wait
 from earmark.training.export import export_network
 from earmark.training.loop import Row
 from earmark.training.papers import card_for, claim, headline, recognizer_file, summarize, write_papers
 from earmark.training.recipe import Recipe, load_recipe
+from earmark.training.split import split_for
 from earmark.training.teach import default_cache, teach
 from earmark.types import Progress, no_progress
 
 if TYPE_CHECKING:
     import onnx
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Run:
         return self.folder / "report.html"
 
 
+@joined()
 def train(
     recipe: Recipe | str | Path,
     *,
@@ -68,6 +68,7 @@ def train(
     """Learn from labelled examples and write one file that recognises.
 
     A run that was killed goes on where it stopped when it is started again with the same folder, recipe and data.
+    Processes started by ``torchrun`` train as one, in the same folder, and all return what the first has written.
 
     Parameters
     ----------
@@ -91,11 +92,17 @@ def train(
     manifest = data if isinstance(data, Manifest) else read_manifest(data)
     manifest = split_for(recipe, manifest)
     folder = Path(out)
-    claim(folder, recipe, manifest)
+    with first_ahead():
+        claim(folder, recipe, manifest)
 
+    progress = progress if is_first() else no_progress
     store = FeatureCache(Path(cache) if cache else default_cache())
     fit_to = partial(teach, recipe=recipe, cache=store, progress=progress)
     network, rows = fit_to(manifest, folder=folder, validated=True)
+    if not is_first():
+        if recipe.training.refit != "none":
+            fit_to(_more(manifest, recipe), folder=folder / "refit", validated=False)
+        return finished(folder)
     graph = export_network(network, recipe.features)
     card = card_for(recipe, manifest)
     with _file(folder, graph, card) as candidate:
@@ -109,40 +116,34 @@ def train(
     learns_test = recipe.training.refit == "everything"
     scores = judge(graph, card) if part == "valid" or learns_test or recipe.training.refit == "none" else None
     if recipe.training.refit != "none":
-        learned = SPLITS if learns_test else ("train", "valid")
-        more = manifest.with_splits(["train" if e.split in learned else e.split for e in manifest.examples])
+        more = _more(manifest, recipe)
         network, _ = fit_to(more, folder=folder / "refit", validated=False)
         graph = export_network(network, recipe.features)
-        card = card.model_copy(update={"data": summarize(more, learned=learned)})
+        card = card.model_copy(update={"data": summarize(more, learned=_learned(recipe))})
     scores = scores or judge(graph, card)
-    recognizer_file(folder / "model.onnx", graph, card.model_copy(update={"scores": (headline(scores),)}))
-    return Run(folder, scores)
+    model = recognizer_file(folder / "model.onnx", graph, card.model_copy(update={"scores": (headline(scores),)}))
+    if recipe.rejection is not None:
+        outcome = read_outcome(folder / "outcome.npz")
+        teach_to_decline(model, manifest, out=model, outcome=outcome, cache=cache, progress=progress)
+    return finished(folder)
 
 
-def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
-    """Return the examples that the recipe can use, each in its part; warn when the split leaks.
+def finished(folder: Path) -> Run:
+    """Return the run that the first process has written, once it has."""
+    wait()
+    path = folder / "scores.json"
+    return Run(folder, Scores.from_json(path.read_bytes(), where=str(path)))
 
-    Raises
-    ------
-    DataError
-        When the recipe cannot read the data, or a label is missing from the training part.
-    """
-    readable = ("sound", "picture") if recipe.features.domain == "sound" else ("ink",)
-    if manifest.domain not in readable:
-        raise DataError(
-            f"{manifest.name}: holds {manifest.domain} data, but recipe {recipe.name!r} reads {' or '.join(readable)}; "
-            "choose another recipe or other data"
-        )
-    manifest = apply_split(manifest.hashed(), recipe.split)
-    for sentence in leaks(manifest):
-        log.warning("the split leaks: %s", sentence)
-    missing = set(manifest.labels) - set(manifest.where("train").labels)
-    if missing:
-        raise DataError(
-            f"{manifest.name}: the training part has no example of {', '.join(sorted(missing))}; every label needs "
-            "groups enough for all parts: add examples, leave the label out, or change [split]"
-        )
-    return manifest
+
+def _learned(recipe: Recipe) -> tuple[str, ...]:
+    """Return the parts that the second fit learns from."""
+    return SPLITS if recipe.training.refit == "everything" else ("train", "valid")
+
+
+def _more(manifest: Manifest, recipe: Recipe) -> Manifest:
+    """Return the examples with those of the second fit in the training part."""
+    learned = _learned(recipe)
+    return manifest.with_splits(["train" if e.split in learned else e.split for e in manifest.examples])
 
 
 def _judge(  # noqa: PLR0913 - what a report tells

@@ -17,7 +17,8 @@ from earmark.features import FeatureCache
 from earmark.files import write_text
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
-from earmark.training.examples import FeatureSet, frames_of, n_batches, prepare
+from earmark.training.distributed import first_ahead
+from earmark.training.examples import FeatureSet, frames_of, n_batches, prepare, whole_batches
 from earmark.training.loop import Row, fit, make_learner
 from earmark.training.memory import explains_memory
 from earmark.training.recipe import Recipe
@@ -40,9 +41,11 @@ def teach(  # noqa: PLR0913 - what a fit consists of
     `watch` is called with the log after every epoch; what it raises ends the fit.
     """
     examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
-    learning = examples(manifest.where("train"), augmented=True)
+    with first_ahead():
+        learning = examples(manifest.where("train"), augmented=True)
+        validation = examples(manifest.where("valid")) if validated else None
     torch.manual_seed(recipe.training.seed)
-    network = recipe.model.build(n_labels=len(manifest.labels), input_shape=input_shape(learning, recipe))
+    network = fresh_network(recipe, learning, n_labels=len(manifest.labels))
     learner = make_learner(
         network,
         training=recipe.training,
@@ -53,7 +56,7 @@ def teach(  # noqa: PLR0913 - what a fit consists of
     rows = fit(
         learner,
         train=learning,
-        valid=examples(manifest.where("valid")) if validated else None,
+        valid=validation,
         folder=folder,
         on_epoch=_EpochLog(folder, watch),
         progress=progress,
@@ -61,9 +64,20 @@ def teach(  # noqa: PLR0913 - what a fit consists of
     return network, rows
 
 
+def fresh_network(recipe: Recipe, examples: FeatureSet, *, n_labels: int) -> Network:
+    """Return an untrained network for the pictures of a training part, with whose numbers it learns to count."""
+    network = recipe.model.build(
+        n_labels=n_labels, input_shape=input_shape(examples, recipe), n_numbers=recipe.features.n_numbers
+    )
+    batches = whole_batches(examples, batch_size=recipe.training.batch_size)
+    network.learn_scales(torch.from_numpy(pictures) for pictures, _ in batches)
+    return network
+
+
 def input_shape(examples: FeatureSet, recipe: Recipe) -> tuple[int, int, int]:
     """Return ``(channel, freq|height, time|width)`` of what the network will see."""
     n_channels, height, width = examples.load(0, 0).shape
+    height -= recipe.features.n_numbers
     if recipe.window is not None:
         width = frames_of(recipe.features, recipe.window.length_s)
     return n_channels, height, width

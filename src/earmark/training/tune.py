@@ -20,7 +20,7 @@ from earmark.features import FeatureCache
 from earmark.files import sha256_bytes, write_text
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe, load_recipe
-from earmark.training.run import split_for
+from earmark.training.split import split_for
 from earmark.training.teach import default_cache, teach
 from earmark.types import Progress, no_progress
 

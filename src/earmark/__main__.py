@@ -1,0 +1,5 @@
+"""``python -m earmark``: the command line, for those who start Python themselves, as ``torchrun`` does."""
+
+from earmark.cli import main
+
+main()
