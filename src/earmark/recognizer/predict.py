@@ -10,15 +10,15 @@ from typing import Any, Self
 import numpy as np
 
 from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, UsageError
-from earmark.features import InkFeatures, SoundFeatures, TableFeatures
+from earmark.features import InkFeatures, SoundFeatures
 from earmark.recognizer.answers import dress, undecided
 from earmark.recognizer.card import FAMILIARITY, Card
 from earmark.recognizer.decide import SILENT, pitch_salience, reason_to_decline
 from earmark.recognizer.file import card_of, open_session
 from earmark.recognizer.inputs import Input, describe, ink_input, sound_input
 from earmark.recognizer.segments import segments
-from earmark.recognizer.windows import Cuts, Scored, cut_picture, cut_sound, cut_table, drawing
-from earmark.types import Answer, Content, FloatArray, Picture, Prediction, Span
+from earmark.recognizer.windows import LEAST_FAMILIAR, Cuts, Scored, cut, drawing
+from earmark.types import Answer, Content, FloatArray, Prediction, Span
 
 _NO_SAMPLES = np.zeros((0, 0), np.float32)
 
@@ -207,7 +207,7 @@ class Recognizer:
     ) -> Prediction:
         """Return what follows from what the network says of the windows of one input; parameters as for `predict`."""
         familiarity = scored.mean_familiarity()
-        best = () if scored.is_silent else self._answers(familiarity * scored.mean(), top)
+        best = () if scored.is_silent else self._answers(scored.mean(), top, familiarity=familiarity)
         reason: str | None = SILENT
         if best:
             reason = self.reason_to_decline(best[0], familiarity=familiarity, salience=scored.mean_salience())
@@ -253,9 +253,11 @@ class Recognizer:
         except (DataError, MissingExtraError) as error:
             return Failure(name or describe(item), error)
 
-    def _answers(self, probabilities: FloatArray, top: int) -> tuple[Answer, ...]:
+    def _answers(self, probabilities: FloatArray, top: int, *, familiarity: float) -> tuple[Answer, ...]:
         best = np.argsort(-probabilities, kind="stable")[:top]
-        return tuple(dress(self.card.labels[i], float(probabilities[i]), task=self.card.task) for i in best)
+        return tuple(
+            dress(self.card.labels[i], familiarity * float(probabilities[i]), task=self.card.task) for i in best
+        )
 
     def reason_to_decline(self, best: Answer, *, familiarity: float, salience: float) -> str | None:
         """Return why the recognizer would decline what is not silent; parameters as for `decide.reason_to_decline`."""
@@ -281,7 +283,7 @@ class Recognizer:
         return self._window_answer(scored.mean(), familiarity, salience, force=force)
 
     def _window_answer(self, row: FloatArray, familiarity: float, salience: float, *, force: bool) -> Answer:
-        (best,) = self._answers(familiarity * row, 1)
+        (best,) = self._answers(row, 1, familiarity=familiarity)
         reason = self.reason_to_decline(best, familiarity=familiarity, salience=salience)
         return best if force or reason is None else undecided(best.confidence)
 
@@ -296,17 +298,9 @@ class Recognizer:
         features, window = self.card.features, self.card.window
         if isinstance(features, InkFeatures):
             yield drawing(features(ink_input(item)))
-        elif isinstance(features, SoundFeatures) and window is not None:
+        elif window is not None:
             content, where = sound_input(item, sample_rate_hz=sample_rate_hz), describe(item)
-            if isinstance(content, Picture):
-                yield cut_picture(content, features, window=window, where=where)
-            else:
-                yield from cut_sound(content, features, window=window, where=where)
-        elif isinstance(features, TableFeatures) and window is not None:
-            content, where = sound_input(item, sample_rate_hz=sample_rate_hz), describe(item)
-            if isinstance(content, Picture):
-                raise DataError(f"{where}: the {features.kind} features cannot be read from a picture; give the sound")
-            yield from cut_table(content, features, window=window, where=where)
+            yield from cut(content, features, window=window, where=where)
         else:
             raise ModelError(f"{self.card.name}: reads {features.domain}, which 'predict' cannot make; give features")
 
@@ -325,7 +319,7 @@ class Recognizer:
             said = dict(zip(asked, self.run(asked, **{cuts.enters: cuts.batch[counts]}), strict=True))
             probabilities[counts] = self._probabilities(said["logits"])
             if FAMILIARITY in said:
-                familiarity[counts] = said[FAMILIARITY]
+                familiarity[counts] = np.maximum(said[FAMILIARITY], LEAST_FAMILIAR)
             if "picture" in said:
                 salience[counts] = pitch_salience(said["picture"])
         return Scored(cuts.starts_s, cuts.ends_s, probabilities, cuts.weights, familiarity, salience)

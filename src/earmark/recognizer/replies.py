@@ -127,7 +127,7 @@ def example_name(example: Example) -> str:
 
 
 def _check_domain(recognizer: Recognizer, manifest: Manifest) -> None:
-    takes = ("ink",) if isinstance(recognizer.card.features, InkFeatures) else ("sound", "picture")
+    takes = recognizer.card.features.reads
     if manifest.domain not in takes:
         raise ModelError(
             f"{recognizer.card.name} takes {' and '.join(takes)}, but {manifest.name} holds {manifest.domain}; "

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import DataError
-from earmark.features import SoundFeatures, TableFeatures, Window
-from earmark.types import FloatArray, Picture, Sound
+from earmark.features import Features, SoundFeatures, TableFeatures, Window, WindowFeatures
+from earmark.types import FloatArray, Numbers, Picture, Sound
 from earmark.units import seconds_to_samples
 
 SILENCE_PEAK = 1e-4  # -80 dB below full scale: nothing that was recorded on purpose is as quiet
 LOUDEST_PEAK = 1e6  # whole numbers written as floats are above it, and would overflow in the spectrogram
 SHORTEST_S = 0.05  # less is a click, in which there is nothing to recognise
 _BATCH_S = 30.0  # sound in memory at once
-_LEAST_FAMILIAR = 1e-6  # when nothing is like what was learned, all windows count the same again
+LEAST_FAMILIAR = 1e-6  # not zero, so that of what is like nothing learned there still is a best guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Scored:
     @property
     def votes(self) -> FloatArray:
         """What each window counts in the answer, ``(n_windows,)``: the less, the less it is like what was learned."""
-        return self.weights * np.maximum(self.familiarity, _LEAST_FAMILIAR)
+        return self.weights * self.familiarity
 
     def mean(self) -> FloatArray:
         """Return the answer of all windows together, ``(n_labels,)``; all zero when everything is silent."""
@@ -121,8 +121,31 @@ def drawing(raster: FloatArray) -> Cuts:
     return Cuts(nowhere, nowhere, np.ones(1, np.float32), "features", raster[None])
 
 
+def cut(
+    content: Path | bytes | BinaryIO | Sound | Picture | Numbers, features: Features, *, window: Window, where: str
+) -> Iterator[Cuts]:
+    """Yield the windows of what a recognizer that listens is given, in batches.
+
+    Raises
+    ------
+    DataError
+        When features of this kind cannot be made of it, or it is bad; `where` names it.
+    """
+    match content, features:
+        case Picture(), SoundFeatures():
+            yield cut_picture(content, features, window=window, where=where)
+        case Numbers(), TableFeatures():
+            yield one_row(content, features, window=window)
+        case ((Picture() | Numbers()), _):
+            raise DataError(f"{where}: {features.kind} features cannot be made of it; give the sound")
+        case _, WindowFeatures():
+            yield from cut_features(content, features, window=window, where=where)
+        case _, SoundFeatures():
+            yield from cut_sound(content, features, window=window, where=where)
+
+
 def cut_sound(
-    source: Path | bytes | BinaryIO | Sound, features: SoundFeatures | TableFeatures, *, window: Window, where: str
+    source: Path | bytes | BinaryIO | Sound, features: SoundFeatures | WindowFeatures, *, window: Window, where: str
 ) -> Iterator[Cuts]:
     """Yield the windows of a sound in batches, so that memory does not grow with its length.
 
@@ -155,12 +178,18 @@ def cut_sound(
         yield Cuts(starts_s, ends_s, weights.astype(np.float32), "samples", samples)
 
 
-def cut_table(
-    source: Path | bytes | BinaryIO | Sound, features: TableFeatures, *, window: Window, where: str
+def cut_features(
+    source: Path | bytes | BinaryIO | Sound, features: WindowFeatures, *, window: Window, where: str
 ) -> Iterator[Cuts]:
-    """Yield the windows of a sound as rows of a feature table; raises as `cut_sound`."""
+    """Yield the windows of a sound as features that are made outside the graph; raises as `cut_sound`."""
     for cuts in cut_sound(source, features, window=window, where=where):
         yield replace(cuts, enters="features", batch=np.stack([features(samples) for samples in cuts.batch]))
+
+
+def one_row(numbers: Numbers, features: TableFeatures, *, window: Window) -> Cuts:
+    """Return a row of a feature table as the one window that it describes; raises as `TableFeatures.from_numbers`."""
+    start_s, end_s = np.zeros(1), np.full(1, window.length_s)
+    return Cuts(start_s, end_s, np.ones(1, np.float32), "features", features.from_numbers(numbers)[None])
 
 
 def cut_picture(picture: Picture, kind: SoundFeatures, *, window: Window, where: str) -> Cuts:
