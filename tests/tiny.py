@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from earmark.features import FEATURES, Features, InkFeatures, Window
-from earmark.recognizer import Card, DataSummary, Recognizer, assemble
+from earmark.recognizer import Card, DataSummary, Recognizer, add_gate, assemble
 
 WINDOW = Window(length_s=1.0, hop_s=0.5, min_s=0.25)
 DATA = DataSummary(name="made up", fingerprint="0", n_examples=3, n_groups=3, source="a test", licence="CC0")
@@ -75,3 +75,34 @@ def tiny_recognizer(folder: Path, card: Card | None = None) -> Recognizer:
 def tone(*, seconds: float = 1.0, rate_hz: int = 22050, hz: float = 440.0) -> np.ndarray:
     """Return a quiet sine, float32 ``(time,)``."""
     return (0.3 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(np.float32)
+
+
+def tiny_gate(*, slope: float, offset: float) -> onnx.ModelProto:
+    """Return a gate whose log odds are `slope` times the mean of the features, plus `offset`."""
+    axes = [["batch", "channel", "freq", "time"], ["batch", "n_labels"], ["batch", "n_embedding"]]
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in zip(("features", "logits", "embedding"), axes, strict=True)
+    ]
+    nodes = [
+        helper.make_node("ReduceMean", ["features", "axes"], ["mean"], keepdims=0, name="mean"),
+        helper.make_node("Mul", ["mean", "slope"], ["scaled"], name="scaled"),
+        helper.make_node("Add", ["scaled", "offset"], ["odds"], name="odds"),
+        helper.make_node("Sigmoid", ["odds"], ["familiarity"], name="familiarity"),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array([1, 2, 3], np.int64), "axes"),
+        numpy_helper.from_array(np.float32(slope), "slope"),
+        numpy_helper.from_array(np.float32(offset), "offset"),
+    ]
+    outputs = [helper.make_tensor_value_info("familiarity", TensorProto.FLOAT, ["batch"])]
+    graph = helper.make_graph(nodes, "gate", inputs, outputs, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def save_guarded(path: Path, card: Card, *, slope: float = 0.0, offset: float = 0.0) -> Path:
+    """Write the recognizer of `card`, which has a `Rejection`, with a `tiny_gate`; return its path."""
+    model = assemble(tiny_network(card.features, n_labels=len(card.labels)), card)
+    guarded = add_gate(model, tiny_gate(slope=slope, offset=offset), card)
+    path.write_bytes(guarded.SerializeToString(deterministic=True))
+    return path
