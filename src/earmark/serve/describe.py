@@ -44,7 +44,17 @@ _PREDICTION = {
     "note": "A4",
     "midi": 69,
     "hz": 440.0,
+    "familiarity": 0.99,
     "top": [{"label": "A4", "confidence": 0.93, "note": "A4", "midi": 69, "hz": 440.0}],
+}
+
+_DECLINED = {
+    "input": "talk.wav",
+    "label": "unknown",
+    "confidence": 0.01,
+    "familiarity": 0.02,
+    "reason": "unlike anything learned: its familiarity is 2.0 %, and 50.0 % is needed",
+    "top": [{"label": "A4", "confidence": 0.01, "note": "A4", "midi": 69, "hz": 440.0}],
 }
 
 PREDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -52,7 +62,11 @@ PREDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "One prediction, or `results` when the request holds several inputs.",
         "content": {
             "application/json": {
-                "examples": {"one": {"value": _PREDICTION}, "several": {"value": {"results": [_PREDICTION]}}}
+                "examples": {
+                    "one": {"value": _PREDICTION},
+                    "declined": {"value": _DECLINED},
+                    "several": {"value": {"results": [_PREDICTION]}},
+                }
             }
         },
     },
