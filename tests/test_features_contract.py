@@ -138,7 +138,7 @@ def test_fingerprint_follows_the_configuration(kind):
     assert again == features
     assert again.fingerprint == features.fingerprint
     whole = [name for name, value in features if isinstance(value, int) and not isinstance(value, bool)]
-    assert whole or kind == "table"  # whose only settings are names
+    assert whole or kind in ("table", "fusion")  # whose only settings are names and other features
     for name in whole:
         value = getattr(features, name)
         try:
