@@ -2,7 +2,7 @@
 
 Occlusion (Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks"): parts are taken away one after
 the other, and what that costs in log-odds is shared among what was taken away. It asks the network itself, whatever it
-is made of, and `benchmarks/explain.py` measures how far the result can be believed.
+is made of, and ``benchmarks/explain.py`` measures how far the result can be believed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from earmark.errors import DataError, UsageError, did_you_mean
 from earmark.features import InkFeatures, InkRaster, SoundFeatures
 from earmark.recognizer.inputs import Input, describe, ink_input
-from earmark.recognizer.occlusion import Cells, Mask, Part, Parts, Pieces
+from earmark.recognizer.occlusion import Cells, Mask, Part, Parts, Pieces, surroundings
 from earmark.recognizer.predict import Recognizer
 from earmark.recognizer.zoo import load
 from earmark.types import FloatArray, Ink, Sound
@@ -225,8 +225,7 @@ def _hear(recognizer: Recognizer, item: Input, label: str | None, sample_rate_hz
     window = cuts.batch[chosen - passed]
     heard = cuts.enters == "samples"
     picture = recognizer.run(["picture"], samples=window[None])[0][0] if heard else window
-    empty = np.full_like(picture, picture.min())
-    return place, Seen(Cells(picture, empty), float(scored.starts_s[chosen]), window if heard else None)
+    return place, Seen(Cells(picture, surroundings(picture)), float(scored.starts_s[chosen]), window if heard else None)
 
 
 def _place(recognizer: Recognizer, label: str | None, probabilities: FloatArray) -> int:

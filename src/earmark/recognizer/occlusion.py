@@ -47,14 +47,14 @@ class Pieces(Protocol):
 
 @dataclass(frozen=True)
 class Cells:
-    """A picture in cells; what is taken away is filled as if nothing were there.
+    """A picture in cells.
 
     Attributes
     ----------
     picture
         ``(channel, freq|height, time|width)``.
     empty
-        The same with nothing in it: how each point looks when it is taken away.
+        Of the same shape: what stands where something is taken away.
     """
 
     picture: FloatArray
@@ -80,13 +80,10 @@ class Cells:
 
     @cached_property
     def removals(self) -> Mask:
-        n_rows, n_columns = self.shape
-        high, wide = min(_PATCH, n_rows), min(_PATCH, n_columns)
-        corners = [(row, column) for row in range(n_rows - high + 1) for column in range(n_columns - wide + 1)]
-        covered = np.zeros((len(corners), n_rows, n_columns), np.bool_)
-        for patch, (row, column) in zip(covered, corners, strict=True):
-            patch[row : row + high, column : column + wide] = True
-        return covered.reshape(len(corners), -1)
+        """Patches; bands over all of the time, without which a long tone hides them; and moments over all frequencies."""
+        sides = self.shape
+        high, wide = (min(_PATCH, side) for side in sides)
+        return np.concatenate([_rectangles(sides, size) for size in ((high, wide), (high, sides[1]), (sides[0], wide))])
 
     def without(self, removed: Mask) -> FloatArray:
         return np.where(removed[self.cell], self.empty, self.picture)
@@ -159,6 +156,31 @@ class Parts:
         drawn = np.stack([self.raster.draw(Ink((part.points,)), of=self.ink)[0] for part in self.parts])
         strongest = (drawn * np.abs(values)[:, None, None]).argmax(axis=0)
         return np.asarray(values[strongest] * drawn.max(axis=0))
+
+
+def surroundings(picture: FloatArray) -> FloatArray:
+    """Return the mean of the third of each side that is around every point, ``(channel, freq|height, time|width)``.
+
+    It takes the detail away and leaves the level, so that what is filled with it does not look like a hole.
+    """
+    smooth = picture.astype(np.float64)
+    for axis in (1, 2):
+        n = picture.shape[axis]
+        first, last = np.maximum(np.arange(n) - n // 6, 0), np.minimum(np.arange(n) + n // 6 + 1, n)
+        total = np.insert(np.cumsum(smooth, axis=axis), 0, 0, axis=axis)
+        widths = np.expand_dims(last - first, tuple({0, 1, 2} - {axis}))
+        smooth = (total.take(last, axis=axis) - total.take(first, axis=axis)) / widths
+    return smooth.astype(np.float32)
+
+
+def _rectangles(sides: tuple[int, int], size: tuple[int, int]) -> Mask:
+    """Return every place of a rectangle of cells, ``(n, n_cells)``; none when it covers everything."""
+    high, wide = size
+    corners = list(np.ndindex(sides[0] - high + 1, sides[1] - wide + 1)) if size != sides else []
+    covered = np.zeros((len(corners), *sides), np.bool_)
+    for rectangle, (row, column) in zip(covered, corners, strict=True):
+        rectangle[row : row + high, column : column + wide] = True
+    return covered.reshape(len(corners), -1)
 
 
 def _travelled(points: FloatArray) -> npt.NDArray[np.float64]:
