@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.error import URLError
+
 import numpy as np
 import pytest
 import torch
@@ -176,3 +178,28 @@ def test_weights_missing_or_of_another_network(tmp_path):
         BackboneConfig(name="test_resnet", weights=str(tmp_path / "vit.safetensors")).build(
             n_labels=2, input_shape=(1, 64, 64)
         )
+
+
+def test_weights_that_are_no_weights(tmp_path):
+    (tmp_path / "page.pth").write_text("<html>Not found</html>")
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10\x00")
+    for name in ("page.pth", "cut.safetensors"):
+        with pytest.raises(ModelError, match=rf"{name}: not weights that can be read safely"):
+            BackboneConfig(name="test_resnet", weights=str(tmp_path / name)).build(n_labels=2, input_shape=(1, 64, 64))
+
+
+def test_no_network(monkeypatch, tmp_path):
+    """The sentence comes before the features are made, and names the address and what to do with the file."""
+
+    def unreachable(*_, **__):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("earmark.models.backbone.urlopen", unreachable)
+    sentence = (
+        r"the weights of resnet18 could not be fetched from https://\S+/timm/resnet18\S+/model.safetensors "
+        r"\(Name or service not known\); fetch that file elsewhere, .* --set model.weights=FILE"
+    )
+    with pytest.raises(ModelError, match=sentence):
+        BackboneConfig(name="resnet18", weights="imagenet").fetch()

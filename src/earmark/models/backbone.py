@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Literal
+from urllib.request import Request, urlopen
 
 import torch
 from pydantic import Field
@@ -57,8 +59,8 @@ class BackboneConfig(ModelConfig):
     channels
         1 sees grey; 3 sees grey three times over, as networks trained on photographs expect.
     weights
-        ``"none"``, ``"imagenet"`` (timm fetches them once from the model hub), or the path of a ``.safetensors`` or
-        ``.pth`` state dict, which is never unpickled.
+        ``"none"``, ``"imagenet"`` (fetched once from the model hub that timm uses), or the path of a ``.safetensors``
+        or ``.pth`` state dict, which is never unpickled.
     dropout
         Probability of dropping an embedding before the dense layer.
     """
@@ -69,12 +71,22 @@ class BackboneConfig(ModelConfig):
     weights: str = "none"
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
-    def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
+    def _check_name(self) -> None:
         import timm
 
         if not timm.is_model(self.name):
             hint = did_you_mean(self.name, timm.list_models())
             raise ConfigError(f"timm has no model {self.name!r}{hint}; see timm.list_models()")
+
+    def fetch(self) -> None:
+        self._check_name()
+        if self.weights != "none":
+            find_weights(self.name, self.weights)
+
+    def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
+        import timm
+
+        self._check_name()
         if input_shape[0] not in (1, self.channels):
             raise ConfigError(
                 f"model 'timm' with channels = {self.channels} cannot take {input_shape[0]}-channel pictures"
@@ -97,24 +109,25 @@ def load_body_weights(body: nn.Module, name: str, weights: str, *, channels: int
     Raises
     ------
     ModelError
-        When the file is missing, cannot be fetched, or belongs to another architecture.
+        When the file is missing, damaged, cannot be fetched, or belongs to another architecture.
     """
     import timm
+    from safetensors import SafetensorError
     from timm.models import PretrainedCfg, adapt_input_conv, load_state_dict
 
-    if weights == "imagenet":
-        try:
-            state = timm.create_model(name, pretrained=True, in_chans=channels, num_classes=0).state_dict()
-        except (OSError, RuntimeError) as error:
-            address = (timm.get_pretrained_cfg(name) or PretrainedCfg()).url or f"timm/{name}"
-            raise ModelError(
-                f"the weights of {name} could not be fetched from {address}; allowed: a network, or a local file; "
-                'download them elsewhere and set weights = "path/to/file"'
-            ) from error
-    else:
-        if not Path(weights).is_file():
-            raise ModelError(f'{weights}: no such weights file; give a .safetensors or .pth state dict, or "none"')
-        state = load_state_dict(weights, weights_only=True)
+    path = find_weights(name, weights)
+    try:
+        if weights == "imagenet":
+            published = {"pretrained_cfg_overlay": {"file": path}, "in_chans": channels, "num_classes": 0}
+            state = timm.create_model(name, pretrained=True, **published).state_dict()
+        else:
+            state = load_state_dict(path, weights_only=True)
+    except (SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError) as error:
+        raise ModelError(
+            f"{path}: not weights that can be read safely ({type(error).__name__}); give a .safetensors file, or a "
+            ".pth that holds a state dict of tensors and nothing else"
+        ) from error
+    if weights != "imagenet":
         settings = timm.get_pretrained_cfg(name) or PretrainedCfg()
         first = f"{settings.first_conv}.weight"
         if first in state:
@@ -122,5 +135,42 @@ def load_body_weights(body: nn.Module, name: str, weights: str, *, channels: int
     wanted = body.state_dict()
     head = {key for key in state if key not in wanted}
     if missing := [key for key in wanted if key not in state or state[key].shape != wanted[key].shape]:
-        raise ModelError(f"{weights}: these weights are not of {name} ({missing[0]} is missing or of another shape)")
+        raise ModelError(f"{path}: these weights are not of {name} ({missing[0]} is missing or of another shape)")
     body.load_state_dict({key: value for key, value in state.items() if key not in head})
+
+
+def find_weights(name: str, weights: str) -> str:
+    """Return the path of weights: the file given, or for ``"imagenet"`` the published one, fetched unless it is here.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing or cannot be fetched.
+    """
+    if weights != "imagenet":
+        if not Path(weights).is_file():
+            raise ModelError(f'{weights}: no such weights file; give a .safetensors or .pth state dict, or "none"')
+        return weights
+    import timm
+    from huggingface_hub import hf_hub_download, hf_hub_url
+    from timm.models import PretrainedCfg
+
+    settings = timm.get_pretrained_cfg(name) or PretrainedCfg()
+    if settings.hf_hub_id is None:
+        raise ModelError(f'nobody has published weights of {name}; set model.weights = "none" or to the path of a file')
+    file = {"repo_id": settings.hf_hub_id, "filename": settings.hf_hub_filename or "model.safetensors"}
+    try:
+        return hf_hub_download(**file, local_files_only=True)
+    except OSError:
+        address = hf_hub_url(**file)
+    try:
+        # The hub tries for most of a minute before it gives up; one question tells whether there is any hope.
+        urlopen(Request(address, method="HEAD"), timeout=10).close()  # noqa: S310 - the address is the hub's
+        return hf_hub_download(**file)
+    except OSError as error:
+        reason = getattr(error, "reason", None) or error
+        raise ModelError(
+            f"the weights of {name} could not be fetched from {address} ({reason}); fetch that file elsewhere, put it "
+            "anywhere on this machine and add --set model.weights=FILE, or start from nothing by --set "
+            "model.weights=none"
+        ) from error

@@ -202,6 +202,9 @@ class ModelConfig(Config):
     size: tuple[int, int] | None = None
     fixed_size: ClassVar[bool] = False
 
+    def fetch(self) -> None:
+        """Get what the network starts from, or raise: called before anything that takes long."""
+
     def build(self, *, n_labels: int, input_shape: tuple[int, int, int], n_numbers: int = 0) -> Network:
         """Return a freshly initialised network.
 

@@ -42,6 +42,7 @@ def teach(  # noqa: PLR0913 - what a fit consists of
     """
     examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
     with first_ahead():
+        recipe.model.fetch()
         learning = examples(manifest.where("train"), augmented=True)
         validation = examples(manifest.where("valid")) if validated else None
     torch.manual_seed(recipe.training.seed)
