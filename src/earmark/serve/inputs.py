@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from earmark.errors import DataError, UnreadableError
-from earmark.features import SoundFeatures
+from earmark.features import SoundFeatures, WindowFeatures
 from earmark.recognizer import Card
 from earmark.serve.limits import CURRENT_WORK, Limits
 from earmark.serve.problems import Problem
@@ -85,7 +85,7 @@ def content_of(item: Item, card: Card, *, limits: Limits, sample_rate_hz: int | 
         raise UnreadableError(f"{item.name}: is empty (0 bytes); send the file again")
     if sample_rate_hz is not None:
         return _raw_sound(item.value, sample_rate_hz, limits=limits)
-    if isinstance(card.features, SoundFeatures):
+    if isinstance(card.features, SoundFeatures | WindowFeatures):
         return _decoded_sound(item.value, item.name, card.features.sample_rate_hz, limits=limits)
     _refuse_large_image(item.value, item.name, limits=limits)
     return item.value
