@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from earmark.data import SPLITS, Manifest, Split, apply_split, read_manifest
+from earmark.data.facts import gtzan_fault
 from earmark.doctor.condition import broken, suspicious
 from earmark.doctor.examine import Examined
 from earmark.doctor.findings import Finding, Report, in_order
@@ -91,6 +92,7 @@ def _looked(manifest: Manifest, examined: Sequence[Examined], progress: Progress
     yield from label_findings(manifest)
     yield from split_findings(manifest)
     yield from counts(manifest)
+    yield from known_faults(manifest)
     if quick:
         return
     yield from suspicious(manifest, examined)
@@ -123,6 +125,25 @@ def repeated(manifest: Manifest, found: Sequence[Copy]) -> Iterator[Finding]:
             family="repeated",
             evidence={"relation": copy.relation, **copy.evidence},
             quarantine=(two.path,) if copy.relation != "alike" else (),
+        )
+
+
+def known_faults(manifest: Manifest) -> Iterator[Finding]:
+    """Yield a warning about the tracks of a public set that are known to be faulty."""
+    faults = {example.path: fault for example in manifest if (fault := gtzan_fault(example.track))}
+    if faults:
+        n_of = Counter(fault.partition(" ")[0] for fault in faults.values())
+        n_copies = n_of["repeats"] + n_of["nearly"]
+        yield Finding(
+            "known-fault",
+            "warning",
+            tuple(faults),
+            f"{len(faults)} of {len(manifest)} GTZAN tracks are known to be faulty: {n_copies} repeat another, "
+            f"{n_of['truncated']} are truncated, {n_of['catalogued']} are catalogued for another reason",
+            "leave them out, as the split gtzan/fault-filtered does",
+            family="facts",
+            evidence=faults,
+            quarantine=tuple(faults),
         )
 
 

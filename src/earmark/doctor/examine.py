@@ -83,6 +83,7 @@ def examine(manifest: Manifest, example: Example, *, row: int, share: float = 1.
 
 
 def _describe(found: Examined, manifest: Manifest, example: Example, share: float) -> None:
+    _refuse_special(manifest, example)
     if manifest.domain == "sound":
         _describe_sound(found, manifest, example, share)
     elif manifest.domain in ("ink", "picture"):
@@ -122,6 +123,13 @@ def _kind_of(problem: str) -> str:
     if "truncated" in problem:
         return "truncated"
     return "empty" if "0 bytes" in problem or "holds no samples" in problem else "unreadable"
+
+
+def _refuse_special(manifest: Manifest, example: Example) -> None:
+    """Refuse pipes, sockets and devices: whoever opens one may wait for ever."""
+    path = manifest.root / split_member(example.path)[0]
+    if path.exists() and not path.is_file():
+        raise UnreadableError(f"{example.path}: is no ordinary file; remove it")
 
 
 def _refuse_huge(manifest: Manifest, example: Example) -> None:

@@ -27,8 +27,8 @@ ALIKE_SHARE = 0.04
 N_OVERLAID = 20_000
 """Pairs that are decoded again and laid on each other, the strongest first."""
 
-NEAR = {"strokes": 0.012, "image": 0.06, "picture": 0.06}
-"""Largest distance of the signatures of near copies."""
+NEAR = {"strokes": 0.012, "image": 0.06, "picture": 0.15}
+"""Largest distance of the signatures of near copies; no two of 639 GTZAN tracks without known faults are that near."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,8 @@ def _rolling(
     """Keep two chunks a worker under way and yield each as it is done."""
     with _pool(workers) as pool:
         waiting = iter(chunks)
-        running = {submit(pool, chunk) for chunk, _ in zip(waiting, range(2 * workers), strict=False)}
+        with _interrupts_held_back():
+            running = {submit(pool, chunk) for chunk, _ in zip(waiting, range(2 * workers), strict=False)}
         try:
             while running:
                 ready, running = wait(running, return_when=FIRST_COMPLETED)
@@ -183,6 +184,19 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait; a process that is started meanwhile does not hear it, not even before it can ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ignore_interrupt() -> None:

@@ -29,6 +29,15 @@ def gtzan_group(track: str) -> str:
     return track if artist is None else f"artist {artist}"
 
 
+def gtzan_fault(track: str) -> str | None:
+    """Return what is wrong with a GTZAN track: ``"truncated"``, ``"repeats metal.00094"``, …; None when nothing known.
+
+    >>> gtzan_fault("metal.00034"), gtzan_fault("blues.00000")
+    ('repeats metal.00094', None)
+    """
+    return _pairs("gtzan_known_bad.csv").get(track)
+
+
 def label_meaning(letters: str) -> str:
     """Return what a label, in lower case without spaces and signs, means; itself when it has no other name.
 
