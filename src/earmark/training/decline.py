@@ -108,8 +108,8 @@ def teach_to_decline(  # noqa: PLR0913 - what to learn from and where to put it
         foreign=tuple(foreign),
         measured=measured,
     )
-    two = tuple(tensor[:2] for tensor in learn[0].tensors())
-    graph = add_gate(onnx.load(path), export_gate(gate, two), _with(recognizer.card, rejection))
+    added = export_gate(gate, max(learn, key=len).where(np.arange(2)).tensors())
+    graph = add_gate(onnx.load(path), added, _with(recognizer.card, rejection))
     with atomic_path(out) as temporary:
         temporary.write_bytes(graph.SerializeToString(deterministic=True))
         whole = sample(unlearned, MOST_REAL, seed=[seed])

@@ -93,7 +93,8 @@ class _Familiarity(torch.nn.Module):
         self.gate = gate
 
     def forward(self, features: torch.Tensor, logits: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
-        return self.gate(features, logits, embedding).sigmoid()
+        familiarity: torch.Tensor = self.gate(features, logits, embedding).sigmoid()
+        return familiarity
 
 
 def export_gate(gate: Gate, example: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> onnx.ModelProto:

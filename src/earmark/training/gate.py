@@ -89,7 +89,8 @@ class GateTeacher:
     def real_familiarity(self, gate: Gate) -> RealArray:
         """Return how familiar real windows of groups that were not learned are."""
         _, familiarity, kinds = self._answers(gate, self.check)
-        return familiarity[kinds == REAL]
+        real: RealArray = familiarity[kinds == REAL]
+        return real
 
     def _fresh(self) -> Gate:
         first = self.learn[0]
@@ -156,7 +157,7 @@ def _fit(gate: Gate, windows: Sequence[Windows], settings: Declining, progress: 
                 for part, n in zip(windows, parts_of, strict=True)
                 for rows in np.array_split(rng.permutation(len(part)), n)
             ]
-            rng.shuffle(batches)  # type: ignore[arg-type]
+            rng.shuffle(batches)
         part, rows = batches[step % sum(parts_of)]
         batch = part.where(rows)
         real = torch.from_numpy((batch.kinds == REAL).astype(np.float32))

@@ -196,9 +196,10 @@ def _probabilities(recognizer: Recognizer, file: Path) -> FloatArray | str:
     if not result.top:
         return f"{file}: {result.reason}"
     known = {answer.label: answer.confidence for answer in result.top}
-    probabilities = np.array([known[label] for label in recognizer.card.labels], np.float32)
+    confidences = np.array([known[label] for label in recognizer.card.labels], np.float32)
     # A competition knows no answer that is none of the labels.
-    return probabilities / probabilities.sum()
+    probabilities: FloatArray = confidences / confidences.sum()
+    return probabilities
 
 
 def _some(names: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from earmark.data import Manifest
@@ -48,7 +49,7 @@ class Windows:
     def __len__(self) -> int:
         return len(self.kinds)
 
-    def where(self, chosen: IntArray) -> Windows:
+    def where(self, chosen: IntArray | npt.NDArray[np.bool_]) -> Windows:
         """Return some of the windows, by their index or by a mask."""
         return Windows(self.pictures[chosen], self.logits[chosen], self.embedding[chosen], self.kinds[chosen])
 
