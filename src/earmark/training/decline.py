@@ -105,6 +105,7 @@ def teach_to_decline(  # noqa: PLR0913 - what to learn from and where to put it
         min_familiarity=0.0,
         min_confidence=0.0 if outcome is None else least_confidence(outcome, settings.precision),
         precision=None if outcome is None else settings.precision,
+        min_pitch_salience=settings.min_pitch_salience,
         foreign=tuple(foreign),
         measured=measured,
     )

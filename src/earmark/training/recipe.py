@@ -15,7 +15,7 @@ from earmark.features import FEATURES, Features, Window, WindowFeatures
 from earmark.models.base import MODELS, ModelConfig
 from earmark.models.gate import GateConfig
 from earmark.recognizer.card import Task
-from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation
+from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
 from earmark.training.shipped import shipped_recipes
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
@@ -117,6 +117,9 @@ class Declining(Config):
         Share of right answers, among those given, that is aimed at; too uncertain ones are declined to reach it.
     real_declined
         Largest share of real examples, of groups not learned, that may be declined for being unfamiliar.
+    min_pitch_salience
+        Sounds whose partials stand out by fewer dB have no pitch and are declined too, see
+        `earmark.recognizer.decide.pitch_salience`; None where a pitch does not matter.
     real_share
         Share of inputs that will be of the kind that was learned; it scales familiarity and changes no order.
     kinds
@@ -137,6 +140,7 @@ class Declining(Config):
 
     precision: float = Field(default=0.9, gt=0, le=1)
     real_declined: float = Field(default=0.005, ge=0, lt=1)
+    min_pitch_salience: float | None = Field(default=None, ge=0)
     real_share: float = Field(default=0.9, gt=0, lt=1)
     kinds: tuple[str, ...] = ()
     n_examples: int = Field(default=2000, ge=16)
@@ -209,6 +213,16 @@ class Recipe(Config):
     def _refit_knows_its_length(self) -> Self:
         if self.training.refit != "none" and self.training.patience:
             raise ConfigError(f"recipe {self.name!r}: refit has no validation part to stop by; set patience = 0")
+        return self
+
+    @model_validator(mode="after")
+    def _changed_contents_have_views(self) -> Self:
+        changes = [change.kind for change in self.augment if isinstance(change, ContentAugmentation)]
+        if changes and not self.training.views:
+            raise ConfigError(
+                f"recipe {self.name!r}: {changes[0]!r} changes examples before their features are made, in views beside "
+                "the clean one, and training.views = 0 asks for none; set training.views = 4, say, or remove it"
+            )
         return self
 
     @model_validator(mode="after")
