@@ -237,6 +237,22 @@ def test_info_says_what_is_declined(run, files):
     assert json.loads(run("info", files[0], "--json")[1])["rejection"]["min_familiarity"] == 0.5
 
 
+def test_the_service_declines_alike_and_can_be_forced(files):
+    from fastapi.testclient import TestClient
+
+    from earmark.serve import make_app
+
+    model, sound = files
+    with TestClient(make_app({"ears": model}), base_url="http://127.0.0.1") as client:
+        declined, forced = (
+            client.post(f"/v1/predict/ears?{query}", content=sound.read_bytes()).json()
+            for query in ("top=2", "top=2&force=true")
+        )
+    assert (declined["label"], declined["familiarity"] < 0.01) == ("unknown", True)
+    assert forced["label"] == declined["top"][0]["label"]
+    assert forced["reason"] == declined["reason"]
+
+
 def test_the_gate_travels_in_plain_onnx(files):
     model = onnx.load(files[0])
     assert [entry.key for entry in model.metadata_props] == ["earmark"]
