@@ -30,14 +30,14 @@ class Load:
         if isinstance(card.features, InkFeatures) or card.window is None:
             self.query, self.content_type = "", "application/json"
             self.body = json.dumps({"strokes": STROKES}).encode()
-            self.expected = self.recognizer.predict(STROKES).label
+            self.expected = self.recognizer.predict(STROKES)
         else:
             rate_hz = card.features.sample_rate_hz
             noise = np.random.default_rng(0).standard_normal(round(card.window.length_s * rate_hz))
             self.samples = (0.1 * noise).astype(np.float32)
             self.query, self.content_type = f"?sample_rate_hz={rate_hz}", "application/octet-stream"
             self.body = self.samples.tobytes()
-            self.expected = self.recognizer.predict(self.samples, sample_rate_hz=rate_hz).label
+            self.expected = self.recognizer.predict(self.samples, sample_rate_hz=rate_hz)
 
     @property
     def path(self) -> str:

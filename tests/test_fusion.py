@@ -22,7 +22,7 @@ from earmark.recognizer.evaluate import evaluate
 from earmark.training import Recipe, load_recipe, train
 from earmark.training.checkpoint import load_weights
 from earmark.training.compare import compare_runs, count_parameters
-from earmark.training.export import export_stream
+from earmark.training.export import export_follower
 from earmark.types import Numbers, Picture, Sound
 from tiny import tone
 
@@ -246,7 +246,7 @@ def test_a_stream_with_numbers_gives_what_the_whole_gives():
     for piece in features.split((7, 16), dim=3):
         logits, state = network.advance(piece, state)
     torch.testing.assert_close(logits, network(features), atol=1e-5, rtol=0)
-    session = onnxruntime.InferenceSession(export_stream(network).SerializeToString())
+    session = onnxruntime.InferenceSession(export_follower(network).SerializeToString())
     names = [item.name for item in session.get_inputs()]
     start = network.start(1, like=features)
     state = [value.numpy() for value in (*start.contexts, start.hidden, start.total, start.n_frames)]

@@ -18,8 +18,9 @@ from pydantic import Field
 
 from earmark.config import Config
 from earmark.errors import ModelError
-from earmark.features import SoundFeatures
+from earmark.features import SoundFeatures, Window
 from earmark.live.denoise import Denoise, Denoiser
+from earmark.live.hearing import LONG_S, hearing
 from earmark.live.ring import Ring
 from earmark.live.steady import SILENCE, Steady
 from earmark.recognizer import Recognizer
@@ -148,13 +149,14 @@ class Listener:
     ) -> None:
         card, config = recognizer.card, config or Listening()
         if not isinstance(card.features, SoundFeatures) or card.window is None:
-            raise ModelError(f"{card.name}: reads drawings, it does not listen; choose a recognizer of sounds")
+            does = "reads drawings" if card.window is None else f"sees {card.features.kind} features of whole sounds"
+            raise ModelError(f"{card.name}: {does}, it does not listen; choose a recognizer of sounds")
         self.recognizer, self.config, self.n_skipped = recognizer, config, 0
         self.window_s = card.window.length_s
-        self.hop_s = config.hop_s or min(card.window.hop_s, _MOST_HOP_S)
         self._rate_hz: int = card.features.sample_rate_hz
         self._length = seconds_to_samples(self.window_s, self._rate_hz)
-        self._hop = max(1, seconds_to_samples(self.hop_s, self._rate_hz))
+        self._hop = _hop_samples(config, card.features, card.window)
+        self.hop_s = round(self._hop / self._rate_hz, 4)
         self._skip_late = skip_late
         self._resampler = (
             soxr.ResampleStream(sample_rate_hz, self._rate_hz, 1, dtype="float32")
@@ -162,7 +164,8 @@ class Listener:
             else None
         )
         self._denoiser = Denoiser(config.denoise, self._rate_hz, noise=noise) if config.denoise else None
-        self._ring = Ring(self._length + self._hop)
+        self._ring = Ring(self._length + self._hop + 2 * (card.features.reach_samples + card.features.hop_samples))
+        self._hearing = hearing(recognizer, self._ring, card.features, window=card.window, hop=self._hop)
         self._start = 0
         self._partial_end = seconds_to_samples(card.window.min_s, self._rate_hz) if config.early else self._length
         keep = np.exp(-self.hop_s / config.smoothing_s) if config.smoothing_s else 0.0
@@ -209,7 +212,7 @@ class Listener:
             last = 0 if self._start == 0 and end else None
         else:
             last = end - self._length if self._start - self._hop + self._length < end else None
-        return updates if last is None else [*updates, self._update(last, end, None)]
+        return updates if last is None else [*updates, self._update(last, end, None, is_last=True)]
 
     def _hear(self, samples: FloatArray, arrived_s: float | None) -> list[Update]:
         updates = []
@@ -219,6 +222,7 @@ class Listener:
             for start, end, next_end in self._due():
                 if self._skip_late and next_end <= final_end:
                     self.n_skipped += 1
+                    self._hearing.pass_over(end)
                 else:
                     updates.append(self._update(start, end, arrived_s))
         return updates
@@ -233,15 +237,16 @@ class Listener:
             start, self._start = self._start, self._start + self._hop
             yield start, start + self._length, self._start + self._length
 
-    def _update(self, start: int, end: int, arrived_s: float | None) -> Update:
+    def _update(self, start: int, end: int, arrived_s: float | None, *, is_last: bool = False) -> Update:
         samples = self._ring.between(start, end)
         level = level_db(samples)
         top: tuple[Answer, ...] = ()
         reason: str | None = None
         probabilities = np.zeros(len(self.recognizer.card.labels), np.float32)
-        scored = self.recognizer.score(Sound(samples, self._rate_hz)) if level >= self.config.gate_db else None
+        scored = self._hearing.hear(start, end, is_last=is_last) if level >= self.config.gate_db else None
         if scored is None or scored.is_silent:
             self._steady.silence()
+            self._hearing.forget(end)
             answer = Answer(SILENCE, 0.0, {})
         else:
             probabilities = scored.mean_familiarity() * scored.mean()
@@ -270,6 +275,14 @@ class Listener:
         if index is None or (reason is not None and not self.config.force):
             return undecided(top[0].confidence), top, reason
         return dress(card.labels[index], float(smooth[index]), task=card.task), top, reason
+
+
+def _hop_samples(config: Listening, features: SoundFeatures, window: Window) -> int:
+    """Return the hop between windows in samples; of long ones a whole number of frames, so that these can be kept."""
+    hop = max(1, seconds_to_samples(config.hop_s or min(window.hop_s, _MOST_HOP_S), features.sample_rate_hz))
+    if config.hop_s is None and window.length_s >= LONG_S:
+        return max(1, hop // features.hop_samples) * features.hop_samples
+    return hop
 
 
 def level_db(samples: FloatArray) -> float:

@@ -5,8 +5,10 @@ has an empty initializer of the same name, which makes it optional: whoever know
 alone, in any ONNX runtime. Whoever has pictures already feeds them as ``features`` and an empty ``(0, 0)`` array as
 ``samples``. An ``If`` on the size of ``features`` picks the branch, so the front end is not computed in vain.
 ``samples`` has no such initializer on purpose: runtimes do not list inputs that have one, so the recognizer would
-seem to have no input at all (and could not be fed from ONNX Runtime Web). Measured with ONNX Runtime 1.31: no
-difference in time to the same graph without the ``If``, and bit-identical logits from both inputs.
+seem to have no input at all (and could not be fed from ONNX Runtime Web). The state of a network that follows streams
+is optional in the same way, zero at first; what it is after the frames given is an output named ``next_`` and so on.
+Measured with ONNX Runtime 1.31: no difference in time to the same graph without the ``If``, and bit-identical logits
+from both inputs.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from earmark.errors import ModelError
 from earmark.features import SoundFeatures
 from earmark.features.graph import OPSET, Graph
 from earmark.recognizer.card import FAMILIARITY, METADATA_KEY, Card
+from earmark.recognizer.file import NEXT
 
 if TYPE_CHECKING:
     import onnx
@@ -35,7 +38,8 @@ def assemble(network: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     ----------
     network
         Input ``features`` (batch, channel, freq|height, time|width), batch and usually time dynamic; outputs ``logits``
-        (batch, n_labels) and ``embedding`` (batch, n_embedding). It is not changed.
+        (batch, n_labels) and ``embedding`` (batch, n_embedding). A network of sounds that remembers has the state as
+        further inputs of fixed shape, and for each an output ``next_`` and its name. It is not changed.
     card
         Goes into the file as JSON; its features give the front end of a sound recognizer.
 
@@ -161,7 +165,8 @@ def _forget_traces(graph: onnx.GraphProto) -> None:
 def _check_fit(model: onnx.ModelProto, card: Card) -> None:
     inputs = [item.name for item in model.graph.input]
     outputs = {item.name: _shape(item) for item in model.graph.output}
-    if inputs != ["features"] or not set(_OUTPUTS) <= set(outputs):
+    state = inputs[1:]
+    if inputs[:1] != ["features"] or not {*_OUTPUTS, *(f"{NEXT}{name}" for name in state)} <= set(outputs):
         raise ModelError(
             f"the network has inputs {inputs} and outputs {sorted(outputs)};"
             " a recognizer needs the input 'features' and the outputs 'logits' and 'embedding'; name them so at export"
@@ -191,7 +196,8 @@ def _with_front_end(network: onnx.GraphProto, features: SoundFeatures) -> onnx.G
     choice = Graph("choice")
     is_given = choice.add("Greater", choice.add("Size", "features"), choice.constant(np.int64(0)))
     branch = helper.make_node("If", [is_given], ["picture"], name="choice/If", then_branch=given, else_branch=made)
-    shape = _shape(network.input[0])
+    seen, *state = network.input
+    shape = _shape(seen)
     optional = np.zeros([size if isinstance(size, int) else 0 for size in shape], np.float32)
     picture_shape = ["picture_batch", *shape[1:3], shape[3] if isinstance(shape[3], int) else "n_frames"]
     return helper.make_graph(
@@ -200,9 +206,16 @@ def _with_front_end(network: onnx.GraphProto, features: SoundFeatures) -> onnx.G
         [
             helper.make_tensor_value_info("samples", TensorProto.FLOAT, ["n_sounds", "n_samples"]),
             helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n_pictures", *shape[1:]]),
+            *state,
         ],
         [*body.output, helper.make_tensor_value_info("picture", TensorProto.FLOAT, picture_shape)],
-        [numpy_helper.from_array(optional, "features"), *choice.constants, *front.constants, *body.initializer],
+        [
+            numpy_helper.from_array(optional, "features"),
+            *(numpy_helper.from_array(np.zeros(_shape(item), np.float32), item.name) for item in state),
+            *choice.constants,
+            *front.constants,
+            *body.initializer,
+        ],
         value_info=body.value_info,
     )
 

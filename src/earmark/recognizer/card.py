@@ -86,6 +86,11 @@ class Rejection(Config):
     n_groups: int = 0
     measured: tuple[ForeignScore, ...] = ()
 
+    @property
+    def looks(self) -> bool:
+        """Whether it takes more to decide than the answer."""
+        return self.min_familiarity is not None or self.min_pitch_salience is not None
+
 
 class DataSummary(Config):
     """Where the examples came from, and in `learned` which parts of the recipe's split were learned from."""

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from earmark.errors import ConfigError, EarmarkError, ModelError
 from earmark.features import SoundFeatures
 from earmark.recognizer.card import FAMILIARITY, FORMAT_VERSION, METADATA_KEY, Card
+from earmark.types import FloatArray
+
+NEXT = "next_"
+"""Begins the names of the outputs that are the state after the frames given, for inputs of the same names without."""
+
+State: TypeAlias = dict[str, FloatArray]
 
 _ONLY_FATAL = 4
 _ADVICE = "give an .onnx file written by 'earmark train', the folder of a run, or a name from 'earmark models'"
@@ -75,6 +83,12 @@ def card_of(session: Any, *, where: Path | str) -> Card:
             f" {len(card.labels)} labels); train or export the recognizer again"
         )
     return card
+
+
+def state_of(session: Any) -> State:
+    """Return what the network in an open recognizer remembers at first, by name; empty when it remembers nothing."""
+    inputs = session.get_overridable_initializers()
+    return {item.name: np.zeros(item.shape, np.float32) for item in inputs if item.name != "features"}
 
 
 def parse_card(text: str, *, where: Path | str) -> Card:

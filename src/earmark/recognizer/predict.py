@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from earmark.features import InkFeatures, SoundFeatures
 from earmark.recognizer.answers import dress, undecided
 from earmark.recognizer.card import FAMILIARITY, Card
 from earmark.recognizer.decide import SILENT, pitch_salience, reason_to_decline
-from earmark.recognizer.file import card_of, open_session
+from earmark.recognizer.file import NEXT, State, card_of, open_session, state_of
 from earmark.recognizer.inputs import Input, describe, ink_input, sound_input
 from earmark.recognizer.segments import segments
 from earmark.recognizer.windows import LEAST_FAMILIAR, Cuts, Scored, cut, drawing
@@ -141,6 +142,31 @@ class Recognizer:
                 said = scored.probabilities[mine], own.weights, scored.familiarity[mine], scored.salience[mine]
                 results[rank] = Scored(own.starts_s, own.ends_s, *said)
         return [result for result in results if result is not None]
+
+    @cached_property
+    def start(self) -> State:
+        """What the network remembers before the first frame of a stream; nothing unless it can follow one."""
+        return state_of(self._session)
+
+    def advance(self, frames: FloatArray, state: State) -> tuple[FloatArray, State]:
+        """Follow a stream.
+
+        Parameters
+        ----------
+        frames
+            The next ones, ``(channel, freq, time)``, one at least.
+        state
+            `start`, or what the call before returned.
+
+        Returns
+        -------
+        The calibrated probabilities ``(n_labels,)`` of all frames so far, those of `predict` for the same frames, and
+        what the network remembers of them.
+        """
+        after = [f"{NEXT}{name}" for name in state]
+        feed = {"features": frames[None], "samples": _NO_SAMPLES, **state}
+        logits, *remembered = self._session.run(["logits", *after], feed)
+        return self._probabilities(logits)[0], dict(zip(state, remembered, strict=True))
 
     def picture(self, item: Input, *, sample_rate_hz: int | None = None) -> FloatArray:
         """Return what the network sees, ``(freq|height, time|width)``: of a sound the first window."""

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from earmark.recognizer.file import NEXT
 from earmark.serve.limits import CURRENT_WORK, AbandonedError, Work
 from earmark.serve.problems import Problem
 from earmark.types import FloatArray
@@ -33,8 +34,13 @@ class _Ticket:
     result: Future[list[FloatArray]] = field(default_factory=Future)
 
     @property
+    def is_alone(self) -> bool:
+        """Whether it carries the state of a stream, which goes with nobody else's."""
+        return any(name.startswith(NEXT) for name in self.outputs)
+
+    @property
     def n_windows(self) -> int:
-        return max(len(value) for value in self.feed.values())
+        return 1 if self.is_alone else max(len(value) for value in self.feed.values())
 
     @property
     def key(self) -> _Key:
@@ -78,6 +84,10 @@ class BatchingSession:
         self._tickets.put(ticket)
         return ticket.result.result()
 
+    def get_overridable_initializers(self) -> Any:
+        """Return what the session returns."""
+        return self._session.get_overridable_initializers()
+
     def close(self) -> None:
         """Finish what waits, and end the thread."""
         self._tickets.put(None)
@@ -96,7 +106,7 @@ class BatchingSession:
     def _gather(self, first: _Ticket) -> list[_Ticket]:
         """Return `first` and what waits behind it and fits, in the order of arrival."""
         batch, n_windows = [first], first.n_windows
-        while n_windows < self._max_windows:
+        while n_windows < self._max_windows and not first.is_alone:
             try:
                 ticket = self._tickets.get_nowait()
             except queue.Empty:
@@ -104,7 +114,7 @@ class BatchingSession:
             if ticket is None:
                 self._tickets.put(None)
                 break
-            if ticket.key != first.key or n_windows + ticket.n_windows > self._max_windows:
+            if ticket.is_alone or ticket.key != first.key or n_windows + ticket.n_windows > self._max_windows:
                 self._kept = ticket
                 break
             batch.append(ticket)
@@ -129,6 +139,9 @@ class BatchingSession:
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait, not to this thread
             for ticket in batch:
                 ticket.result.set_exception(error)
+            return
+        if len(batch) == 1:
+            batch[0].result.set_result(results)
             return
         ends = np.cumsum(lengths)[:-1]
         parts = [np.split(result, ends) for result in results]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from earmark.features import Features
+from earmark.features import Features, SoundFeatures
 from earmark.models import Crnn, CrnnState, Gate, Network
+from earmark.recognizer.file import NEXT
 
 if TYPE_CHECKING:
     import onnx
@@ -39,6 +40,8 @@ def export_network(network: Network, features: Features) -> onnx.ModelProto:
     features
         Sound features leave the length open, but for a table's one column; a raster's sides are fixed.
     """
+    if isinstance(network, Crnn) and isinstance(features, SoundFeatures):
+        return export_follower(network)
     module = _LogitsAndEmbedding(network).eval().cpu()
     # Two examples, because an example batch of one would be taken for a constant.
     example = torch.zeros(2, *network.input_shape)
@@ -48,8 +51,8 @@ def export_network(network: Network, features: Features) -> onnx.ModelProto:
     return _export(module, (example,), names=(["features"], ["logits", "embedding"]), dynamic=(dynamic,))
 
 
-class _Stream(torch.nn.Module):
-    """The next frames and the state as plain tensors, because a graph has no tuples."""
+class _Follower(torch.nn.Module):
+    """A causal network with its state as plain tensors of one stream, because a graph has no tuples."""
 
     def __init__(self, network: Crnn) -> None:
         super().__init__()
@@ -57,12 +60,15 @@ class _Stream(torch.nn.Module):
 
     def forward(self, features: torch.Tensor, *state: torch.Tensor) -> tuple[torch.Tensor, ...]:
         *contexts, hidden, total, n_frames = state
-        logits, after = self.network.advance(features, CrnnState(tuple(contexts), hidden, total, n_frames))
-        return (logits, *after.contexts, after.hidden, after.total, after.n_frames)
+        batch = features.shape[0]
+        spread = tuple(context.repeat(batch, 1, 1, 1) for context in contexts)
+        before = CrnnState(spread, hidden.repeat(1, batch, 1), total.repeat(batch, 1), n_frames)
+        logits, after = self.network.advance(features, before)
+        return (logits, after.total / after.n_frames, *after.contexts, after.hidden, after.total, after.n_frames)
 
 
-def export_stream(network: Crnn) -> onnx.ModelProto:
-    """Return a causal network as ONNX for one stream: the next frames and the state in, logits and the new state out.
+def export_follower(network: Crnn) -> onnx.ModelProto:
+    """Return a causal network as ONNX that can be told what was before, and tells what to remember.
 
     Parameters
     ----------
@@ -71,18 +77,20 @@ def export_stream(network: Crnn) -> onnx.ModelProto:
 
     Returns
     -------
-    The inputs are ``features`` (1, channel, freq, time), one frame at least, and the state, all zero at first:
-    ``context_0`` …, ``hidden``, ``total``, ``n_frames``. The outputs are ``logits`` (1, n_labels) and the state after
-    these frames, named ``next_context_0`` … in the same order.
+    As `export_network`, and the state as further inputs, of one stream and all zero at first: ``context_0`` …,
+    ``hidden``, ``total``, ``n_frames``. The further outputs are the state after the frames given, named
+    ``next_context_0`` … in the same order. With zeros, any batch is answered as `export_network` does.
     """
-    module = _Stream(network).eval().cpu()
-    features = torch.zeros(1, *network.input_shape)
+    module = _Follower(network).eval().cpu()
+    # Two examples, because an example batch of one would be taken for a constant.
+    features = torch.zeros(2, *network.input_shape)
     start = network.start(1, like=features)
     example = (features, *start.contexts, start.hidden, start.total, start.n_frames)
     state = [*(f"context_{i}" for i in range(len(start.contexts))), "hidden", "total", "n_frames"]
-    names = ["features", *state], ["logits", *(f"next_{name}" for name in state)]
+    names = ["features", *state], ["logits", "embedding", *(f"{NEXT}{name}" for name in state)]
     still: tuple[dict[int, Any], ...] = ({},) * len(state)
-    return _export(module, example, names=names, dynamic=({3: torch.export.Dim.DYNAMIC}, still))
+    dynamic = {0: torch.export.Dim("batch"), 3: torch.export.Dim.DYNAMIC}
+    return _export(module, example, names=names, dynamic=(dynamic, still))
 
 
 class _Familiarity(torch.nn.Module):
