@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from earmark.recognizer import Recognizer as Recognizer
     from earmark.recognizer import load as load
     from earmark.recognizer.evaluate import evaluate as evaluate
+    from earmark.recognizer.explain import explain as explain
     from earmark.training import train as train
 
 # Filled on first use (PEP 562), so that `import earmark` costs nothing and predicting never imports torch.
@@ -22,12 +23,13 @@ _HOMES = {
     "Manifest": "earmark.data",
     "Recognizer": "earmark.recognizer",
     "evaluate": "earmark.recognizer.evaluate",
+    "explain": "earmark.recognizer.explain",
     "load": "earmark.recognizer",
     "read_manifest": "earmark.data",
     "train": "earmark.training",
 }
 
-__all__ = ["Manifest", "Recognizer", "__version__", "evaluate", "load", "read_manifest", "train"]
+__all__ = ["Manifest", "Recognizer", "__version__", "evaluate", "explain", "load", "read_manifest", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,12 +116,12 @@ def _table_lines(prediction: Prediction, width: int) -> Iterator[str]:
         yield f"  {start_s:8.2f} – {end_s:.2f} s  {_answer_text(answer)}"
 
 
-def _answer_text(answer: Answer) -> str:
 def _n_given(prediction: Prediction) -> int:
     """Return how many of the best guesses are the answer: none of them, when it is declined."""
     return int(bool(prediction.top) and prediction.top[0].label == prediction.label)
 
 
+def _answer_text(answer: Answer) -> str:
     facts = [str(answer.details[name]) for name in ("character", "name") if name in answer.details]
     if "hz" in answer.details:
         facts = [f"MIDI {answer.details['midi']}", f"{answer.details['hz']} Hz"]
@@ -134,7 +135,7 @@ def csv_heading(card: Card, *, top: int, timeline: bool) -> list[str]:
 
     details = DETAIL_NAMES.get(card.task, ())
     if timeline:
-        return ["input", "start_s", "end_s", "label", "confidence", *details]
+        return ["input", "start_s", "end_s", "label", "confidence", *details, "segment", "segment_label"]
     ranks = range(2, min(top, len(card.labels)) + 1)
     return [
         *("input", "label", "confidence", *details, *(("familiarity",) if card.has_gate else ()), "reason"),
@@ -161,7 +162,13 @@ def _row(prediction: Prediction) -> dict[str, Any]:
 
 
 def _window_rows(prediction: Prediction) -> list[dict[str, Any]]:
-    return [{"input": prediction.input, **window} for window in _values(prediction)["timeline"]]
+    values = _values(prediction)
+    rows, ends_s = [], [segment["end_s"] for segment in values["segments"]]
+    for window in values["timeline"]:
+        place = bisect_right(ends_s[:-1], (window["start_s"] + window["end_s"]) / 2)
+        said = {"segment": place + 1, "segment_label": values["segments"][place]["label"]}
+        rows.append({"input": prediction.input, **window, **said})
+    return rows
 
 
 def _csv_line(cells: list[Any]) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from earmark.cli.output import Format, complain, csv_heading, formatted
+from earmark.cli.pictures import Pictures
 from earmark.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,20 @@ def predict(
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, or - for stdin.", show_default=False)],
     form: Annotated[Format, typer.Option("--format", help="How results are written to stdout.")] = Format.table,
     top: Annotated[int, typer.Option("--top", min=1, help="Answers for each input.")] = 5,
-    timeline: Annotated[bool, typer.Option("--timeline", help="Also answer for every window of a sound.")] = False,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Also answer for every stretch of a sound; with -o also as a picture.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Draw what decided, and cut out the deciding seconds of a sound.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="PLACE", help="For pictures: a folder, or a .png for one of one input."),
+    ] = None,
+    window: Annotated[
+        float | None,
+        typer.Option("--window", metavar="SECONDS", help="Cut sounds into windows of another length."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Give the best label even where it would be 'unknown'.")
     ] = False,
@@ -41,8 +55,13 @@ def predict(
     recognizer = load(model, n_threads=threads)
     if timeline and recognizer.card.features.domain == "ink":
         raise UsageError(f"{model} reads drawings, which have no timeline; leave --timeline out")
+    if window is not None:
+        recognizer = recognizer.with_window(window)
     batch = _Batch(recognizer, top=top, timeline=timeline, force=force)
     files = list(batch.files(inputs))
+    if explain or out is not None:
+        shown = timeline and out is not None
+        batch.pictures = Pictures(recognizer, explain=explain, timeline=shown, out=out, files=files)
     heading = csv_heading(recognizer.card, top=top, timeline=timeline)
     width = max(map(len, files), default=0)
     for text in formatted(batch.predictions(_with_progress(files)), form=form, width=width, heading=heading):
@@ -58,6 +77,7 @@ class _Batch:
 
     def __init__(self, recognizer: Recognizer, *, top: int, timeline: bool, force: bool) -> None:
         self.recognizer, self.top, self.timeline, self.force = recognizer, top, timeline, force
+        self.pictures: Pictures | None = None
         self.n_good = self.n_bad = 0
 
     def files(self, inputs: Iterable[str]) -> Iterator[str]:
@@ -76,7 +96,7 @@ class _Batch:
         from earmark.recognizer import Failure
 
         for file in files:
-            item = sys.stdin.buffer if file == STDIN else file
+            item = self._stdin() if file == STDIN else file
             result = self.recognizer.try_predict(
                 item, top=self.top, timeline=self.timeline, force=self.force, name=file
             )
@@ -87,7 +107,13 @@ class _Batch:
                 self._refuse(f"{file}: {result.reason}; give a sound that can be heard")
             else:
                 self.n_good += 1
+                if self.pictures is not None:
+                    self.pictures.draw(item, result)
             yield result
+
+    def _stdin(self) -> bytes | BinaryIO:
+        """Return what comes in; its content when it is needed more than once."""
+        return sys.stdin.buffer if self.pictures is None else sys.stdin.buffer.read()
 
     def _within(self, folder: Path) -> Iterator[str]:
         from earmark.recognizer import readable_extensions

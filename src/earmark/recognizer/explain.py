@@ -166,6 +166,16 @@ def explain(
     )
 
 
+def refuse_unexplainable(recognizer: Recognizer) -> None:
+    """Raise `UsageError` when what the recognizer reads has no parts that could be taken away."""
+    features = recognizer.card.features
+    if not isinstance(features, InkFeatures | SoundFeatures):
+        raise UsageError(
+            f"{recognizer.card.name} reads {features.kind} features, numbers of a whole window that have no place in"
+            " it; explain a recognizer of spectrograms or drawings, such as 'genre', 'notes' or 'symbols'"
+        )
+
+
 def see(
     recognizer: Recognizer, item: Input, *, label: str | None = None, sample_rate_hz: int | None = None
 ) -> tuple[int, Seen]:
@@ -181,11 +191,7 @@ def see(
         if isinstance(drawing, Ink) and isinstance(features, InkRaster):
             return place, Seen(Parts(drawing, features))
         return place, Seen(Cells(raster, np.zeros_like(raster)))
-    if not isinstance(features, SoundFeatures):
-        raise UsageError(
-            f"{recognizer.card.name} hears {features.kind} features, numbers of a whole window that have no place in"
-            " it; explain a recognizer of spectrograms, such as 'genre' or 'notes'"
-        )
+    refuse_unexplainable(recognizer)
     return _hear(recognizer, item.read() if hasattr(item, "read") else item, label, sample_rate_hz)
 
 

@@ -80,7 +80,7 @@ class Cells:
 
     @cached_property
     def removals(self) -> Mask:
-        """Patches; bands over all of the time, without which a long tone hides them; and moments over all frequencies."""
+        """Patches; bands over all of the time, as a long tone outlasts a patch; and moments over all frequencies."""
         sides = self.shape
         high, wide = (min(_PATCH, side) for side in sides)
         return np.concatenate([_rectangles(sides, size) for size in ((high, wide), (high, sides[1]), (sides[0], wide))])

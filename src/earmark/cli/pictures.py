@@ -1,0 +1,103 @@
+"""The pictures and excerpts that ``earmark predict`` writes beside its answers: ``--explain`` and ``--timeline``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from earmark.errors import UsageError
+
+if TYPE_CHECKING:
+    from earmark.recognizer import Recognizer
+    from earmark.types import Prediction, Sound
+
+_OTHER_FILES = frozenset({".jpg", ".jpeg", ".svg", ".pdf", ".gif", ".webp", ".wav"})
+
+
+class Pictures:
+    """Draws what was asked for of one input after the other.
+
+    Parameters
+    ----------
+    recognizer
+        The one that predicts.
+    explain, timeline
+        What to draw.
+    out
+        A ``.png`` file for one picture of one input, or a folder; None for the current folder.
+    files
+        All inputs.
+
+    Raises
+    ------
+    UsageError
+        When `out` cannot take what would be drawn, or the recognizer cannot be explained.
+    MissingExtraError
+        When Matplotlib is not installed.
+    """
+
+    def __init__(
+        self, recognizer: Recognizer, *, explain: bool, timeline: bool, out: Path | None, files: Sequence[str]
+    ) -> None:
+        from earmark.evaluation.extras import needs_train_extra
+        from earmark.recognizer.explain import refuse_unexplainable
+
+        if not explain and not timeline:
+            raise UsageError(f"-o {out} is where pictures go; say which: --explain, or --timeline")
+        needs_train_extra("a picture", "matplotlib")
+        if explain:
+            refuse_unexplainable(recognizer)
+        self.recognizer, self.explain, self.timeline = recognizer, explain, timeline
+        self.out = Path() if out is None else out
+        self.is_file = self.out.suffix.lower() == ".png" and not self.out.is_dir()
+        self._taken: set[str] = set()
+        if self.out.suffix.lower() in _OTHER_FILES:
+            raise UsageError(f"-o {out}: pictures are written as .png; give such a name, or a folder")
+        n_pictures = len(files) * (explain + timeline)
+        if self.is_file and n_pictures > 1:
+            raise UsageError(f"-o {out}: one file for {n_pictures} pictures; give a folder")
+
+    def draw(self, item: Any, prediction: Prediction) -> None:
+        """Write the pictures of one input, and the seconds that decided."""
+        from earmark.files import write_bytes
+        from earmark.recognizer.figures import explanation_figure, timeline_figure
+
+        place = self._place(prediction.input)
+        if self.timeline:
+            write_bytes(self._named(place, "timeline"), timeline_figure(prediction))
+        if self.explain:
+            explanation = self._explained(item, prediction)
+            path = self._named(place, "explain")
+            write_bytes(path, explanation_figure(explanation))
+            if explanation.sound is not None:
+                _write_wav(path.with_suffix(".wav"), explanation.sound)
+
+    def _explained(self, item: Any, prediction: Prediction) -> Any:
+        from earmark.recognizer.answers import UNKNOWN
+        from earmark.recognizer.explain import explain
+
+        note = f"{prediction.input} ({UNKNOWN}; its best guess)" if prediction.label == UNKNOWN else prediction.input
+        return explain(self.recognizer, item, name=note)
+
+    def _place(self, name: str) -> str:
+        """Return a name for the files of one input that no other has."""
+        bare = "stdin" if name == "-" else Path(name).name
+        place, number = bare, 1
+        while place in self._taken:
+            number += 1
+            place = f"{bare}-{number}"
+        self._taken.add(place)
+        return place
+
+    def _named(self, place: str, what: str) -> Path:
+        return self.out if self.is_file else self.out / f"{place}.{what}.png"
+
+
+def _write_wav(path: Path, sound: Sound) -> None:
+    import soundfile
+
+    from earmark.files import atomic_path
+
+    with atomic_path(path) as temporary:
+        soundfile.write(temporary, sound.samples, sound.sample_rate_hz, format="WAV", subtype="PCM_16")
