@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from earmark.errors import UsageError
-from earmark.sound.degrade import add_hum, add_noise, change_speed, code_mp3, equalize, limit_band, reverberate
+from earmark.sound.degrade import (
+    add_hum,
+    add_noise,
+    change_speed,
+    code_mp3,
+    code_ogg,
+    equalize,
+    limit_band,
+    record,
+    reverberate,
+    telephone,
+)
 from earmark.types import Sound
 
 RATE_HZ = 16_000
@@ -83,3 +94,42 @@ def test_mp3_sounds_alike_but_not_equal(rate_hz):
 def test_mp3_has_its_own_rates():
     with pytest.raises(UsageError, match="no sample rate of 96000 Hz; allowed are 8000"):
         code_mp3(Sound(np.zeros(10, np.float32), 96_000), kbps=64)
+
+
+@pytest.mark.parametrize("codec", ["vorbis", "opus"])
+@pytest.mark.parametrize("rate_hz", [16_000, 22_050])
+def test_ogg_keeps_the_moment_and_loses_more_with_fewer_bits(codec, rate_hz):
+    time_s = np.arange(2 * rate_hz) / rate_hz
+    sweep = Sound((1.2 * np.sin(2 * np.pi * 300 * time_s * (1 + time_s))).astype(np.float32), rate_hz)
+    losses = []
+    for quality in (0.0, 0.8):
+        coded = code_ogg(sweep, codec=codec, quality=quality)
+        assert coded.samples.shape == sweep.samples.shape
+        losses.append(level_db(coded.samples - sweep.samples) - level_db(sweep.samples))
+    assert losses[1] < losses[0] < -3
+
+
+def test_a_telephone_is_narrow_and_coarse():
+    assert abs(level_db(telephone(tone(1000)).samples) - level_db(tone(1000).samples)) < 0.2
+    assert level_db(telephone(tone(100)).samples) < level_db(tone(100).samples) - 20
+    assert level_db(telephone(tone(5000)).samples) < -60
+    inside = slice(RATE_HZ // 4, -RATE_HZ // 4)
+    error = (telephone(tone(1000)).samples - tone(1000).samples)[inside]
+    # The mu-law of 8 bits keeps tones about 38 dB above its noise, at any level.
+    assert -45 < level_db(error) - level_db(tone(1000).samples) < -28
+
+
+def test_a_small_microphone_has_a_band_a_resonance_and_a_limit():
+    settings = {"low_hz": 200, "high_hz": 4000, "resonance_hz": 2000, "resonance_db": 6}
+    change = {
+        hz: level_db(record(tone(hz), **settings).samples) - level_db(tone(hz).samples)
+        for hz in (50, 500, 2000, 8000 - 1)
+    }
+    assert change[50] == pytest.approx(-24, abs=1)
+    assert change[500] == pytest.approx(0, abs=0.5)
+    assert change[2000] == pytest.approx(6, abs=0.5)
+    assert change[7999] == pytest.approx(-18, abs=1)
+    loud = record(tone(500), **settings, overload_db=12).samples
+    spectrum = np.abs(np.fft.rfft(loud))
+    assert np.abs(loud).max() == pytest.approx(0.3, rel=0.05)
+    assert spectrum[1500] > 0.05 * spectrum[500] > 0

@@ -6,7 +6,7 @@ Every function returns a new `Sound` of the same rate and length; what is random
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from earmark.sound.reading import resample
 from earmark.types import FloatArray, Sound
 
 MP3_RATES_HZ = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+OPUS_RATE_HZ = 48_000
 
 
 def add_noise(sound: Sound, rng: np.random.Generator, *, snr_db: float, slope_db: float = 0.0) -> Sound:
@@ -118,17 +119,72 @@ def code_mp3(sound: Sound, *, kbps: int) -> Sound:
     # libsndfile takes 0…1 for most…fewest of the bits that the version of MPEG audio allows.
     low, high = (32, 320) if sound.sample_rate_hz >= 32_000 else (8, 160 if sound.sample_rate_hz >= 16_000 else 64)
     compression = float(np.clip((high - kbps) / (high - low), 0, 1))
+    return _coded(sound, "MP3", "MPEG_LAYER_III", compression_level=compression, bitrate_mode="CONSTANT")
+
+
+def code_ogg(sound: Sound, *, codec: Literal["vorbis", "opus"], quality: float) -> Sound:
+    """Write a sound as Ogg Vorbis or Opus and read it again.
+
+    Parameters
+    ----------
+    quality
+        0…1, from the fewest bits that the codec knows to the most.
+    """
+    if codec == "vorbis":
+        return _coded(sound, "OGG", "VORBIS", compression_level=1 - quality)
+    coded = _coded(resample(sound, OPUS_RATE_HZ), "OGG", "OPUS", compression_level=1 - quality)
+    return _fitted(resample(coded, sound.sample_rate_hz).samples, sound)
+
+
+def telephone(sound: Sound) -> Sound:
+    """Take a sound through a telephone: 300 to 3400 Hz, 8000 samples a second, 8 bits by the µ-law (ITU-T G.711)."""
+    narrow = resample(sound, 8000)
+    hz = np.array([150.0, 300.0, 3400.0, 3800.0])
+    narrow = equalize(narrow, gains_db=np.array([-40.0, 0.0, 0.0, -40.0]), frequencies_hz=hz)
+    scale = max(_peak(narrow.samples), 1.0)
+    loudness = np.log1p(255 * np.abs(narrow.samples / scale)) / np.log(256)
+    loudness = np.round(127 * loudness) / 127
+    samples = np.sign(narrow.samples) * (256**loudness - 1) / 255 * scale
+    wide = resample(Sound(samples.astype(np.float32), 8000), sound.sample_rate_hz)
+    return _fitted(wide.samples, sound)
+
+
+def record(
+    sound: Sound, *, low_hz: float, high_hz: float, resonance_hz: float, resonance_db: float, overload_db: float = 0.0
+) -> Sound:
+    """Record a sound by a small microphone: no bass, no treble, a resonance, perhaps overloaded.
+
+    Parameters
+    ----------
+    low_hz, high_hz
+        Between them the response is level; below it falls by 12 dB an octave, above by 18.
+    resonance_hz, resonance_db
+        Where the response has a bump an octave wide, and how high that is.
+    overload_db
+        How far the peak is above what the microphone can follow; it is rounded off to its old height.
+    """
+    hz = 10 * 2.0 ** np.arange(0, 12, 0.1)
+    falls = 12 * np.log2(np.maximum(low_hz / hz, 1)) + 18 * np.log2(np.maximum(hz / high_hz, 1))
+    bump = resonance_db * np.exp(-2 * np.log2(hz / resonance_hz) ** 2)
+    heard = equalize(sound, gains_db=np.maximum(bump - falls, -60), frequencies_hz=hz)
+    peak = _peak(heard.samples)
+    if overload_db <= 0 or peak == 0:
+        return heard
+    drive = 10 ** (overload_db / 20)
+    rounded = np.tanh(drive * heard.samples / peak) * (peak / np.tanh(drive))
+    return Sound(rounded.astype(np.float32), sound.sample_rate_hz)
+
+
+def _coded(sound: Sound, container: str, codec: str, **settings: Any) -> Sound:
+    """Encode and decode by libsndfile."""
     scale = 0.9 / max(_peak(sound.samples), 0.9)
     file = io.BytesIO()
-    soundfile.write(
-        file,
-        sound.samples * scale,
-        sound.sample_rate_hz,
-        format="MP3",
-        subtype="MPEG_LAYER_III",
-        compression_level=compression,
-        bitrate_mode="CONSTANT",
-    )
+    with soundfile.SoundFile(
+        file, "w", sound.sample_rate_hz, 1, format=container, subtype=codec, **settings
+    ) as encoder:
+        # The encoder of Vorbis keeps all that it is given at once on its stack.
+        for start in range(0, len(sound.samples), 2**15):
+            encoder.write(sound.samples[start : start + 2**15] * np.float32(scale))
     file.seek(0)
     samples, _ = soundfile.read(file, dtype="float32")
     return _fitted(samples / scale, sound)

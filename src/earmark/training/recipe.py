@@ -220,8 +220,8 @@ class Recipe(Config):
         changes = [change.kind for change in self.augment if isinstance(change, ContentAugmentation)]
         if changes and not self.training.views:
             raise ConfigError(
-                f"recipe {self.name!r}: {changes[0]!r} changes examples before their features are made, in views beside "
-                "the clean one, and training.views = 0 asks for none; set training.views = 4, say, or remove it"
+                f"recipe {self.name!r}: {changes[0]!r} changes examples before their features are made, in views "
+                "beside the clean one, and training.views = 0 asks for none; set training.views = 4, say, or remove it"
             )
         return self
 

@@ -6,6 +6,7 @@ import logging
 
 from earmark.data import Manifest, apply_split, leaks
 from earmark.errors import DataError
+from earmark.training.augment import ContentAugmentation
 from earmark.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
     Raises
     ------
     DataError
-        When the recipe cannot read the data, or a label is missing from the training part.
+        When the recipe cannot read the data or change it as it wants to, or a label is missing from the training part.
     """
     readable = recipe.features.reads
     if manifest.domain not in readable:
@@ -25,6 +26,12 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
             f"{manifest.name}: holds {manifest.domain} data, but recipe {recipe.name!r} reads {' or '.join(readable)}; "
             "choose another recipe or other data"
         )
+    for change in recipe.augment:
+        if isinstance(change, ContentAugmentation) and manifest.domain not in change.domains:
+            raise DataError(
+                f"{manifest.name}: holds {manifest.domain} data made of sounds, and {change.kind!r} of recipe "
+                f"{recipe.name!r} changes the sounds themselves; give the recordings, or remove it"
+            )
     manifest = apply_split(manifest.hashed(), recipe.split)
     for sentence in leaks(manifest):
         log.warning("the split leaks: %s", sentence)

@@ -6,23 +6,15 @@ To add one: a configuration in a file here, registered under its name; the contr
 from earmark.training.augment.base import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
 from earmark.training.augment.batch import Affine, Elastic, Flip, FreqShift, Mixup, SpecAugment, Tilt, TimeShift
 from earmark.training.augment.ink import InkOnly, InkScan, InkWarp
-from earmark.training.augment.sound import (
-    Equalize,
-    Excerpt,
-    Gain,
-    LimitBand,
-    Mp3,
-    Noise,
-    PitchShift,
-    Room,
-    SynthesizeNote,
-)
+from earmark.training.augment.recording import Codec, Equalize, Gain, LimitBand, Microphone, Mp3, Noise, Room
+from earmark.training.augment.sound import Excerpt, PitchShift, SynthesizeNote
 
 __all__ = [
     "AUGMENTATIONS",
     "Affine",
     "Augmentation",
     "BatchAugmentation",
+    "Codec",
     "ContentAugmentation",
     "Elastic",
     "Equalize",
@@ -34,6 +26,7 @@ __all__ = [
     "InkScan",
     "InkWarp",
     "LimitBand",
+    "Microphone",
     "Mixup",
     "Mp3",
     "Noise",

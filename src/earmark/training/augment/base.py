@@ -7,7 +7,7 @@ or ink) at every step.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ import torch
 from earmark.config import Config
 from earmark.registry import Registry
 from earmark.types import Content, Domain
+
+Range: TypeAlias = tuple[float, float]
 
 
 class Augmentation(Config):

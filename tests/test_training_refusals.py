@@ -1,0 +1,171 @@
+"""What a training cannot do with what it was given: one clear sentence each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from earmark.data import Example, Manifest, read_manifest
+from earmark.data.facts import published_split
+from earmark.errors import ConfigError, DataError, ModelError
+from earmark.features import FEATURES
+from earmark.models import CnnConfig, MlpConfig
+from earmark.training import Recipe, Training, loop
+from earmark.training.checkpoint import load_weights, save_weights
+from earmark.training.examples import FeatureSet
+from earmark.training.memory import explains_memory
+from earmark.training.split import split_for
+from earmark.types import Picture
+
+SOUND = {
+    "name": "listener",
+    "features": {"kind": "log-mel"},
+    "window": {"length_s": 3, "hop_s": 1, "min_s": 1},
+    "model": {"kind": "cnn", "widths": [4]},
+}
+
+
+def recipe(**changes):
+    return Recipe.parse({**SOUND, **changes}, where="test")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Spectrograms without their sounds, of two genres."""
+    tracks = [f"{('blues', 'pop')[i % 2]}.{i:05d}" for i in range(16)]
+    values = np.random.default_rng(0).normal(size=(16, 128, 20)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", X=values, track=tracks, label=[track.split(".")[0] for track in tracks])
+    return read_manifest(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("kind", ["noise", "microphone", "codec", "mp3", "room"])
+def test_pictures_cannot_be_degraded_as_sounds(pictures, kind):
+    degrading = recipe(augment=[{"kind": kind}], training={"views": 2})
+    with pytest.raises(DataError, match=rf"x: holds picture data made of sounds, and '{kind}' .* give the recordings"):
+        split_for(degrading, pictures)
+
+
+def test_pictures_can_be_shifted_masked_and_mixed(pictures):
+    kinds = ["time-shift", "spec-augment", "mixup", "tilt", "freq-shift"]
+    assert len(split_for(recipe(augment=[{"kind": kind} for kind in kinds]), pictures)) == 16
+
+
+def test_changes_of_sounds_need_views():
+    with pytest.raises(
+        ConfigError, match=r"'codec' changes examples before .* set training\.views = 4, say, or remove"
+    ):
+        recipe(augment=[{"kind": "codec"}])
+
+
+@pytest.mark.parametrize("kind", ["flip", "affine", "elastic"])
+def test_spectrograms_are_not_mirrored_turned_or_bent(kind):
+    with pytest.raises(
+        ConfigError, match=rf"'{kind}' is for ink, not for sound \(a \w+ spectrogram is another sound\)"
+    ):
+        recipe(augment=[{"kind": kind}])
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sentence"),
+    [
+        ("given", r"no example of 'zither' falls into train; such labels need more groups"),
+        (
+            "gtzan/fault-filtered",
+            r"the training part has no example of zither; .* leave the label out, or change \[split\]",
+        ),
+    ],
+)
+def test_a_label_without_training_examples(tmp_path, protocol, sentence):
+    blues = next(track for track, part in published_split("gtzan/fault-filtered").items() if part == "train")
+    examples = [
+        Example(path=track, label=label, group=track, split=part, sha256=track, track=track)
+        for track, label, part in ((blues, "blues", "train"), ("zither.00000", "zither", "test"))
+    ]
+    manifest = Manifest(name="band", domain="sound", root=tmp_path, examples=tuple(examples))
+    with pytest.raises(DataError, match=sentence):
+        split_for(recipe(split={"protocol": protocol}), manifest)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")]
+)
+def test_memory_that_runs_out(error):
+    @explains_memory
+    def fail():
+        raise error
+
+    sentence = r"memory ran out; lower training\.batch_size, model\.size .* raise training\.accumulate"
+    with pytest.raises(ModelError, match=sentence):
+        fail()
+
+
+def test_memory_that_really_runs_out_on_a_cpu():
+    with pytest.raises(ModelError, match="memory ran out"):
+        explains_memory(torch.empty)(2**58)
+
+
+def test_other_errors_are_not_blamed_on_memory():
+    with pytest.raises(RuntimeError, match="another matter"):
+        explains_memory(lambda: (_ for _ in ()).throw(RuntimeError("another matter")))()
+
+
+def test_weights_of_another_network(tmp_path):
+    shape = (1, 16, 16)
+    save_weights(tmp_path / "cnn.safetensors", CnnConfig(widths=(4,)).build(n_labels=2, input_shape=shape))
+    with pytest.raises(ModelError, match=r"these weights are of another network; give the run of this recipe"):
+        load_weights(tmp_path / "cnn.safetensors", MlpConfig(widths=(4,)).build(n_labels=2, input_shape=shape))
+    (tmp_path / "torn.safetensors").write_bytes((tmp_path / "cnn.safetensors").read_bytes()[:100])
+    with pytest.raises(ModelError, match=r"torn\.safetensors: not a checkpoint .* delete it to start anew"):
+        load_weights(tmp_path / "torn.safetensors", CnnConfig().build(n_labels=2, input_shape=shape))
+
+
+def test_pictures_of_other_features(pictures):
+    values = np.zeros((96, 20), np.float32)
+    with pytest.raises(DataError, match="96"):
+        FEATURES["log-mel"]().from_picture(Picture(values))
+    with pytest.raises(DataError, match="cannot be read from pictures; give the sound files"):
+        FEATURES["constant-q"]().from_picture(Picture(values))
+
+
+def examples(n=8):
+    arrays = torch.rand(n, 1, 16, 16, generator=torch.Generator().manual_seed(0)).numpy()
+    targets = np.arange(n)[:, None] % 2
+    return FeatureSet(lambda i, _: arrays[i], targets, tuple("g" * n), None, FEATURES["log-mel"]())
+
+
+def test_a_compiled_network_learns_the_same(monkeypatch, tmp_path):
+    """By the compiler that changes nothing, since the real one takes a minute."""
+    compiled, compile_it = [], torch.compile
+
+    def compile_eagerly(function):
+        compiled.append(function)
+        return compile_it(function, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", compile_eagerly)
+    states = []
+    for wanted in (False, True):
+        torch.manual_seed(0)
+        network = CnnConfig(widths=(4,), dropout=0).build(n_labels=2, input_shape=(1, 16, 16))
+        training = Training(epochs=1, batch_size=4, compile=wanted)
+        learner = loop.make_learner(network, training=training, augment=[], n_steps=2)
+        folder = tmp_path / str(wanted)
+        folder.mkdir()
+        rows = loop.fit(learner, train=examples(), valid=None, folder=folder, on_epoch=list)
+        states.append(network.state_dict())
+        assert 0 <= rows[0]["waiting_share"] <= 1
+    assert len(compiled) == 1
+    assert all(torch.allclose(states[0][key], states[1][key], atol=1e-6) for key in states[0])
+
+
+def test_the_share_spent_waiting_is_told(tmp_path):
+    told = []
+    learner = loop.make_learner(
+        CnnConfig(widths=(4,)).build(n_labels=2, input_shape=(1, 16, 16)),
+        training=Training(epochs=1, batch_size=4),
+        augment=[],
+        n_steps=2,
+    )
+    loop.train_epoch(learner, examples(), epoch=0, progress=lambda *row: told.append(row))
+    assert told[-1][:3] == ("epoch 1", 2, 2)
+    assert told[-1][3].endswith("% waiting for data")
