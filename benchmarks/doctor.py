@@ -201,9 +201,9 @@ def made_fingerprints(n: int, share: float, seed: int) -> tuple[list[Fingerprint
     return each, copies
 
 
-def index() -> None:
+def index(sizes: tuple[int, ...] = (1_000, 10_000, 100_000)) -> None:
     """Index and search 1,000, 10,000 and 100,000 fingerprints of 30 s each."""
-    for n in (1_000, 10_000, 100_000):
+    for n in sizes:
         share = min(1.0, N_KEYS_IN_ALL / (n * N_KEYS_EACH))
         each, copies = made_fingerprints(n, share, seed=0)
         start = time.process_time()

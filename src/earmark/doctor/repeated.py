@@ -220,17 +220,17 @@ def _simple(each: Examined) -> bool:
     return each.ink.n_points < 8 or bool(spread[1] < 0.1 * spread[0])
 
 
-def near_pairs(vectors: FloatArray, radius: float, *, n_nearest: int = 4) -> Iterator[tuple[int, int, float]]:
+def near_pairs(vectors: FloatArray, radius: float, *, n_nearest: int = 16) -> Iterator[tuple[int, int, float]]:
     """Yield ``(earlier, later, distance)`` of vectors within `radius` of each other, among the nearest of each.
 
-    The search is in the six main directions, where no distance is larger than in all; so nothing near is missed but
+    The search is in the eight main directions, where no distance is larger than in all; so nothing near is missed but
     what has more than `n_nearest` neighbours that are nearer there.
     """
     from scipy.spatial import cKDTree
 
     centred = vectors - vectors.mean(axis=0)
     _, directions = np.linalg.eigh(centred.T @ centred)
-    reduced = centred @ directions[:, -6:]
+    reduced = centred @ directions[:, -8:]
     distances, others = cKDTree(reduced).query(reduced, k=min(n_nearest + 1, len(vectors)), distance_upper_bound=radius)
     for row, (near, beside) in enumerate(zip(np.atleast_2d(distances), np.atleast_2d(others), strict=True)):
         for bound, other in zip(near, beside, strict=True):
