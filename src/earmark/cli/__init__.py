@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli import (
+    bench,
     check,
     compare,
     demo,
@@ -60,6 +61,7 @@ app.command("explore")(explore.explore)
 app.command("denoise")(denoise.denoise)
 app.command("listen")(listen.listen)
 app.command("serve")(serve.serve)
+app.add_typer(bench.app, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

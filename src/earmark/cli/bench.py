@@ -1,0 +1,105 @@
+"""``earmark bench zoo``: whether the built-in recognizers are as good, small and quick as their cards say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.output import AsJson, percent, print_json, print_table
+from earmark.cli.progress import progress_on_stderr
+from earmark.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from earmark.recognizer.bench import Bill, Redone
+
+app = typer.Typer(help="Measure what ships.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Measure what ships."""
+
+
+@app.command("zoo")
+def zoo(
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", help="The folder of homus/, pianos/ and gtzan/, or some of them.")
+    ],
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Only this recognizer; may be repeated.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=2, help="Score at most so many examples of each.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make every figure on the cards of the built-in recognizers again from the files that ship.
+
+    A figure that the file cannot give any more, because it has since learned those examples, is named as such. The
+    exit code is 1 when a figure does not come out as its card says.
+    """
+    from earmark.recognizer.bench import bench_model, known_models
+
+    known = known_models(data)
+    for name in only or ():
+        if name not in known:
+            raise UnknownNameError("recognizer with data in that folder", name, known)
+    figures: list[Redone] = []
+    bills: list[Bill] = []
+    for name in only or known:
+        with progress_on_stderr() as progress:
+            redone, bill = bench_model(name, data, limit=limit, progress=progress)
+        figures.extend(redone)
+        bills.append(bill)
+    if as_json:
+        print_json({"figures": [figure.to_dict() for figure in figures], "costs": [_cost(bill) for bill in bills]})
+    else:
+        _print(figures, bills)
+    if any(figure.agrees is False for figure in figures):
+        raise typer.Exit(1)
+
+
+def _print(figures: list[Redone], bills: list[Bill]) -> None:
+    heading = ("MODEL", "FIGURE", "CARD", "NOW", "ECE CARD", "ECE NOW", "EXAMPLES", "ANSWERED", "AGREES")
+    print_table([heading, *(_row(figure) for figure in figures)])
+    print()
+    for figure in figures:
+        print(f"{figure.model}: {figure.says}.")
+    print()
+    costs = [
+        (bill.model, f"{bill.n_bytes / 1e6:.2f} MB", bill.item, f"{bill.ms:.1f} ms", _stated(bill)) for bill in bills
+    ]
+    print_table([("MODEL", "FILE", "ITEM", "ONE CORE", "CARD"), *costs])
+
+
+def _row(figure: Redone) -> tuple[str, ...]:
+    card, now = figure.card, figure.now
+    left = (figure.model, figure.status, _share(card.accuracy, card.accuracy_interval))
+    if now is None:
+        return (*left, "", f"{card.ece:.3f}", "", "", "", "")
+    agrees = {True: "yes", False: "NO", None: "–"}[figure.agrees]
+    answered = percent(now.selective.answered) if now.selective else "100.0 %"
+    examples = f"{now.n:,} of {now.n_groups:,} groups"
+    measured = _share(now.accuracy, now.accuracy_interval)
+    return (*left, measured, f"{card.ece:.3f}", f"{now.ece:.3f}", examples, answered, agrees)
+
+
+def _share(accuracy: float, interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{percent(accuracy)} ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def _stated(bill: Bill) -> str:
+    return "" if bill.ms_stated is None else f"{bill.ms_stated:.1f} ms"
+
+
+def _cost(bill: Bill) -> dict[str, str | int | float | None]:
+    return {
+        "model": bill.model,
+        "n_bytes": bill.n_bytes,
+        "item": bill.item,
+        "ms": round(bill.ms, 3),
+        "ms_stated": bill.ms_stated,
+    }
