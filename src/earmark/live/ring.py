@@ -46,4 +46,6 @@ class Ring:
         """
         if not self.start <= start <= end <= self.end:
             raise UsageError(f"samples {start} to {end} were asked for; the ring holds {self.start} to {self.end}")
-        return self._samples.take(range(start, end), mode="wrap")
+        capacity = len(self._samples)
+        first, n = start % capacity, end - start
+        return np.concatenate([self._samples[first : first + n], self._samples[: max(0, first + n - capacity)]])
