@@ -12,13 +12,17 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test browser check format lock clean
 
 demo: $(READY)
 	$(BIN)/earmark demo $(if $(DATA),--data $(DATA))
 
 test: $(READY)
 	$(BIN)/pytest $(ARGS)
+
+# Debian's Chromium and a virtual microphone, whose tests are otherwise skipped; as root.
+browser:
+	tests/browser/install
 
 check: $(READY)
 	$(BIN)/ruff format --check .
