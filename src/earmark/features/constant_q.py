@@ -21,6 +21,7 @@ _SIDELOBES = 47
 # Share of the rate that halving leaves intact; what it folds back lands above it. Measured stop band: see `_halver`.
 _INTACT = 0.35
 _HALVER_TAPS = 61
+_PHASES = 16
 
 
 @FEATURES.register("constant-q")
@@ -92,8 +93,7 @@ class ConstantQ(SoundFeatures):
         rows = []
         for level in _levels(self):
             for _ in range(level.halvings):
-                taps = graph.constant(_halver()[None, None])
-                signal = graph.add("Conv", signal, taps, strides=[2], pads=[_HALVER_TAPS // 2] * 2)
+                signal = _add_halving(graph, signal)
             rows.append(_add_level(graph, signal, level, n_frames))
         power = graph.add("Concat", *rows[::-1], axis=1)
         return graph.add("Unsqueeze", add_power_to_db(graph, power), graph.integers(1))
@@ -199,6 +199,21 @@ def _halve(signal: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return halved
 
 
+def _add_halving(graph: Graph, signal: str) -> str:
+    """Add `_halve` for ``(batch, 1, time)``, with a few samples more at the end.
+
+    A filter for each of `_PHASES` neighbouring results, instead of one for all, makes it 3.6 times as fast in ONNX
+    Runtime 1.31: there is less to copy, and a product of matrices instead of one with a vector.
+    """
+    taps = _halver()
+    filters = np.zeros((_PHASES, 1, _HALVER_TAPS + 2 * (_PHASES - 1)), np.float32)
+    for phase in range(_PHASES):
+        filters[phase, 0, 2 * phase : 2 * phase + _HALVER_TAPS] = taps
+    pads = [_HALVER_TAPS // 2, _HALVER_TAPS // 2 + 2 * _PHASES]
+    results = graph.add("Conv", signal, graph.constant(filters), strides=[2 * _PHASES], pads=pads)
+    return graph.add("Reshape", graph.add("Transpose", results, perm=[0, 2, 1]), graph.integers(0, 1, -1))
+
+
 def _add_n_frames(graph: Graph, samples: str, hop_samples: int) -> str:
     length = graph.add("Shape", samples, start=1, end=2)
     whole = graph.add("Div", length, graph.integers(hop_samples))
@@ -207,11 +222,9 @@ def _add_n_frames(graph: Graph, samples: str, hop_samples: int) -> str:
 
 def _add_level(graph: Graph, signal: str, level: _Level, n_frames: str) -> str:
     """Add the squared magnitudes of one level, ``(batch, freq, time)``."""
-    two = graph.integers(2)
-    start, zero = graph.integers(level.start), graph.integers(0)
-    end = graph.integers(int(np.iinfo(np.int64).max))
-    begun = graph.add("Slice", signal, start, end, two)
-    products = graph.add("Conv", begun, graph.constant(level.kernels[:, None]), strides=[level.hop])
-    trimmed = graph.add("Slice", products, zero, n_frames, two)
-    parts = graph.add("Reshape", trimmed, graph.integers(0, 2, len(level.kernels) // 2, -1))
+    n_reached = graph.add("Mul", n_frames, graph.integers(level.hop))
+    end = graph.add("Add", n_reached, graph.integers(level.start - level.hop + level.kernels.shape[1]))
+    framed = graph.add("Slice", signal, graph.integers(level.start), end, graph.integers(2))
+    products = graph.add("Conv", framed, graph.constant(level.kernels[:, None]), strides=[level.hop])
+    parts = graph.add("Reshape", products, graph.integers(0, 2, len(level.kernels) // 2, -1))
     return graph.squared_magnitude(parts, axis=1)
