@@ -1,7 +1,4 @@
-"""``earmark train`` as a program, without what takes long to import: no export, no report.
-
-With ``EARMARK_DIES=1`` the second process dies in its second epoch.
-"""
+"""``earmark train`` without what takes long to import: no export, no report. As a program, the second process dies."""
 
 from __future__ import annotations
 
@@ -35,12 +32,12 @@ def judge(*_, folder, **__):
     return SCORES
 
 
-def die_in_the_second_epoch():
+def die_in_the_third_epoch():
     validate, seen = loop.validate, []
 
     def validate_or_die(*args, **kwargs):
         seen.append(1)
-        if len(seen) == 2 and os.environ["RANK"] == "1":
+        if len(seen) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
         return validate(*args, **kwargs)
 
@@ -49,6 +46,6 @@ def die_in_the_second_epoch():
 
 if __name__ == "__main__":
     lighten()
-    if os.environ.get("EARMARK_DIES"):
-        die_in_the_second_epoch()
+    if os.environ["RANK"] == "1":
+        die_in_the_third_epoch()
     cli.main(sys.argv[1:])
