@@ -36,7 +36,7 @@ def drops(model: str, item, *, n_random: int = 6) -> tuple[float, float]:
     explanation = explain(recognizer, item)
     place, seen = see(recognizer, item)
     pieces = seen.pieces
-    whole = log_odds(recognizer, pieces, np.zeros((1, len(pieces.sizes)), bool), place=place)[0]
+    (whole,) = log_odds(recognizer, pieces, np.zeros((1, len(pieces.sizes)), bool), place=place)
     rng = np.random.default_rng(0)
     n_marked = max(1, round(MARKED_SHARE * len(pieces.sizes)))
     others = [rng.permutation(len(pieces.sizes)) < n_marked for _ in range(n_random)]

@@ -130,12 +130,10 @@ def explain(
     recognizer = recognizer if isinstance(recognizer, Recognizer) else load(recognizer)
     place, seen = see(recognizer, item, label=label, sample_rate_hz=sample_rate_hz)
     pieces = seen.pieces
-    whole = np.zeros((1, len(pieces.sizes)), np.bool_)
-    full = log_odds(recognizer, pieces, whole, place=place)[0]
-    importance = _shared(pieces.removals, full - log_odds(recognizer, pieces, pieces.removals, place=place))
+    full, importance = worth(recognizer, pieces, place=place)
     chosen = decisive(importance, pieces.sizes)
     less = log_odds(recognizer, pieces, chosen[None], place=place)[0]
-    picture = pieces.without(whole[0])[0]
+    picture = pieces.without(np.zeros(len(chosen), np.bool_))[0]
     values = pieces.spread(importance)
     strokes = (
         tuple(zip(pieces.parts, importance.tolist(), chosen.tolist(), strict=True)) if isinstance(pieces, Parts) else ()
@@ -195,9 +193,16 @@ def see(
     return _hear(recognizer, item.read() if hasattr(item, "read") else item, label, sample_rate_hz)
 
 
+def worth(recognizer: Recognizer, pieces: Pieces, *, place: int) -> tuple[float, FloatArray]:
+    """Return the log-odds of a label, and how much of them is owed to each piece, ``(n_pieces,)``, both in nats."""
+    whole = np.zeros((1, len(pieces.sizes)), np.bool_)
+    full, *others = log_odds(recognizer, pieces, np.concatenate([whole, pieces.removals]), place=place).tolist()
+    return full, _shared(pieces.removals, full - np.array(others))
+
+
 def log_odds(recognizer: Recognizer, pieces: Pieces, removed: Mask, *, place: int) -> _Real:
     """Return the calibrated log-odds of a label without some pieces, ``(n,)``, for each row of ``(n, n_pieces)``."""
-    results = [np.zeros(0)]
+    results = []
     for start in range(0, len(removed), _BATCH_SIZE):
         batch = np.stack([pieces.without(row) for row in removed[start : start + _BATCH_SIZE]])
         logits = recognizer.logits(batch).astype(np.float64) / recognizer.card.temperature
