@@ -27,6 +27,7 @@ from earmark.doctor.labels import judge_labels, meaning
 from earmark.doctor.magic import kind_of
 from earmark.doctor.protocols import compare_protocols, quick_learner
 from earmark.doctor.quarantine import quarantine
+from earmark.doctor.quick import out_of_fold
 from earmark.doctor.repeated import copies
 from earmark.doctor.scan import scan
 from earmark.doctor.splits import separability
@@ -217,6 +218,14 @@ def test_a_label_of_one_group_is_not_judged():
     judged = judge_labels(features, [f"l{label}" for label in truth], groups)
     assert judged.n_likely_wrong <= 2
     assert set(judged.order[-30:]) == set(np.flatnonzero(truth == 2))
+
+
+def test_a_column_in_large_units_hides_nothing():
+    rng = np.random.default_rng(0)
+    truth = np.arange(120) % 2
+    features = np.stack((1e6 * rng.normal(size=120), truth + 0.1 * rng.normal(size=120)), axis=1).astype(np.float32)
+    (log_chances,) = out_of_fold(features, truth, np.array([str(n) for n in range(120)]), n_folds=5, seed=0)
+    assert (log_chances.argmax(axis=1) == truth).mean() > 0.95
 
 
 def test_parts_of_different_worlds_are_told_apart():

@@ -49,8 +49,11 @@ class QuickModel:
         if len(rows) > LARGEST_FIT:
             rows = np.sort(np.random.default_rng(self._seed).choice(rows, LARGEST_FIT, replace=False))
         chosen, self._held = features[rows].astype(np.float64), np.unique(truth[rows])
-        self._mean = chosen.mean(axis=0)
-        covariance = (chosen - self._mean).T @ (chosen - self._mean)
+        self._mean, spread = chosen.mean(axis=0), chosen.std(axis=0)
+        # Few columns are numbers in units of their own; many are cells of one picture, whose differences count.
+        self._unit = np.where(spread > 0, spread, 1.0) if len(spread) < N_COMPONENTS else np.ones_like(spread)
+        centred = (chosen - self._mean) / self._unit
+        covariance = centred.T @ centred
         variance, directions = np.linalg.eigh(covariance)
         self._directions = directions[:, ::-1][:, : min(N_COMPONENTS, len(variance))]
         reduced = self._reduced(chosen)
@@ -95,7 +98,7 @@ class QuickModel:
         return result
 
     def _reduced(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.asarray((features - self._mean) @ self._directions)
+        return np.asarray((features - self._mean) / self._unit @ self._directions)
 
 
 Judge: TypeAlias = Callable[[QuickModel, FloatArray], FloatArray]
