@@ -93,7 +93,7 @@ def main(model: str, seconds: float) -> None:
     """Print the figures of one model."""
     load = Load(model)
     decode_ms = 1000 / per_second(load.decode, 0.5)
-    with serving(load.file) as (process, port):
+    with serving([load.argument]) as (process, port):
         under_load(load, port, seconds=2)
         n_before, n_batches_before = windows_together(port)
         full = under_load(load, port, seconds=seconds)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +40,11 @@ class Load:
             self.expected = self.recognizer.predict(self.samples, sample_rate_hz=rate_hz)
 
     @property
+    def argument(self) -> str:
+        """What `serving` calls the model of `path`."""
+        return f"model={self.file}"
+
+    @property
     def path(self) -> str:
         return f"/v1/predict/model{self.query}"
 
@@ -52,12 +57,12 @@ class Load:
 
 
 @contextmanager
-def serving(file: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Give a service of the model in `file`, and its port; its warnings are not shown."""
+def serving(models: Iterable[str], *options: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Give a service of models, each ``NAME=FILE``, and its port; its warnings are not shown."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "earmark.cli", "serve", f"model={file}", "--port", str(port), *options]
+    command = [sys.executable, "-m", "earmark.cli", "serve", *models, "--port", str(port), *options]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             while not is_there(port):

@@ -101,7 +101,7 @@ def _post(
 def main(model: str, n_requests: int) -> None:
     """Print the figures."""
     load = Load(model)
-    with serving(load.file) as (process, port):
+    with serving([load.argument]) as (process, port):
         soak = Soak(load, port)
         soak.run(range(N_CLIENTS * len(BAD) * 2))
         sizes_mb, began_s = [resident_mb(process)], time.monotonic()

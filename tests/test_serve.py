@@ -139,7 +139,7 @@ LONG = wav(np.zeros(8000 * 21), 8000, format="FLAC")
         ("ears", LONG, "audio/flac", 413, "lasts 21 s; at most 20 s"),
         ("ears", b"PK\x03\x04" + bytes(1000), "application/zip", 415, "'application/zip' are not taken"),
         ("ears", b"PK\x03\x04" + bytes(1000), "audio/wav", 422, "not a sound"),
-        ("eyes", SVG, "image/svg+xml", 422, "drawing|label"),
+        ("eyes", SVG, "image/svg+xml", 422, "is SVG or other markup"),
         ("eyes", png(1001, 1000), "image/png", 413, "1001×1000 pixels; at most 1,000,000"),
         ("eyes", png(60, 60)[:55], "image/png", 422, "cannot be decoded as an image"),
         ("eyes", wav(tone()), "audio/wav", 422, "cannot be decoded as an image"),

@@ -297,3 +297,15 @@ def test_real_recordings_decode_whole(shared_data):
     )
     n = min(len(au), len(flac))
     np.testing.assert_array_equal(au[:n], flac[:n])
+
+
+def test_flac_from_a_pipe_does_not_say_its_length_and_is_read_all_the_same(tmp_path):
+    samples = (0.3 * np.sin(np.arange(50_000) / 20)).astype(np.float32)
+    soundfile.write(tmp_path / "a.flac", samples, 22050, "PCM_16")
+    data = bytearray((tmp_path / "a.flac").read_bytes())
+    # The 36 bits before the checksum of STREAMINFO count the samples.
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    (tmp_path / "b.flac").write_bytes(data)
+    np.testing.assert_array_equal(sound.read(tmp_path / "b.flac").samples, sound.read(tmp_path / "a.flac").samples)
+    assert sound.info(tmp_path / "b.flac").duration_s == sound.info(tmp_path / "a.flac").duration_s

@@ -174,6 +174,10 @@ def _ink_of_text(text: str, *, where: str) -> Ink:
 
     if not text.strip():
         raise UnreadableError(f"{where}: is empty; a stroke file is HOMUS text or JSON")
+    if text.lstrip().startswith("<"):
+        raise UnreadableError(
+            f"{where}: is SVG or other markup, which is not read; give strokes, or an image such as PNG"
+        )
     if text.lstrip().startswith(("[", "{")):
         return parse_json_strokes(text, where=where)
     return parse_strokes(text, where=where)[1]

@@ -32,6 +32,9 @@ _MISSING_BYTES = re.compile(r"^\s*(?:data|Data Size|SSND)\s*:\s*(\d+) \(should b
 _UNKNOWN_LENGTH_BYTES = 0x7FFF_0000
 """Streaming writers cannot know the length and put the largest number there."""
 
+_UNKNOWN_FRAMES = (1 << 63) - 1
+"""What libsndfile says of FLAC that was written into a pipe, and cannot read then."""
+
 _INEXACT_SEEK = frozenset({"OGG", "MP3"})
 """libsndfile 1.2.2 lands some samples off, or without the overlap of the frame before; so decode and drop instead."""
 
@@ -152,6 +155,9 @@ def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | E
         raise UnreadableError(
             f"{name}: a .raw file says neither its rate nor its channels; convert it to wav or flac"
         ) from error
+    if opened.frames == _UNKNOWN_FRAMES:
+        opened.close()
+        return MissingExtraError(f"reading {name}, flac that does not say its length,", "av")
     if opened.format == "MP3" and length_is_a_guess(file):
         opened.close()
         return MissingExtraError(f"reading {name}, an mp3 of varying bit rate that does not say its length,", "av")
