@@ -118,8 +118,10 @@ def load_body_weights(body: nn.Module, name: str, weights: str, *, channels: int
     path = find_weights(name, weights)
     try:
         if weights == "imagenet":
-            published = {"pretrained_cfg_overlay": {"file": path}, "in_chans": channels, "num_classes": 0}
-            state = timm.create_model(name, pretrained=True, **published).state_dict()
+            file = {"file": path}
+            state = timm.create_model(
+                name, pretrained=True, pretrained_cfg_overlay=file, in_chans=channels, num_classes=0
+            ).state_dict()
         else:
             state = load_state_dict(path, weights_only=True)
     except (SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError) as error:
@@ -158,15 +160,15 @@ def find_weights(name: str, weights: str) -> str:
     settings = timm.get_pretrained_cfg(name) or PretrainedCfg()
     if settings.hf_hub_id is None:
         raise ModelError(f'nobody has published weights of {name}; set model.weights = "none" or to the path of a file')
-    file = {"repo_id": settings.hf_hub_id, "filename": settings.hf_hub_filename or "model.safetensors"}
+    repository, file = settings.hf_hub_id, settings.hf_hub_filename or "model.safetensors"
     try:
-        return hf_hub_download(**file, local_files_only=True)
+        return hf_hub_download(repository, file, local_files_only=True)
     except OSError:
-        address = hf_hub_url(**file)
+        address = hf_hub_url(repository, file)
     try:
         # The hub tries for most of a minute before it gives up; one question tells whether there is any hope.
         urlopen(Request(address, method="HEAD"), timeout=10).close()  # noqa: S310 - the address is the hub's
-        return hf_hub_download(**file)
+        return hf_hub_download(repository, file)
     except OSError as error:
         reason = getattr(error, "reason", None) or error
         raise ModelError(

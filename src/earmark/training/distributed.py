@@ -181,7 +181,8 @@ def _dropout(
     mask = x.new_ones(n_rows, *x.shape[1:2], *sides)
     if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last):
         mask = mask.contiguous(memory_format=torch.channels_last)  # random numbers are drawn in the order of memory
-    return x * own(func(mask, p=p))
+    kept: torch.Tensor = own(func(mask, p=p))
+    return x * kept
 
 
 def _batch_norm(  # noqa: PLR0913, PLR0917 - the signature of functional.batch_norm
@@ -196,6 +197,7 @@ def _batch_norm(  # noqa: PLR0913, PLR0917 - the signature of functional.batch_n
 ) -> torch.Tensor:
     if not training:
         return functional.batch_norm(x, running_mean, running_var, weight, bias, eps=eps)
+    normal: torch.Tensor
     normal, mean, variance, count = _SharedNorm.apply(x, eps)
     if running_mean is not None and running_var is not None:
         running_mean.lerp_(mean, momentum)
