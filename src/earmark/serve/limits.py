@@ -33,7 +33,7 @@ class Limits(Config):
     n_streams, stream_s
         WebSockets at once, and how long one may last.
     n_connections
-        Open connections; more are closed with status 503.
+        Open connections; of more, those that have waited the longest without a request are closed.
     """
 
     body_bytes: int = Field(default=32 << 20, ge=1024)

@@ -18,13 +18,23 @@ _DRAIN_S = 30
 
 
 class PunctualProtocol(HttpToolsProtocol):
-    """Closes connections that do not send the head of a request in time."""
+    """Closes connections that do not send the head of a request in time, and of too many those that wait the longest.
 
+    So a crowd that asks nothing does not keep out who asks.
+    """
+
+    n_most: int
+    waiting: dict[HttpToolsProtocol, None]
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._expect_head()
+        self.waiting[self] = None
+        if len(self.connections) > self.n_most:
+            longest = next(iter(self.waiting))
+            del self.waiting[longest]
+            longest.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -32,10 +42,17 @@ class PunctualProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._expect_nothing()
+        self.waiting.pop(self, None)
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self.waiting[self] = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
+        self.waiting.pop(self, None)
         super().connection_lost(exc)
 
     def _expect_head(self) -> None:
@@ -54,15 +71,15 @@ class PunctualProtocol(HttpToolsProtocol):
 
 def make_server(app: FastAPI, *, host: str, port: int, limits: Limits) -> uvicorn.Server:
     """Return a server for `app`; its ``run`` returns after SIGTERM or SIGINT, when what was begun is answered."""
+    protocol = type("Protocol", (PunctualProtocol,), {"n_most": limits.n_connections, "waiting": {}})
     return uvicorn.Server(
         uvicorn.Config(
             app,
             host=host,
             port=port,
-            http=PunctualProtocol,
+            http=protocol,
             ws="websockets-sansio",
             ws_max_size=limits.body_bytes,
-            limit_concurrency=limits.n_connections,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_DRAIN_S,
             log_level="warning",
