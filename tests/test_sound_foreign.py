@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from earmark.errors import UnknownNameError, UsageError
+from earmark.recognizer import find, load
+from earmark.recognizer.decide import pitch_salience
 from earmark.sound.foreign import FAMILIES, choose_chord, foreign_kinds, make_foreign, mix_chord
 from earmark.sound.synthesis import synthesize_note
 
@@ -78,3 +80,34 @@ def test_what_cannot_be_made_is_refused():
         make_foreign("rain", rng, duration_s=0, sample_rate_hz=RATE_HZ)
     with pytest.raises(UsageError, match="sample_rate_hz"):
         make_foreign("rain", rng, duration_s=1, sample_rate_hz=400)
+
+
+@pytest.fixture(scope="module")
+def notes():
+    return load(find("notes"))
+
+
+def _salience(recognizer, samples):
+    return float(pitch_salience(recognizer.run(["picture"], samples=samples[None])[0])[0])
+
+
+@pytest.mark.parametrize("midi", [21, 28, 45, 69, 93, 108])
+def test_partials_of_a_note_stand_out_on_the_whole_keyboard(notes, midi):
+    least_db = notes.card.rejection.min_pitch_salience
+    note = synthesize_note(midi, duration_s=1.0, sample_rate_hz=RATE_HZ, seed=2).samples
+    noise = np.random.default_rng(midi).standard_normal(len(note)).astype(np.float32)
+    heard = note + noise * np.sqrt(np.mean(note**2)) * np.float32(0.1)
+    assert _salience(notes, note) > least_db
+    assert _salience(notes, heard) > least_db
+
+
+@pytest.mark.parametrize("kind", ["white-noise", "pink-noise", "rain", "sea", "rustle", "crackle"])
+def test_nothing_stands_out_of_noise(notes, kind):
+    pitched = sum(_salience(notes, _made(kind, seed)) >= notes.card.rejection.min_pitch_salience for seed in range(6))
+    assert pitched <= 2
+
+
+@pytest.mark.parametrize("kind", ["speech", "bird", "rain", "hum", "white-noise", "drum-kit"])
+def test_the_shipped_notes_decline_most_of_what_is_no_note(notes, kind):
+    labels = [notes.predict(_made(kind, 70 + seed, duration_s=1.0), sample_rate_hz=RATE_HZ).label for seed in range(6)]
+    assert labels.count("unknown") >= 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,10 @@ def log_uniform(rng: Rng, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
+@overload
+def gain(level_db: float) -> float: ...
+@overload
+def gain(level_db: npt.NDArray[np.floating]) -> Curve: ...
 def gain(level_db: Any) -> Any:
     """Return the factor on samples that changes their level by `level_db`."""
     return 10.0 ** (np.asarray(level_db, np.float64) / 20)
@@ -103,7 +107,8 @@ def n_frames(n_samples: int, rate_hz: int) -> int:
 def frame_hz(rate_hz: int) -> Curve:
     """Return the frequencies of the bins of a moving filter."""
     n_fft = 1 << (4 * _hop(rate_hz) - 1).bit_length()
-    return np.fft.rfftfreq(n_fft, 1 / rate_hz)
+    hz: Curve = np.fft.rfftfreq(n_fft, 1 / rate_hz).astype(np.float64)
+    return hz
 
 
 def resonance(hz: Curve, centre_hz: Any, width_hz: Any) -> npt.NDArray[np.float64]:
@@ -197,7 +202,7 @@ def repeat_random(rng: Rng, kinds: list[Curve], at_s: Curve, *, spread_db: float
     return [(float(at), kinds[which] * level) for at, which, level in zip(at_s, chosen, levels, strict=True)]
 
 
-def finished(samples: Curve, *, peak: float = 0.5) -> FloatArray:
+def finished(samples: npt.NDArray[np.floating], *, peak: float = 0.5) -> FloatArray:
     """Return samples as float32 with their peak at `peak`."""
     highest = float(np.abs(samples).max(initial=0.0))
     return (samples * (peak / highest if highest > 0 else 0)).astype(np.float32)

@@ -135,7 +135,7 @@ def laughter(rng: Rng, n: int, rate_hz: int) -> Curve:
         pace = rng.uniform(4, 7)
         tracks.voice = np.maximum(0, np.sin(2 * np.pi * pace * frame_s)) ** 1.5 * np.exp(-frame_s)
         tracks.hiss = 0.1 * np.maximum(0, -np.sin(2 * np.pi * pace * frame_s)) * np.exp(-frame_s)
-        tracks.pitch_octaves = rng.uniform(0.2, 1) - 0.5 * frame_s
+        tracks.pitch_octaves = np.subtract(rng.uniform(0.2, 1), 0.5 * frame_s, dtype=np.float64)
         bouts.append((float(at_s), _utter(rng, base, tracks, length, rate_hz)))
     return lay(n, rate_hz, bouts)
 
@@ -281,5 +281,5 @@ def _tract(tracks: Tracks, hz: Curve) -> FloatArray:
     for formant, width in zip(tracks.formants_hz.T, tracks.widths_hz.T, strict=True):
         centre = (1e-6 * formant[:, None] ** 2).astype(np.float32)
         power *= (1 - square / centre) ** 2 + (1e-6 * width[:, None] ** 2).astype(np.float32) * square / centre**2
-    response: FloatArray = 1 / np.sqrt(power)
+    response: FloatArray = np.reciprocal(np.sqrt(power))
     return response
