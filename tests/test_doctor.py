@@ -479,6 +479,10 @@ class TestBadInput:
 
     def test_processes_and_one_that_dies(self, drawings, monkeypatch):
         monkeypatch.setattr("earmark.doctor.scan.FEWEST_FOR_POOL", 1)
+        # More chunks than are under way at once, so that none may get lost between them.
+        with monkeypatch.context() as patch:
+            patch.setattr("earmark.doctor.scan.CHUNK", 2)
+            assert [each.row for each in scan(read_manifest(drawings), workers=2).examined] == list(range(20))
         monkeypatch.setattr("earmark.doctor.scan._examine_chunk", dying_chunk)
         done = scan(read_manifest(drawings), workers=2)
         assert [each.row for each in done.examined] == list(range(20))

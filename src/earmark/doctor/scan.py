@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -136,7 +137,7 @@ def _rolling(
     with _pool(workers) as pool:
         waiting = iter(chunks)
         with _interrupts_held_back():
-            running = {submit(pool, chunk) for chunk, _ in zip(waiting, range(2 * workers), strict=False)}
+            running = {submit(pool, chunk) for chunk in islice(waiting, 2 * workers)}
         try:
             while running:
                 ready, running = wait(running, return_when=FIRST_COMPLETED)
