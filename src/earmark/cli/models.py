@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.card_page import card_page
 from earmark.cli.guard import rejection_pairs
 from earmark.cli.output import AsJson, counted, percent, print_json, print_pairs, print_table
 
@@ -57,12 +58,18 @@ def models(as_json: AsJson = False) -> None:
 def info(
     model: Annotated[str, typer.Argument(help="A name from 'earmark models', an .onnx file, or the folder of a run.")],
     as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the card as a page.")] = False,
 ) -> None:
     """Show what a recognizer says about itself: labels, data, scores, limits."""
     from earmark.recognizer import find, load
+    from earmark.recognizer.costs import cost_of
 
     path = find(model)
     card = load(path).card
+    cost = cost_of(model)
+    if markdown:
+        print(card_page(card, n_bytes=path.stat().st_size, cost=cost), end="")
+        return
     if as_json:
         print_json({"file": str(path), **card.model_dump(mode="json")})
         return
@@ -80,6 +87,9 @@ def info(
             **{f"score {rank}": _score_text(score) for rank, score in enumerate(card.scores, start=1)},
             **(rejection_pairs(card.rejection) if card.rejection else {}),
             **{f"limit {rank}": limit for rank, limit in enumerate(card.limits, start=1)},
+            "train again": cost.train,
+            "training took": cost.training,
+            "answers in": f"{cost.answer_ms:g} ms: {cost.answer}, {cost.machine}" if cost.answer_ms else "",
             "licence": card.licence,
             "created": _created_text(card),
         }
