@@ -113,6 +113,8 @@ def _picture(manifest: Manifest, example: Example) -> tuple[FloatArray, Origin]:
         return trace(content, height=96, width=96, pen_width_px=2.5), "upper"
     if isinstance(content, Picture):
         return np.asarray(content.values, np.float32), "lower"
+    if not isinstance(content, Sound):  # tables have no pictures
+        raise TypeError(f"{example.path} cannot be shown")
     return spectrogram(content), "lower"
 
 
