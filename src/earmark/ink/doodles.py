@@ -23,7 +23,8 @@ def _arc(
 ) -> Stroke:
     """Return part of an ellipse; `start` and `turns` are in whole turns, clockwise from the right."""
     angle = 2 * np.pi * np.linspace(start, start + turns, max(8, int(32 * abs(turns))))
-    return np.asarray(centre) + np.asarray(radius) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return np.asarray(np.asarray(centre) + np.asarray(radius) * circle)
 
 
 def _ring(n: int, *, radius: float = 0.5, start: float = -0.25) -> Stroke:
@@ -337,7 +338,7 @@ def _eye(rng: Rng) -> Sequence[Stroke]:
 @DOODLES.register("bars")
 def _bars(rng: Rng) -> Sequence[Stroke]:
     """A bar chart: an axis and some bars on it."""
-    n = rng.integers(3, 6)
+    n = int(rng.integers(3, 6))
     bars = [_line((i, 0), (i, -h), (i + 0.7, -h), (i + 0.7, 0)) for i, h in enumerate(rng.uniform(0.5, 4, n))]
     return [_line((-0.3, 0), (n, 0)), *bars]
 

@@ -55,7 +55,8 @@ def by_hand(strokes: Sequence[Stroke], rng: np.random.Generator) -> Ink:
 def _slanted(carelessness: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     turn, slant, stretch = rng.standard_normal(3).clip(-2, 2) * carelessness * (math.radians(6), 0.12, 0.12)
     rotate = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    return rotate @ np.array([[1, -slant], [0, 1]]) @ np.diag([math.exp(-stretch), math.exp(stretch)])
+    shear = np.array([[1, -slant], [0, 1]])
+    return np.asarray(rotate @ shear @ np.diag([math.exp(-stretch), math.exp(stretch)]))
 
 
 def _reordered(strokes: Sequence[Stroke], rng: np.random.Generator) -> list[Stroke]:

@@ -60,7 +60,7 @@ _BLOCK: dict[str, str] = {
 
 def _draw_alphabet(characters: str, fonts: Sequence[str]) -> Drawer:
     def draw(rng: np.random.Generator) -> Sequence[Stroke]:
-        return glyph_strokes(characters[rng.integers(len(characters))], fonts[rng.integers(len(fonts))])
+        return glyph_strokes(characters[rng.integers(len(characters))], fonts[int(rng.integers(len(fonts)))])
 
     return draw
 
