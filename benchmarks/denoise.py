@@ -23,6 +23,7 @@ from earmark.units import note_midi
 
 RATE_HZ = 22_050
 SNRS_DB = (0, 10, 20)
+KEY_SNRS_DB = (-10, -5, *SNRS_DB)
 N_KEYS = 60
 
 
@@ -78,7 +79,7 @@ def show_keys(folder: Path, recognizer: Recognizer) -> None:
         return float(np.mean([midi == label for midi, (label, _) in zip(found, keys, strict=True)]))
 
     print(f"\n{recognizer.card.name}, {N_KEYS} keys, without noise: {share([samples for _, samples in keys]):.0%}")
-    for snr_db in SNRS_DB:
+    for snr_db in KEY_SNRS_DB:
         pairs = [noisy_and_clean(samples, snr_db) for _, samples in keys]
         noisy, cleaned = (share([pair[i] for pair in pairs]) for i in (0, 1))
         print(f"at {snr_db} dB: {noisy:.0%} in noise, {cleaned:.0%} after its removal")
