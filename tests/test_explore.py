@@ -353,7 +353,7 @@ def test_a_recognizer_on_tables_takes_no_pictures(songs_table, tmp_path):
     findings = explore(read_manifest(songs_table), Exploration(transforms=("none",), models=("ridge",)))
     write_recognizer(findings, read_manifest(songs_table), tmp_path / "best.onnx", window_s=1)
     recognizer = earmark.load(tmp_path / "best.onnx")
-    with pytest.raises(DataError, match="cannot be read from a picture"):
+    with pytest.raises(DataError, match="cannot be made of it; give the sound"):
         recognizer.predict(earmark.types.Picture(np.zeros((128, 50), np.uint8)))
     with pytest.raises(ModelError, match="the graph cannot take"):
         recognizer.logits(np.zeros((1, 1, 3, 1), np.float32))
