@@ -8,9 +8,9 @@ import torch
 
 from earmark.errors import ConfigError
 from earmark.models import Crnn, CrnnConfig, DoubleResidualConfig, MiniVggConfig, MlpConfig, Normalize, Resize
-from earmark.training import load_recipe, shipped_recipes
+from earmark.training import export, load_recipe, shipped_recipes
 from earmark.training.compare import count_parameters
-from earmark.training.export import export_follower
+from earmark.training.export import export_follower, export_network
 from earmark.units import seconds_to_samples
 
 
@@ -143,3 +143,23 @@ def test_a_stream_in_the_onnx_file_gives_what_the_whole_gives(listener):
         with torch.no_grad():
             expected = listener(torch.from_numpy(features[..., :last])).numpy()
         assert np.abs(logits - expected).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_weights_too_many_for_one_file_are_kept_in_half_the_bytes(monkeypatch):
+    import onnxruntime
+
+    torch.manual_seed(0)
+    network = MlpConfig(widths=(256, 64)).build(n_labels=3, input_shape=(1, 40, 1)).eval()
+    table = load_recipe("genre/mlp").features
+    whole = export_network(network, table)
+    monkeypatch.setattr(export, "MOST_BYTES", 1000)
+    half = export_network(network, table)
+    assert half.ByteSize() < 0.7 * whole.ByteSize()
+    rows = np.random.default_rng(0).normal(size=(5, 1, 40, 1)).astype(np.float32)
+    answers = [
+        onnxruntime.InferenceSession(model.SerializeToString()).run(["logits"], {"features": rows})[0]
+        for model in (whole, half)
+    ]
+    np.testing.assert_allclose(*answers, atol=2e-3)
+    assert not np.array_equal(*answers)

@@ -95,7 +95,8 @@ class Standardize(nn.Module):
     @torch.no_grad()
     def learn(self, batches: Iterable[torch.Tensor]) -> None:
         """Take the statistics of all `batches`; a number that never changes is only centred."""
-        numbers = torch.cat(list(batches)).double()
+        # A copy of each, because a view would keep the pictures beside it in memory.
+        numbers = torch.cat([batch.double() for batch in batches])
         deviation = numbers.std(0, correction=0)
         self.mean.copy_(numbers.mean(0))
         self.deviation.copy_(torch.where(deviation > 1e-6 * numbers.abs().amax(0), deviation, 1.0))

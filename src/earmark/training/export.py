@@ -6,6 +6,7 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from earmark.features import Features, SoundFeatures
@@ -14,8 +15,11 @@ from earmark.recognizer.file import NEXT
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_ir as ir
 
 EXPORT_OPSET = 20
+MOST_BYTES = 2**31 - 2**27
+"""Of weights in one file: an ONNX file holds less than 2 GiB, and the front end needs some of it."""
 
 
 class _LogitsAndEmbedding(torch.nn.Module):
@@ -146,4 +150,25 @@ def _export(
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
+    weights = [value.const_value for value in program.model.graph.initializers.values()]
+    if sum(tensor.nbytes for tensor in weights if tensor is not None) > MOST_BYTES:
+        halve(program.model)
     return program.model_proto
+
+
+def halve(model: ir.Model) -> None:
+    """Keep the weights of dense layers and convolutions as 16-bit floats, which the graph widens again, in place."""
+    import onnx_ir as ir
+
+    graph = model.graph
+    for name, wide in list(graph.initializers.items()):
+        tensor = wide.const_value
+        if tensor is None or tensor.dtype != ir.DataType.FLOAT or len(tensor.shape) < 2:
+            continue
+        stored = ir.tensor(tensor.numpy().astype(np.float16), name=f"{name}/half")
+        half = ir.Value(name=stored.name, shape=wide.shape, type=ir.TensorType(stored.dtype), const_value=stored)
+        widen = ir.node("Cast", [half], attributes={"to": ir.DataType.FLOAT})
+        graph.insert_before(graph[0], widen)
+        wide.replace_all_uses_with(widen.outputs[0])
+        del graph.initializers[name]
+        graph.initializers.add(half)
