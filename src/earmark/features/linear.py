@@ -45,7 +45,7 @@ class LinearSpectrogram(SoundFeatures):
 
     @property
     def frequencies_hz(self) -> npt.NDArray[np.float64]:
-        return np.arange(self.n_bins) * (self.sample_rate_hz / self.n_fft)
+        return np.arange(self.n_bins, dtype=np.float64) * self.sample_rate_hz / self.n_fft
 
     @property
     def reach_samples(self) -> int:

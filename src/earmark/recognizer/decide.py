@@ -49,11 +49,13 @@ def pitch_salience(pictures: FloatArray) -> FloatArray:
     pictures
         Spectrograms in dB on a logarithmic axis of frequency, ``(batch, channel, freq, time)``.
     """
-    power = np.power(10, pictures[:, 0].astype(np.float64) / 10).mean(axis=2)
+    power = np.exp(pictures[:, 0] * np.float32(np.log(10) / 10)).mean(axis=2, dtype=np.float64)
     level_db = 10 * np.log10(power + 1e-12)
     padded = np.pad(level_db, ((0, 0), (_NEIGHBOURHOOD, _NEIGHBOURHOOD)), mode="edge")
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEIGHBOURHOOD + 1, axis=1)
-    rise: FloatArray = (level_db - np.median(around, axis=2)).max(axis=1).astype(np.float32)
+    # Of an odd number the median is the middle one; np.median takes twice as long to find it.
+    medians = np.partition(around, _NEIGHBOURHOOD, axis=2)[..., _NEIGHBOURHOOD]
+    rise: FloatArray = (level_db - medians).max(axis=1).astype(np.float32)
     return rise
 
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from earmark.evaluation.extras import needs_train_extra
 from earmark.evaluation.figures import BLUE, GREY, ORANGE
+from earmark.evaluation.outcome import RealArray
 from earmark.recognizer.answers import UNKNOWN
 from earmark.recognizer.explain import Explanation
-from earmark.types import FloatArray, Prediction
+from earmark.types import Prediction
 from earmark.units import note_midi
 
 _DPI = 120
@@ -115,13 +116,13 @@ def _drawn(explanation: Explanation) -> Any:
         lines = {"solid_capstyle": "round", "marker": "o" if len(part.points) == 1 else None}
         if marked:
             axis.plot(*part.points.T, color=ORANGE, linewidth=13, zorder=1, **lines)
-        axis.plot(*part.points.T, color=scale.to_rgba(importance), linewidth=6, zorder=2, **lines)
+        axis.plot(*part.points.T, color=scale.to_rgba(np.asarray(importance)), linewidth=6, zorder=2, **lines)
     figure.colorbar(scale, ax=axis, label="lost without it, nats of log-odds")
     axis.set(aspect="equal", xlim=(0, width), ylim=(height, 0), xlabel="pixels", ylabel="pixels")
     return figure
 
 
-def _mark(axis: Any, explanation: Explanation, place: tuple[FloatArray, FloatArray]) -> None:
+def _mark(axis: Any, explanation: Explanation, place: tuple[RealArray, RealArray]) -> None:
     if not explanation.marked.any():
         return
     from matplotlib.colors import to_rgba

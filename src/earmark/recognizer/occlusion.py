@@ -130,7 +130,7 @@ class Parts:
     def sizes(self) -> FloatArray:
         # A dot has no length, but it is there.
         lengths = np.array([_travelled(part.points)[-1] + self.raster.pen_width for part in self.parts])
-        return (lengths / lengths.sum()).astype(np.float32)
+        return np.asarray(lengths / lengths.sum(), np.float32)
 
     @cached_property
     def removals(self) -> Mask:
@@ -170,7 +170,7 @@ def surroundings(picture: FloatArray) -> FloatArray:
         total = np.insert(np.cumsum(smooth, axis=axis), 0, 0, axis=axis)
         widths = np.expand_dims(last - first, tuple({0, 1, 2} - {axis}))
         smooth = (total.take(last, axis=axis) - total.take(first, axis=axis)) / widths
-    return smooth.astype(np.float32)
+    return np.asarray(smooth, np.float32)
 
 
 def _rectangles(sides: tuple[int, int], size: tuple[int, int]) -> Mask:
