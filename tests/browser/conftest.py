@@ -17,10 +17,17 @@ import soundfile
 
 from earmark.recognizer import zoo
 from earmark.recognizer.answers import SYMBOLS
-from tiny import save_tiny, tiny_card, tone
+from earmark.sound.synthesis import synthesize_note
+from tiny import save_tiny, tiny_card
 from waiting import until
 
 RATE_HZ = 48_000
+
+
+def melody(*, seconds: float) -> np.ndarray:
+    """Return A4, C4 and E4 on a piano, for so long each; pure tones would be declined."""
+    keys = [synthesize_note(midi, duration_s=seconds, sample_rate_hz=RATE_HZ, seed=1) for midi in (69, 60, 64)]
+    return np.concatenate([key.samples for key in keys])
 
 
 def model_arguments(folder: Path) -> list[str]:
@@ -61,8 +68,7 @@ def chromium(tmp_path_factory):
         pytest.skip("needs Chromium; on Debian: apt install chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the dev group")
     song = tmp_path_factory.mktemp("microphone") / "song.wav"
-    notes = [tone(hz=hz, rate_hz=RATE_HZ, seconds=1.5) for hz in (440.0, 261.6, 329.6)]
-    soundfile.write(song, np.concatenate(notes), RATE_HZ)
+    soundfile.write(song, melody(seconds=1.5), RATE_HZ)
     options = [
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",

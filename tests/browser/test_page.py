@@ -5,21 +5,17 @@ from __future__ import annotations
 import re
 import time
 
-import numpy as np
 import pytest
 import soundfile
 
-from tiny import tone
+from browser.conftest import RATE_HZ, melody
 from waiting import until
-
-RATE_HZ = 22050
 
 
 @pytest.fixture
 def song(tmp_path):
     path = tmp_path / "song.wav"
-    pieces = [tone(hz=hz, seconds=1.2) for hz in (440.0, 261.6, 329.6)]
-    soundfile.write(path, np.concatenate(pieces), RATE_HZ)
+    soundfile.write(path, melody(seconds=1.2), RATE_HZ)
     return path
 
 
