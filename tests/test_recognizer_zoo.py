@@ -47,7 +47,8 @@ def test_it_names_no_folder_of_the_machine_that_made_it(name):
 def test_it_answers_ready_to_use(name):
     recognizer = load(name)
     noise = np.random.default_rng(0).normal(scale=0.1, size=44_100).astype(np.float32)
-    values = as_dict(recognizer.predict(CROSS if recognizer.card.features.domain == "ink" else Sound(noise, 22_050)))
+    drawn_or_heard = CROSS if recognizer.card.features.domain == "ink" else Sound(noise, 22_050)
+    values = as_dict(recognizer.predict(drawn_or_heard, force=True))
     assert values["label"] in recognizer.card.labels
     assert sum(answer["confidence"] for answer in values["top"]) <= 1.001
     for detail in DETAIL_NAMES.get(recognizer.card.task, ()):
