@@ -118,11 +118,10 @@ class Kept:
             self._frames.made(outer, stop, since=start, end=end),
         ]
         samples = self._ring.between(start, end)
-        counts = np.float32([np.abs(samples).max() >= SILENCE_PEAK])
-        span_s = np.array([[start], [end]]) / self._features.sample_rate_hz
-        return self._recognizer.score_together(
-            [Cuts(*span_s, counts, "features", np.concatenate(parts, axis=2)[None])]
-        )[0]
+        weights = np.array([np.abs(samples).max() >= SILENCE_PEAK], np.float32)
+        starts_s, ends_s = np.array([[start], [end]]) / self._features.sample_rate_hz
+        window = Cuts(starts_s, ends_s, weights, "features", np.concatenate(parts, axis=2)[None])
+        return self._recognizer.score_together([window])[0]
 
     def _keep(self, first: int, end: int) -> None:
         """Hold the final frames from `first` on."""

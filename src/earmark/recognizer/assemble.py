@@ -211,7 +211,10 @@ def _with_front_end(network: onnx.GraphProto, features: SoundFeatures) -> onnx.G
         [*body.output, helper.make_tensor_value_info("picture", TensorProto.FLOAT, picture_shape)],
         [
             numpy_helper.from_array(optional, "features"),
-            *(numpy_helper.from_array(np.zeros(_shape(item), np.float32), item.name) for item in state),
+            *(
+                numpy_helper.from_array(np.zeros([int(size) for size in _shape(item)], np.float32), item.name)
+                for item in state
+            ),
             *choice.constants,
             *front.constants,
             *body.initializer,

@@ -48,8 +48,13 @@ class Cuts:
     def joined(cls, parts: Iterable[Self]) -> Self:
         """Return the windows of all `parts`, at least one and all of one shape, in their order."""
         parts = list(parts)
-        names = ("starts_s", "ends_s", "weights", "batch")
-        return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+        return replace(
+            parts[0],
+            starts_s=np.concatenate([part.starts_s for part in parts]),
+            ends_s=np.concatenate([part.ends_s for part in parts]),
+            weights=np.concatenate([part.weights for part in parts]),
+            batch=np.concatenate([part.batch for part in parts]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
