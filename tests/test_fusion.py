@@ -197,7 +197,7 @@ def test_numbers_that_would_not_fit_any_more():
         recipe(FUSION, augment=[{"kind": "time-shift"}])
     with pytest.raises(ConfigError, match=r"cannot be cut shorter; set training\.vary_length = false"):
         recipe(FUSION, training={"vary_length": True})
-    assert recipe(FUSION, augment=[{"kind": "mixup"}, {"kind": "gain"}]).augment
+    assert recipe(FUSION, augment=[{"kind": "mixup"}, {"kind": "gain"}], training={"views": 2}).augment
 
 
 def test_a_model_for_pictures_only():
