@@ -80,8 +80,8 @@ def test_a_symbol_is_recognised_while_it_is_drawn_and_printed(page, snapshot):
     choose(page, "symbols")
     draw(page, SHARP[:2])
     answered(page)
-    assert page.locator("#print svg").count() == 1
     draw(page, SHARP[2:])
+    until(page, "document.querySelectorAll('#print svg').length === 1")
     page.wait_for_timeout(500)
     page.get_by_role("button", name="Add to the line").click()
     assert page.locator("#line g").count() == 1
