@@ -94,7 +94,7 @@ def _scanned(explanation: Explanation) -> Any:
     figure = _figure(5.0, 6.2)
     axis = figure.subplots()
     height, width = explanation.picture.shape
-    place = (np.arange(width) + 0.5, np.arange(height) + 0.5)
+    place = (np.arange(width, dtype=np.float64) + 0.5, np.arange(height, dtype=np.float64) + 0.5)
     axis.pcolormesh(*place, explanation.picture, cmap="gray_r", shading="nearest", rasterized=True)
     _mark(axis, explanation, place)
     axis.set(aspect="equal", xlim=(0, width), ylim=(height, 0), xlabel="pixels", ylabel="pixels")
