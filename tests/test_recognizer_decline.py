@@ -146,8 +146,8 @@ def test_the_uncertain_is_declined(tmp_path):
     best = prediction.top[0]
     assert prediction.label == "unknown"
     assert prediction.reason == (
-        f"too uncertain: the best guess, {best.label}, has a confidence of {100 * best.confidence:.1f} %,"
-        " and 99.9 % is needed"
+        f"too uncertain: the best guess, {best.label}, has a probability of"
+        f" {100 * best.confidence / prediction.familiarity:.1f} % among the labels, and 99.9 % is needed"
     )
 
 

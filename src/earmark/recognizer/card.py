@@ -60,7 +60,7 @@ class Rejection(Config):
     min_familiarity
         Inputs that the gate finds less like what was learned, 0…1, are unlike anything learned; None without a gate.
     min_confidence
-        Answers with less confidence are too uncertain.
+        Answers whose label is less probable, given that the input is familiar, are too uncertain.
     precision
         The share of right answers, among those given, that `min_confidence` was chosen for; None when there were no
         answers to unseen examples to choose it by.

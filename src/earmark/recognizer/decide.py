@@ -33,9 +33,11 @@ def reason_to_decline(rejection: Rejection, best: Answer, *, familiarity: float,
         return f"no pitch: partials stand out by {salience:.1f} dB, and {least_db:.1f} dB is needed"
     if least is not None and familiarity < least:
         return f"unlike anything learned: its familiarity is {_percent(familiarity)}, and {_percent(least)} is needed"
-    if best.confidence < rejection.min_confidence:
+    # The threshold was chosen on answers to what is familiar, so how familiar this is must not count twice.
+    probability = best.confidence / max(familiarity, best.confidence)
+    if probability < rejection.min_confidence:
         return (
-            f"too uncertain: the best guess, {best.label}, has a confidence of {_percent(best.confidence)},"
+            f"too uncertain: the best guess, {best.label}, has a probability of {_percent(probability)} among the labels,"
             f" and {_percent(rejection.min_confidence)} is needed"
         )
     return None
