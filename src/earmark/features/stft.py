@@ -17,7 +17,6 @@ import numpy.typing as npt
 from earmark.errors import MissingExtraError, UsageError
 from earmark.types import FloatArray
 
-
 _FEW_FRAMES = 16
 
 

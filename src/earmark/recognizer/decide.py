@@ -37,8 +37,8 @@ def reason_to_decline(rejection: Rejection, best: Answer, *, familiarity: float,
     probability = best.confidence / max(familiarity, best.confidence)
     if probability < rejection.min_confidence:
         return (
-            f"too uncertain: the best guess, {best.label}, has a probability of {_percent(probability)} among the labels,"
-            f" and {_percent(rejection.min_confidence)} is needed"
+            f"too uncertain: the best guess, {best.label}, has a probability of {_percent(probability)} among the"
+            f" labels, and {_percent(rejection.min_confidence)} is needed"
         )
     return None
 
