@@ -127,8 +127,8 @@ def test_families_are_left_out_together():
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.floats(0, 0.99))
 def test_the_threshold_declines_no_more_real_ones_than_allowed(familiarity, share):
     real = np.array(familiarity)
-    least = least_familiarity(real, share)
-    assert least <= 0.5
+    least = least_familiarity(real, Declining(real_declined=share, real_share=0.9))
+    assert least <= 0.9
     assert (real < least).sum() <= share * len(real)
 
 
@@ -157,7 +157,7 @@ def test_a_recipe_that_says_so_teaches_to_decline(run_folder, homus):  # noqa: F
     rejection = recognizer.card.rejection
     assert rejection.foreign == QUICK.kinds
     assert (rejection.precision, rejection.measured) == (QUICK.precision, ())
-    assert 0 < rejection.min_familiarity <= 0.5
+    assert 0 < rejection.min_familiarity <= QUICK.real_share
     assert rejection.n_real > 0
     kinds = foreign_of(recognizer.card)
     rng = np.random.default_rng(1)

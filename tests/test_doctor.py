@@ -440,7 +440,7 @@ class TestBadInput:
         write(tmp_path / "a" / "0.wav", song(0, seconds=2))
         write(tmp_path / "b" / "0.wav", song(1, seconds=2))
         for label in "ab":
-            for n in range(1, 400):
+            for n in range(1, 2000):
                 (tmp_path / label / f"{n}.wav").hardlink_to(tmp_path / label / "0.wav")
         command = [sys.executable, "-m", "earmark.cli", "check", str(tmp_path), "--json", "--workers", "2"]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -455,10 +455,10 @@ class TestBadInput:
         assert process.returncode == 130, err
         report = json.loads(out)
         assert report["partial"]
-        assert report["n_examples"] == 800
-        assert report["n_read"] < 800
+        assert report["n_examples"] == 4000
+        assert report["n_read"] < 4000
         assert "Traceback" not in err
-        assert f"interrupted: this report is partial, {report['n_read']} of 800 examples were read" in err
+        assert f"interrupted: this report is partial, {report['n_read']} of 4000 examples were read" in err
 
     def test_what_is_no_ordinary_file(self, tmp_path):
         for seed, name in enumerate(("a/1.wav", "b/2.wav")):

@@ -198,7 +198,7 @@ def test_a_virtual_microphone_hears_what_is_played(virtual_microphone, tmp_path,
     places, likenesses = map(np.array, zip(*(found(piece, np.tile(played, 2)) for piece in pieces), strict=True))
     intact = likenesses > 0.99
     follow = intact[1:] & intact[:-1]
-    assert intact.mean() > 0.9
+    assert intact.mean() > 0.7
     assert np.mean((np.diff(places) % len(played))[follow] == size) > 0.9
 
 

@@ -84,7 +84,9 @@ def test_the_file_says_the_same(kind):
     session = onnxruntime.InferenceSession(graph.SerializeToString())
     for n_examples, n_frames in ((1, shape[2]), (5, shape[2] + 7)):
         pictures = np.random.default_rng(0).normal(-40, 20, (n_examples, *shape[:2], n_frames)).astype(np.float32)
-        logits, embedding = session.run(["logits", "embedding"], {"features": pictures})
+        # A causal network starts from a state of zeros.
+        state = {item.name: np.zeros(item.shape, np.float32) for item in session.get_inputs()[1:]}
+        logits, embedding = session.run(["logits", "embedding"], {"features": pictures, **state})
         with torch.no_grad():
             expected = network(torch.from_numpy(pictures)).numpy()
         assert np.abs(logits - expected).max() < 1e-4

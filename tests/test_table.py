@@ -113,7 +113,7 @@ def test_tuning_is_found(cents):
 def test_silence_is_defined():
     values = dict(zip(FEATURE_COLUMNS, describe(np.zeros(SAMPLE_RATE_HZ, np.float32)), strict=True))
     assert values.pop("mfcc1_mean") == pytest.approx(-100 * np.sqrt(128))
-    assert set(values.values()) == {0.0}
+    assert max(map(abs, values.values())) < 1e-20
 
 
 @settings(max_examples=25, deadline=None)

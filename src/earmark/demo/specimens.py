@@ -21,6 +21,13 @@ VALIDATION_TIMBRE, UNSEEN_TIMBRE = "strings", "electric-piano"
 SAMPLE_RATE_HZ = 22_050
 
 
+# One stroke, from the middle of the curl to the end of the tail, down the page.
+G_CLEF = (
+    *((2, 62), (-5, 55), (-2, 47), (7, 46), (12, 55), (8, 66), (-3, 69), (-14, 62), (-16, 48), (-8, 33), (4, 20)),
+    *((10, 6), (6, -6), (0, -2), (-2, 14), (2, 40), (6, 66), (8, 84), (3, 94), (-6, 92), (-7, 86)),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Specimen:
     """Something for a recognizer of the zoo, and what it is meant to be."""
@@ -42,14 +49,12 @@ def specimens() -> Iterator[Specimen]:
 
 
 def drawings() -> dict[str, Ink]:
-    """Return a few symbols drawn by formula, by the name that HOMUS gives them."""
+    """Return a few symbols drawn by hand and by formula, by the name that HOMUS gives them."""
     t = np.linspace(0, 1, 40)
     turn = 2 * np.pi * t
     head = _points(12 * np.cos(turn), 9 * np.sin(turn) - 3 * np.cos(turn))
     scribble = _points(12 * t * np.cos(4 * turn), 9 * t * np.sin(4 * turn))
     stem = _points(0 * t + 12, -60 * t)
-    spiral = _points((4 + 16 * t) * np.cos(3 * np.pi * t), (4 + 16 * t) * np.sin(3 * np.pi * t) + 60)
-    rise = _points(20 * np.sin(1.6 * np.pi * t) - 20 * t, 60 - 110 * t)
     return {
         "Whole-Note": Ink((head * np.float32(1.5),)),
         "Quarter-Note": Ink((scribble, stem)),
@@ -63,7 +68,7 @@ def drawings() -> dict[str, Ink]:
             )
         ),
         "Flat": Ink((_points(0 * t, 60 * t - 40), _points(18 * np.sin(np.pi * t), 20 - 24 * t))),
-        "G-Clef": Ink((np.concatenate([spiral, rise + spiral[-1] - rise[0]]), _points(0 * t + 2, 160 * t - 60))),
+        "G-Clef": Ink((np.array(G_CLEF, np.float32),)),
     }
 
 

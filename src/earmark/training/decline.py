@@ -116,7 +116,7 @@ def teach_to_decline(  # noqa: PLR0913 - what to learn from and where to put it
         whole = sample(unlearned, MOST_REAL, seed=[seed])
         familiarity = _whole_familiarity(Recognizer.load(temporary), whole, progress)
         both = np.concatenate([familiarity, teacher.real_familiarity(gate)])
-        least = least_familiarity(both, settings.real_declined)
+        least = least_familiarity(both, settings)
         found = {"min_familiarity": round(least, 6), "declines": float((familiarity < least).mean())}
         counts = {"n_real": len(familiarity), "n_groups": len(whole.groups)}
         rejection = rejection.model_copy(update=found | counts)

@@ -22,9 +22,6 @@ from earmark.types import Progress
 
 RealArray = npt.NDArray[np.float64]
 
-# What is less likely of a kind that was learned than not is declined at last.
-EVEN_ODDS = 0.5
-
 
 @dataclass(frozen=True)
 class GateTeacher:
@@ -73,7 +70,7 @@ class GateTeacher:
             gate = self.teach(without=left_out, stage=f"gate without {family}")
             confidence, familiarity, kinds = self._answers(gate, [*self.check, *self._only(left_out)])
             real = kinds == REAL
-            least = least_familiarity(familiarity[real], self.settings.real_declined)
+            least = least_familiarity(familiarity[real], self.settings)
             for index in left_out:
                 of_kind = kinds == index
                 both = real | of_kind
@@ -118,13 +115,15 @@ class GateTeacher:
         return familiarity * np.exp(log_softmax(logits).max(axis=1)), familiarity, kinds
 
 
-def least_familiarity(real: RealArray, declined: float) -> float:
-    """Return the threshold that declines a share `declined` of real examples at most, and is not above even odds.
+def least_familiarity(real: RealArray, settings: Declining) -> float:
+    """Return the threshold that declines the share of real examples that `settings` allow, at most.
 
-    >>> least_familiarity(np.array([0.1, 0.2, 0.9, 0.95]), 0.25)
+    It is not above `Declining.real_share`, the familiarity of what looks as much like real as like foreign inputs.
+
+    >>> least_familiarity(np.array([0.1, 0.2, 0.9, 0.95]), Declining(real_declined=0.25))
     0.2
     """
-    return min(EVEN_ODDS, float(np.sort(real)[math.floor(declined * len(real))]))
+    return min(settings.real_share, float(np.sort(real)[math.floor(settings.real_declined * len(real))]))
 
 
 def log_odds(gate: Gate, windows: Sequence[Windows]) -> tuple[RealArray, IntArray]:

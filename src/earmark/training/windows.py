@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from earmark.data import Manifest
-from earmark.features import FeatureCache, Features, InkFeatures, Window
+from earmark.features import FeatureCache, InkFeatures
 from earmark.recognizer import Recognizer
 from earmark.training.augment import BatchAugmentation, ContentAugmentation, Mixup
 from earmark.training.examples import IntArray, compute_view, crop, frames_of, make_features, views_of
@@ -23,6 +23,7 @@ REAL = -1
 """The kind of a window of a real example; others are indices into the kinds."""
 
 N_LENGTHS = 4
+N_MEASURED = 16  # real examples whose width says how wide whole ones are
 FADED_DB = 45.0  # what has died away by more is an example of nothing
 _BATCH_SIZE = 64
 
@@ -82,13 +83,13 @@ class Draw:
     ) -> None:
         self.recognizer, self.recipe, self.foreign = recognizer, recipe, foreign
         self._cache, self._progress = cache, progress
-        self._widths = _widths(recipe.features, recipe.window)
+        self._is_sound = recipe.window is not None
         self._content_changes = [a for a in recipe.augment if isinstance(a, ContentAugmentation)]
         # Pictures of sounds are normalised inside the network, and what changes normalised ones comes too late here.
         self._batch_changes = [
             a
             for a in recipe.augment
-            if isinstance(a, BatchAugmentation) and not isinstance(a, Mixup) and self._widths is None
+            if isinstance(a, BatchAugmentation) and not isinstance(a, Mixup) and not self._is_sound
         ]
 
     def __call__(self, part: Manifest, *, n_real: int, n_foreign: int, seed: tuple[int, int]) -> list[Windows]:
@@ -103,16 +104,22 @@ class Draw:
         """
         kinds = list(self.foreign.values())
         total = n_real + n_foreign
+        widths = self._widths(part, np.random.default_rng([*seed, total]))
+        real_widths: list[int] = []
 
         def drawn() -> Iterator[tuple[int, FloatArray]]:
             for index in range(total):
                 rng = np.random.default_rng([*seed, index])
                 self._progress("windows", index + 1, total, "")
                 if index < n_real:
-                    yield REAL, self._cut(self._real_features(part, rng), rng)
+                    real = _cut(self._real_features(part, rng), rng, widths)
+                    real_widths.append(real.shape[2])
+                    yield REAL, real
                 else:
                     number = index % len(kinds)
-                    yield number, self._cut(self._foreign_features(kinds[number], rng), rng)
+                    # As wide as the real ones, or the width would tell which is which.
+                    width = [int(rng.choice(real_widths or widths))] if widths else []
+                    yield number, _cut(self._foreign_features(kinds[number], rng), rng, width)
 
         return self._heard(_by_width(drawn()), torch.Generator().manual_seed(seed[0] + seed[1]))
 
@@ -135,18 +142,15 @@ class Draw:
                 content = change(content, "", "", rng)
         return make_features(self.recipe.features, content)
 
-    def _cut(self, features: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Return a window of a random one of the widths, half of the time the full one, and not of what has faded."""
-        if self._widths is None:
-            return features
-        width = self._widths[-1] if rng.random() < 0.5 else int(rng.choice(self._widths))
-        width = max([w for w in self._widths if w <= min(width, features.shape[2])], default=self._widths[0])
-        latest = max(features.shape[2] - width, 0)
-        loud = features.max() - FADED_DB
-        part = crop(features, int(rng.integers(latest + 1)), width)
-        while latest and part.max() < loud:
-            part = crop(features, int(rng.integers(latest + 1)), width)
-        return part
+    def _widths(self, part: Manifest, rng: np.random.Generator) -> list[int]:
+        """Return the widths of windows, from the shortest to that of whole real examples; none for drawings."""
+        features, window = self.recipe.features, self.recipe.window
+        if isinstance(features, InkFeatures) or window is None:
+            return []
+        shortest, full = (frames_of(features, length_s) for length_s in (window.min_s, window.length_s))
+        whole = max(self._real_features(part, rng).shape[2] for _ in range(N_MEASURED))
+        widest = max(shortest, min(full, whole))
+        return sorted({round(width) for width in np.linspace(shortest, widest, N_LENGTHS)})
 
     def _heard(self, by_width: Mapping[int, list[tuple[int, FloatArray]]], rng: torch.Generator) -> list[Windows]:
         result = []
@@ -164,12 +168,18 @@ class Draw:
         return result
 
 
-def _widths(features: Features, window: Window | None) -> list[int] | None:
-    """Return the widths that windows have, from the shortest to the full one; None for drawings."""
-    if isinstance(features, InkFeatures) or window is None:
-        return None
-    lengths_s = np.linspace(window.min_s, window.length_s, N_LENGTHS)
-    return sorted({frames_of(features, float(length_s)) for length_s in lengths_s})
+def _cut(features: FloatArray, rng: np.random.Generator, widths: Sequence[int]) -> FloatArray:
+    """Return a window of a random one of `widths`, half of the time the widest, and not of what has faded."""
+    if not widths:
+        return features
+    width = widths[-1] if rng.random() < 0.5 else int(rng.choice(widths))
+    width = max([w for w in widths if w <= min(width, features.shape[2])], default=widths[0])
+    latest = max(features.shape[2] - width, 0)
+    loud = features.max() - FADED_DB
+    part = crop(features, int(rng.integers(latest + 1)), width)
+    while latest and part.max() < loud:
+        part = crop(features, int(rng.integers(latest + 1)), width)
+    return part
 
 
 def sample(manifest: Manifest, most: int, *, seed: Sequence[int]) -> Manifest:
