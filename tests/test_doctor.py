@@ -442,7 +442,9 @@ class TestBadInput:
         for label in "ab":
             for n in range(1, 2000):
                 (tmp_path / label / f"{n}.wav").hardlink_to(tmp_path / label / "0.wav")
-        command = [sys.executable, "-m", "earmark.cli", "check", str(tmp_path), "--json", "--workers", "2"]
+        # What runs in the background of a script has been told to ignore the interruption.
+        listening = ["env", "--default-signal=INT", sys.executable, "-m", "earmark.cli"]
+        command = [*listening, "check", str(tmp_path), "--json", "--workers", "2"]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         with subprocess.Popen(command, process_group=0, **streams) as process:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

@@ -199,7 +199,8 @@ def test_a_virtual_microphone_hears_what_is_played(virtual_microphone, tmp_path,
     intact = likenesses > 0.99
     follow = intact[1:] & intact[:-1]
     assert intact.mean() > 0.7
-    assert np.mean((np.diff(places) % len(played))[follow] == size) > 0.9
+    # Where PulseAudio changes the rate, a piece may begin a sample early or late.
+    assert np.mean(np.abs((np.diff(places) % len(played))[follow] - size) <= 1) > 0.9
 
 
 def found(piece, played) -> tuple[int, float]:

@@ -334,10 +334,11 @@ def test_errors_and_cancelled_work_in_a_batch():
         session.run(["y"], {"x": np.float32([[-1]])})
     assert session.run(["y"], {"x": np.float32([[1]])})[0].tolist() == [[2]]
     work = Work(deadline_s=float("inf"))
-    CURRENT_WORK.set(work)
+    before = CURRENT_WORK.set(work)
     work.cancel()
     with pytest.raises(AbandonedError):
         session.run(["y"], {"x": np.float32([[1]])})
+    CURRENT_WORK.reset(before)
     session.close()
 
 
