@@ -137,10 +137,7 @@ class Recognizer:
             scored = self._scored(Cuts.joined(parts[rank] for rank in ranks))
             ends = np.cumsum([len(parts[rank].weights) for rank in ranks])
             for rank, end in zip(ranks, ends.tolist(), strict=True):
-                own = parts[rank]
-                mine = slice(end - len(own.weights), end)
-                said = scored.probabilities[mine], own.weights, scored.familiarity[mine], scored.salience[mine]
-                results[rank] = Scored(own.starts_s, own.ends_s, *said)
+                results[rank] = scored.part(slice(end - len(parts[rank].weights), end))
         return [result for result in results if result is not None]
 
     @cached_property

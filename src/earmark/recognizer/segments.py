@@ -10,7 +10,6 @@ leaves over; silence is not part of any path and ends a segment.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -33,8 +32,7 @@ def segments(scored: Scored) -> Iterator[tuple[float, float, Scored]]:
     path = _path(_evidence(scored, np.diff(borders)), silent=scored.weights <= 0)
     changes = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
     for first, last in pairwise(changes):
-        part = replace(scored, **{f.name: getattr(scored, f.name)[first:last] for f in fields(scored)})
-        yield float(borders[first]), float(borders[last]), part
+        yield float(borders[first]), float(borders[last]), scored.part(slice(first, last))
 
 
 def _borders(scored: Scored) -> npt.NDArray[np.float64]:

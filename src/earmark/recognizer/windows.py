@@ -89,6 +89,10 @@ class Scored:
         columns = zip(*([getattr(part, field.name) for field in fields(cls)] for part in parts), strict=True)
         return cls(*(np.concatenate(column) for column in columns))
 
+    def part(self, rows: slice) -> Self:
+        """Return some of the windows, at least one."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
     @property
     def is_silent(self) -> bool:
         return not self.weights.any()

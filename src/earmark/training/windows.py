@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from earmark.data import Manifest
-from earmark.features import FeatureCache, InkFeatures
+from earmark.features import FeatureCache
 from earmark.recognizer import Recognizer
 from earmark.training.augment import BatchAugmentation, ContentAugmentation, Mixup
 from earmark.training.examples import IntArray, compute_view, crop, frames_of, make_features, views_of
@@ -83,13 +83,12 @@ class Draw:
     ) -> None:
         self.recognizer, self.recipe, self.foreign = recognizer, recipe, foreign
         self._cache, self._progress = cache, progress
-        self._is_sound = recipe.window is not None
         self._content_changes = [a for a in recipe.augment if isinstance(a, ContentAugmentation)]
         # Pictures of sounds are normalised inside the network, and what changes normalised ones comes too late here.
         self._batch_changes = [
             a
             for a in recipe.augment
-            if isinstance(a, BatchAugmentation) and not isinstance(a, Mixup) and not self._is_sound
+            if isinstance(a, BatchAugmentation) and not isinstance(a, Mixup) and recipe.window is None
         ]
 
     def __call__(self, part: Manifest, *, n_real: int, n_foreign: int, seed: tuple[int, int]) -> list[Windows]:
@@ -145,7 +144,7 @@ class Draw:
     def _widths(self, part: Manifest, rng: np.random.Generator) -> list[int]:
         """Return the widths of windows, from the shortest to that of whole real examples; none for drawings."""
         features, window = self.recipe.features, self.recipe.window
-        if isinstance(features, InkFeatures) or window is None:
+        if window is None:
             return []
         shortest, full = (frames_of(features, length_s) for length_s in (window.min_s, window.length_s))
         whole = max(self._real_features(part, rng).shape[2] for _ in range(N_MEASURED))

@@ -130,12 +130,8 @@ class FreqShift(BatchAugmentation):
     def __call__(
         self, pictures: torch.Tensor, targets: torch.Tensor, rng: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        n_bins = pictures.shape[2]
-        shift = torch.randint(-self.max_bins, self.max_bins + 1, (len(pictures),), generator=rng).to(pictures.device)
-        source = torch.arange(n_bins, device=pictures.device) - shift[:, None]
-        rows = source.clamp(0, n_bins - 1)[:, None, :, None].expand_as(pictures)
-        inside = ((source >= 0) & (source < n_bins))[:, None, :, None]
-        return torch.gather(pictures, 2, rows) * inside, targets
+        steps = torch.randint(-self.max_bins, self.max_bins + 1, (len(pictures),), generator=rng).to(pictures.device)
+        return _moved(pictures, steps, axis=2), targets
 
 
 @AUGMENTATIONS.register("time-shift")
@@ -155,12 +151,18 @@ class TimeShift(BatchAugmentation):
     def __call__(
         self, pictures: torch.Tensor, targets: torch.Tensor, rng: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        n_frames = pictures.shape[3]
-        shift = uniform(rng, len(pictures), -self.max_share, self.max_share, like=pictures) * n_frames
-        source = torch.arange(n_frames, device=pictures.device) - shift.round().long()[:, None]
-        columns = source.clamp(0, n_frames - 1)[:, None, None, :].expand_as(pictures)
-        inside = ((source >= 0) & (source < n_frames))[:, None, None, :]
-        return torch.gather(pictures, 3, columns) * inside, targets
+        share = uniform(rng, len(pictures), -self.max_share, self.max_share, like=pictures)
+        return _moved(pictures, (share * pictures.shape[3]).round().long(), axis=3), targets
+
+
+def _moved(pictures: torch.Tensor, steps: torch.Tensor, *, axis: int) -> torch.Tensor:
+    """Return each picture moved by its own number of steps, ``(batch,)``, along an axis; what comes in is zero."""
+    size = pictures.shape[axis]
+    source = torch.arange(size, device=pictures.device) - steps[:, None]
+    inside = (source >= 0) & (source < size)
+    spread = [len(pictures), *(size if each == axis else 1 for each in range(1, pictures.ndim))]
+    places = source.clamp(0, size - 1).reshape(spread).expand_as(pictures)
+    return torch.gather(pictures, axis, places) * inside.reshape(spread)
 
 
 @AUGMENTATIONS.register("flip")
