@@ -64,7 +64,8 @@ def guard(
 def rejection_pairs(rejection: Rejection) -> dict[str, str]:
     """Return what is declined, for people."""
     least, salience = rejection.min_familiarity, rejection.min_pitch_salience
-    real = f"{counted(rejection.n_real, 'real example')} of {counted(rejection.n_groups, 'group')} it had not learned"
+    groups = f"{counted(rejection.n_groups, 'group')} that the gate had not learned"
+    real = f"{counted(rejection.n_real, 'real example')} of {groups}"
     return {
         "declines": "" if least is None else f"familiarity below {percent(least)}",
         "cost": "" if rejection.declines is None else f"{percent(rejection.declines)} of {real} are declined",
@@ -79,9 +80,9 @@ def _uncertain(rejection: Rejection) -> str:
     if rejection.precision is None:
         return ""
     aim = f"for {percent(rejection.precision)} right among the answers given"
-    return (
-        f"confidence below {percent(rejection.min_confidence)}, {aim}" if rejection.min_confidence else f"never, {aim}"
-    )
+    if not rejection.min_confidence:
+        return f"never, {aim}"
+    return f"a label less probable than {percent(rejection.min_confidence)} if it is one of them, {aim}"
 
 
 def _rows(rejection: Rejection) -> list[tuple[str, str, str, str]]:

@@ -92,10 +92,8 @@ def _made(card: Card, real: RealExample | None) -> list[Foreign]:
 def _drawings() -> list[Foreign]:
     from earmark.ink import foreign
 
-    families = _families(getattr(foreign, "FAMILIES", {}))
-    return [
-        Foreign(kind, families.get(kind, kind), partial(foreign.make_foreign, kind)) for kind in foreign.foreign_kinds()
-    ]
+    families = _families(foreign.FAMILIES)
+    return [Foreign(kind, families[kind], partial(foreign.make_foreign, kind)) for kind in foreign.foreign_kinds()]
 
 
 def _sounds(card: Card, rate_hz: int, duration_s: float, real: RealExample | None) -> list[Foreign]:
