@@ -96,19 +96,16 @@ def draw_planes(placed: Ink, *, height: int, width: int, pen_width_px: float) ->
     weighted with their coverage, and multiplied with the pixel's ink.
     """
     pieces = _pieces(placed, longest_px=max(1.0, pen_width_px / 4))
-    rows, columns, coverage = _cover(pieces, pen_width_px)
-    inside = (coverage > 0) & (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    pixel = (rows * width + columns)[inside]
-    coverage = coverage[inside]
-    planes = np.zeros((4, height * width), dtype=np.float32)
-    np.maximum.at(planes[0], pixel, coverage)
-    which = np.nonzero(inside)[0]
+    pixel, coverage, which = _cover(pieces, pen_width_px, height=height, width=width)
+    n_pixels = (height + 2) * (width + 2)
+    ink = np.zeros(n_pixels)
+    np.maximum.at(ink, pixel, coverage)
     # A click has no length; the small constant lets it still count where nothing else was drawn.
-    weight = coverage * (pieces.length[which] + 1e-3)
-    share = planes[0] / np.maximum(np.bincount(pixel, weight, height * width), 1e-12)
-    for plane, value in zip(planes[1:], (*pieces.direction.T, pieces.progress), strict=True):
-        plane[:] = share * np.bincount(pixel, weight * value[which], height * width)
-    return planes.reshape(4, height, width)
+    weight = coverage * (pieces.length + 1e-3)[which]
+    weights = np.concatenate([weight, *(weight * value[which] for value in (*pieces.direction.T, pieces.progress))])
+    sums = np.bincount((pixel + n_pixels * np.arange(4)[:, None]).ravel(), weights, 4 * n_pixels).reshape(4, n_pixels)
+    planes = np.concatenate([ink[None], sums[1:] * (ink / np.maximum(sums[0], 1e-12))]).astype(np.float32)
+    return planes.reshape(4, height + 2, width + 2)[:, 1:-1, 1:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +150,13 @@ def _pieces(placed: Ink, *, longest_px: float) -> _Pieces:
     )
 
 
-def _cover(pieces: _Pieces, pen_width_px: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], FloatArray]:
-    """Return rows, columns and coverage, each ``(n_pieces, n_near)``, of the pixels near each piece."""
+def _cover(
+    pieces: _Pieces, pen_width_px: float, *, height: int, width: int
+) -> tuple[npt.NDArray[np.intp], FloatArray, npt.NDArray[np.intp]]:
+    """Return which pixels are covered, how much of each, and by which piece; each ``(n_covered,)``.
+
+    Pixels are counted row by row on a paper with a border of one pixel, on which lies all that is off the raster.
+    """
     radius = np.float32(pen_width_px / 2)
     reach = int(radius + 1 + float(pieces.length.max()) / 2)
     near = np.arange(-reach, reach + 1)
@@ -166,10 +168,10 @@ def _cover(pieces: _Pieces, pen_width_px: float) -> tuple[npt.NDArray[np.intp], 
     from_y = (rows + np.float32(0.5) - pieces.start[:, 1:])[:, :, None]
     step_x, step_y = pieces.step[:, 0, None, None], pieces.step[:, 1, None, None]
     squared = np.maximum(step_x**2 + step_y**2, np.float32(1e-12))
-    along = np.clip((from_x * step_x + from_y * step_y) / squared, 0, 1)
+    along = np.maximum(0, np.minimum(1, from_x * (step_x / squared) + from_y * (step_y / squared)))
     distance = np.sqrt((from_x - along * step_x) ** 2 + (from_y - along * step_y) ** 2)
-    coverage = np.minimum(radius, distance + 0.5) + np.minimum(radius, 0.5 - distance)
-    shape = (len(middle), len(near) ** 2)
-    all_rows = np.broadcast_to(rows[:, :, None], distance.shape).reshape(shape)
-    all_columns = np.broadcast_to(columns[:, None, :], distance.shape).reshape(shape)
-    return all_rows, all_columns, coverage.reshape(shape)
+    coverage = (np.minimum(radius, distance + 0.5) + np.minimum(radius, 0.5 - distance)).ravel()
+    first_of_row = (rows + 1).clip(0, height + 1) * (width + 2)
+    pixel = (first_of_row[:, :, None] + (columns + 1).clip(0, width + 1)[:, None, :]).ravel()
+    covered = np.flatnonzero(coverage > 0)
+    return pixel[covered], coverage[covered], covered // len(near) ** 2

@@ -107,9 +107,14 @@ class Recognizer:
         if (samples is None) == (features is None) or (samples is not None and not listens):
             allowed = "samples or features, not both" if listens else "features"
             raise UsageError(f"give this recognizer {allowed}")
-        feed = {"samples": samples} if samples is not None else {"features": features}
-        if listens and features is not None:
-            feed["samples"] = _NO_SAMPLES
+        feed = self._feed("features", features) if samples is None else self._feed("samples", samples)
+        return tuple(self._run(outputs, feed))
+
+    def _feed(self, enters: str, batch: FloatArray | None) -> dict[str, Any]:
+        unused = {"samples": _NO_SAMPLES} if isinstance(self.card.features, SoundFeatures) else {}
+        return {**unused, enters: batch}
+
+    def _run(self, outputs: Sequence[str], feed: dict[str, Any]) -> Sequence[FloatArray]:
         from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
         try:
@@ -117,7 +122,7 @@ class Recognizer:
         except (ort_errors.InvalidArgument, ort_errors.Fail, ort_errors.RuntimeException) as error:
             shapes = {name: value.shape for name, value in feed.items() if value is not None and value.size}
             raise ModelError(f"{self.card.name}: the graph cannot take {shapes} ({error})") from error
-        return tuple(results)
+        return results
 
     def logits(self, features: FloatArray | None = None, *, samples: FloatArray | None = None) -> FloatArray:
         """Return logits ``(batch, n_labels)`` of a batch of features, or of windows of samples; see `run`."""
@@ -132,7 +137,7 @@ class Recognizer:
         results: list[Scored | None] = [None] * len(parts)
         alike: dict[tuple[object, ...], list[int]] = {}
         for rank, part in enumerate(parts):
-            alike.setdefault((part.enters, *part.batch.shape[1:]), []).append(rank)
+            alike.setdefault(part.shape, []).append(rank)
         for ranks in alike.values():
             scored = self._scored(Cuts.joined(parts[rank] for rank in ranks))
             ends = np.cumsum([len(parts[rank].weights) for rank in ranks])
@@ -327,22 +332,32 @@ class Recognizer:
         else:
             raise ModelError(f"{self.card.name}: reads {features.domain}, which 'predict' cannot make; give features")
 
-    def _scored(self, cuts: Cuts) -> Scored:
-        """Let the network hear or see what is not silent."""
+    @cached_property
+    def _asked(self) -> tuple[str, ...]:
+        """What the answers are made of."""
+        rejection = self.card.rejection
+        needs_picture = rejection is not None and rejection.min_pitch_salience is not None
+        return ("logits", *([FAMILIARITY] * self.card.has_gate), *(["picture"] * needs_picture))
+
+    def ask(self, cuts: Cuts) -> tuple[Sequence[str], dict[str, FloatArray]]:
+        """Return which outputs of the graph, and for which inputs, say what there is in windows not all silent."""
+        return self._asked, self._feed(cuts.enters, cuts.batch[cuts.weights > 0])
+
+    def heard(self, cuts: Cuts, said: Sequence[FloatArray] = ()) -> Scored:
+        """Return what the outputs that `ask` names say of the windows; nothing is said when all of them are silent."""
         counts = cuts.weights > 0
-        n_windows, rejection = len(counts), self.card.rejection
+        n_windows = len(counts)
         probabilities = np.zeros((n_windows, len(self.card.labels)), np.float32)
         familiarity, salience = np.ones(n_windows, np.float32), np.full(n_windows, np.inf, np.float32)
-        if counts.any():
-            asked = ["logits"]
-            if self.card.has_gate:
-                asked.append(FAMILIARITY)
-            if rejection is not None and rejection.min_pitch_salience is not None:
-                asked.append("picture")
-            said = dict(zip(asked, self.run(asked, **{cuts.enters: cuts.batch[counts]}), strict=True))
-            probabilities[counts] = self._probabilities(said["logits"])
-            if FAMILIARITY in said:
-                familiarity[counts] = np.maximum(said[FAMILIARITY], LEAST_FAMILIAR)
-            if "picture" in said:
-                salience[counts] = pitch_salience(said["picture"])
+        outputs = dict(zip(self._asked, said, strict=False))
+        if outputs:
+            probabilities[counts] = self._probabilities(outputs["logits"])
+        if FAMILIARITY in outputs:
+            familiarity[counts] = np.maximum(outputs[FAMILIARITY], LEAST_FAMILIAR)
+        if "picture" in outputs:
+            salience[counts] = pitch_salience(outputs["picture"])
         return Scored(cuts.starts_s, cuts.ends_s, probabilities, cuts.weights, familiarity, salience)
+
+    def _scored(self, cuts: Cuts) -> Scored:
+        """Let the network hear or see what is not silent."""
+        return self.heard(cuts, self._run(*self.ask(cuts)) if cuts.weights.any() else ())

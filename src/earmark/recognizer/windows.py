@@ -44,10 +44,17 @@ class Cuts:
     enters: Literal["samples", "features"]
     batch: FloatArray
 
+    @property
+    def shape(self) -> tuple[str, *tuple[int, ...]]:
+        """What windows that are computed at once have in common."""
+        return self.enters, *self.batch.shape[1:]
+
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:
         """Return the windows of all `parts`, at least one and all of one shape, in their order."""
         parts = list(parts)
+        if len(parts) == 1:
+            return parts[0]
         return replace(
             parts[0],
             starts_s=np.concatenate([part.starts_s for part in parts]),

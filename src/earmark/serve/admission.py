@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from earmark.serve.limits import CURRENT_WORK, AbandonedError, Limits, Work
 from earmark.serve.problems import Problem
-from earmark.serve.together import Small, Together
 
 T = TypeVar("T")
 
@@ -30,8 +29,8 @@ class Admission:
         self._slots = asyncio.Semaphore(limits.n_active)
         self._threads = ThreadPoolExecutor(limits.n_active, thread_name_prefix="earmark-work")
 
-    @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
         """Hold a place among the requests; raise `Problem` (429) when there is none."""
         if self.n_requests >= self.limits.n_requests:
             raise Problem(
@@ -109,18 +108,14 @@ class Admission:
         future = asyncio.get_running_loop().run_in_executor(self._threads, run)
         # The slot is free when the thread is, which may be later than the answer.
         future.add_done_callback(self._release)
-        return await self._watched(request, work, future)
-
-    async def work_together(self, request: Request, together: Together, small: Small) -> dict[str, Any]:
-        """Return the answer to a small request, as `work` does."""
-        together.put(small)
-        return await self._watched(request, small.work, small.answer)
+        return await self.watched(request, work, future)
 
     def begin(self) -> Work:
         """Return work that begins now."""
         return Work(time.monotonic() + self.limits.work_s)
 
-    async def _watched(self, request: Request, work: Work, future: asyncio.Future[T]) -> T:
+    async def watched(self, request: Request, work: Work, future: asyncio.Future[T]) -> T:
+        """Return the result of `future`; raises as `work`."""
         try:
             while not future.done():
                 await asyncio.wait({future}, timeout=_POLL_S)

@@ -16,11 +16,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from earmark.recognizer.file import NEXT
-from earmark.serve.limits import CURRENT_WORK, AbandonedError, Work
+from earmark.serve.limits import CURRENT_WORK, NO_WORK, AbandonedError, Work
 from earmark.serve.problems import Problem
 from earmark.types import FloatArray
 
 MAX_WINDOWS = 64
+
+_MOST_VALUES = 1 << 20
+"""Numbers in a batch: beyond what a cache holds, a network is slower with two windows at once than with one by one."""
 
 Feed: TypeAlias = dict[str, FloatArray]
 _Key: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, tuple[int, ...]], ...]]
@@ -41,6 +44,10 @@ class _Ticket:
     @property
     def n_windows(self) -> int:
         return 1 if self.is_alone else max(len(value) for value in self.feed.values())
+
+    @property
+    def n_values(self) -> int:
+        return sum(value.size for value in self.feed.values())
 
     @property
     def key(self) -> _Key:
@@ -80,9 +87,13 @@ class BatchingSession:
         """
         work = CURRENT_WORK.get()
         work.check()
+        return self.submit(outputs, feed, work=work).result()
+
+    def submit(self, outputs: Sequence[str], feed: Feed, *, work: Work = NO_WORK) -> Future[list[FloatArray]]:
+        """Let the session run as soon as it can; its answer comes from the thread that computes."""
         ticket = _Ticket(outputs, feed, work)
         self._tickets.put(ticket)
-        return ticket.result.result()
+        return ticket.result
 
     def get_overridable_initializers(self) -> Any:
         """Return what the session returns."""
@@ -105,8 +116,8 @@ class BatchingSession:
 
     def _gather(self, first: _Ticket) -> list[_Ticket]:
         """Return `first` and what waits behind it and fits, in the order of arrival."""
-        batch, n_windows = [first], first.n_windows
-        while n_windows < self._max_windows and not first.is_alone:
+        batch, n_windows, n_values = [first], first.n_windows, first.n_values
+        while not first.is_alone:
             try:
                 ticket = self._tickets.get_nowait()
             except queue.Empty:
@@ -114,11 +125,11 @@ class BatchingSession:
             if ticket is None:
                 self._tickets.put(None)
                 break
-            if ticket.is_alone or ticket.key != first.key or n_windows + ticket.n_windows > self._max_windows:
+            n_windows, n_values = n_windows + ticket.n_windows, n_values + ticket.n_values
+            if n_windows > self._max_windows or n_values > _MOST_VALUES or ticket.is_alone or ticket.key != first.key:
                 self._kept = ticket
                 break
             batch.append(ticket)
-            n_windows += ticket.n_windows
         return batch
 
     @staticmethod

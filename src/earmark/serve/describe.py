@@ -12,29 +12,27 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _STROKES = {"strokes": [[[3, 0], [3, 40]], [[10, 0], [10, 40]]]}
 _SAMPLES = {"samples": [0.0, 0.1, 0.0, -0.1], "sample_rate_hz": 44100}
 
-PREDICT_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                },
+_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
             },
-            "application/json": {
-                "schema": {"type": "object"},
-                "examples": {
-                    "strokes": {"value": _STROKES},
-                    "samples": {"value": _SAMPLES},
-                    "several": {"value": {"items": [{"name": "first", **_STROKES}, {"name": "second", **_STROKES}]}},
-                },
-            },
-            "audio/*": _BINARY,
-            "image/*": _BINARY,
-            "application/octet-stream": _BINARY,
         },
-    }
+        "application/json": {
+            "schema": {"type": "object"},
+            "examples": {
+                "strokes": {"value": _STROKES},
+                "samples": {"value": _SAMPLES},
+                "several": {"value": {"items": [{"name": "first", **_STROKES}, {"name": "second", **_STROKES}]}},
+            },
+        },
+        "audio/*": _BINARY,
+        "image/*": _BINARY,
+        "application/octet-stream": _BINARY,
+    },
 }
 
 _PREDICTION = {
@@ -57,8 +55,8 @@ _DECLINED = {
     "top": [{"label": "A4", "confidence": 0.01, "note": "A4", "midi": 69, "hz": 440.0}],
 }
 
-PREDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
+_RESPONSES: dict[str, dict[str, Any]] = {
+    "200": {
         "description": "One prediction, or `results` when the request holds several inputs.",
         "content": {
             "application/json": {
@@ -71,7 +69,7 @@ PREDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
         },
     },
     **{
-        status: {"description": description, "content": {PROBLEM_JSON: {}}}
+        str(status): {"description": description, "content": {PROBLEM_JSON: {}}}
         for status, description in {
             400: "The call does not fit the model.",
             401: "A token is needed.",
@@ -87,10 +85,23 @@ PREDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def query_parameters(question: type[Config]) -> list[dict[str, Any]]:
-    """Return how OpenAPI describes the fields of a query."""
+def predict_operation(question: type[Config]) -> dict[str, Any]:
+    """Return how OpenAPI describes a prediction that asks a question of this form."""
     fields = question.model_json_schema()["properties"]
-    return [{"name": name, "in": "query", "schema": schema} for name, schema in fields.items()]
+    model = {
+        "name": "model",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "One of /v1/models.",
+    }
+    return {
+        "summary": "Recognise",
+        "operationId": "predict",
+        "parameters": [model, *({"name": name, "in": "query", "schema": schema} for name, schema in fields.items())],
+        "requestBody": _BODY,
+        "responses": _RESPONSES,
+    }
 
 
 def about() -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import threading
 import time
 from dataclasses import dataclass, field
 
@@ -65,19 +64,19 @@ class Work:
     """
 
     deadline_s: float
-    _is_cancelled: threading.Event = field(default_factory=threading.Event)
+    _is_cancelled: bool = field(default=False, init=False)
 
     def cancel(self) -> None:
         """Let the thread stop at its next `check`."""
-        self._is_cancelled.set()
+        self._is_cancelled = True
 
     @property
     def is_over(self) -> bool:
-        return self._is_cancelled.is_set() or time.monotonic() > self.deadline_s
+        return self._is_cancelled or time.monotonic() > self.deadline_s
 
     def check(self) -> None:
         """Raise `AbandonedError` or a `Problem` (504) when there is no point in going on."""
-        if self._is_cancelled.is_set():
+        if self._is_cancelled:
             raise AbandonedError
         if time.monotonic() > self.deadline_s:
             raise Problem(504, "the request took too long; send a shorter sound or fewer inputs, or try again later")

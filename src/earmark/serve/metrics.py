@@ -38,6 +38,11 @@ class Metrics:
         )
         self.streams = Gauge("earmark_streams", "Open WebSockets.", registry=self.registry)
 
+    def answered(self, model: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self.requests.labels(model, str(status)).inc()
+        self.seconds.labels(model).observe(seconds)
+
     def text(self) -> bytes:
         """Return all of them in the text format of Prometheus."""
         return generate_latest(self.registry)

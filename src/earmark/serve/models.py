@@ -45,9 +45,9 @@ class Models:
         for name, path in files.items():
             session = open_session(path, n_threads=n_threads)
             batching = BatchingSession(session, on_batch=metrics.windows.labels(name).observe)
-            self._sessions.append(batching)
             self._recognizers[name] = Recognizer(batching, card_of(session, where=path))
-            self.together[name] = Together(self._recognizers[name])
+            self.together[name] = Together(self._recognizers[name], batching)
+            self._sessions.append(batching)
 
     def __getitem__(self, name: str) -> Recognizer:
         recognizer = self._recognizers.get(name)
@@ -64,8 +64,6 @@ class Models:
 
     def close(self) -> None:
         """Finish what waits in the batches."""
-        for together in self.together.values():
-            together.close()
         for session in self._sessions:
             session.close()
 

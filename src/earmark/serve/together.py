@@ -1,128 +1,112 @@
-"""Small requests are answered together: one thread takes all that wait, and the network computes them at once.
+"""Small requests are answered together, and on the event loop.
 
-What costs a small request its time is not the network but the way from thread to thread, which is thus gone once for
-many. Two threads take turns: while the network is busy with what one has brought, the other prepares the next.
+What costs a small request its time is not the network but the way from thread to thread. So all but the network runs
+where the request arrives, and what arrives while the network is busy goes through it at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import queue
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
-from earmark.recognizer import Recognizer, Scored, as_dict
+import numpy as np
+
+from earmark.recognizer import Recognizer, as_dict
 from earmark.recognizer.windows import Cuts
-from earmark.serve.limits import CURRENT_WORK, NO_WORK, Work
-from earmark.types import Content
+from earmark.serve.batching import MAX_WINDOWS, BatchingSession
+from earmark.types import FloatArray
 
-SMALL_BYTES = 1 << 17
-"""Bodies up to this size are small: they are decoded within a millisecond or two."""
-
-_N_THREADS = 2
-_MOST = 64
+_N_AHEAD = 2
+"""Batches given to the session: one that it computes, and one to go on with while the first is answered."""
 
 
-@dataclass
-class Small:
+@dataclass(frozen=True, slots=True)
+class _Waiting:
     """A request that waits.
 
     Attributes
     ----------
-    content
-        Returns what the recognizer takes, or raises why it cannot.
+    cuts
+        The windows of its input.
     name, options
         For `Recognizer.conclude`.
-    answer
-        Of the event loop that asked.
     """
 
-    content: Callable[[], Content | bytes]
+    cuts: Cuts
     name: str
     options: dict[str, Any]
-    work: Work
     answer: asyncio.Future[dict[str, Any]]
-    cuts: list[Cuts] = field(default_factory=list)
-    outcome: dict[str, Any] | Exception | None = None
 
 
 class Together:
-    """Answers small requests for one recognizer."""
+    """Answers small requests for one recognizer; used from one event loop alone.
 
-    def __init__(self, recognizer: Recognizer) -> None:
-        self._recognizer = recognizer
-        self._waiting: queue.SimpleQueue[Small | None] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._run, name="earmark-together", daemon=True) for _ in range(_N_THREADS)
-        ]
-        for thread in self._threads:
-            thread.start()
+    Parameters
+    ----------
+    recognizer
+        What answers.
+    session
+        Of this recognizer.
+    """
 
-    def put(self, small: Small) -> None:
-        """Let a request be answered; called from its event loop."""
-        self._waiting.put(small)
+    def __init__(self, recognizer: Recognizer, session: BatchingSession) -> None:
+        self._recognizer, self._session = recognizer, session
+        self._waiting: list[_Waiting] = []
+        self._n_running = 0
 
-    def close(self) -> None:
-        """Answer what waits, and end the threads."""
-        for _ in self._threads:
-            self._waiting.put(None)
-        for thread in self._threads:
-            thread.join()
+    def answer(self, cuts: Cuts, name: str, options: dict[str, Any]) -> asyncio.Future[dict[str, Any]]:
+        """Return what will be the answer to windows of one input."""
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(cuts, name, options, answer))
+        self._go_on()
+        return answer
 
-    def _run(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            batch = self._gather(first)
-            self._answer(batch)
-            batch[0].answer.get_loop().call_soon_threadsafe(_deliver, batch)
+    def _go_on(self) -> None:
+        while self._waiting and self._n_running < _N_AHEAD:
+            self._run(self._take())
 
-    def _gather(self, first: Small) -> list[Small]:
-        batch = [first]
-        while len(batch) < _MOST:
-            try:
-                small = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            if small is None:
-                self._waiting.put(None)
-                break
-            batch.append(small)
-        return batch
+    def _take(self) -> list[_Waiting]:
+        """Take the first that waits and those after it whose windows have its shape, as many as go together."""
+        shape = self._waiting[0].cuts.shape
+        alike = [waiting for waiting in self._waiting if waiting.cuts.shape == shape][:MAX_WINDOWS]
+        taken = set(map(id, alike))
+        self._waiting = [waiting for waiting in self._waiting if id(waiting) not in taken]
+        return alike
 
-    def _answer(self, batch: Sequence[Small]) -> None:
-        for small in batch:
-            self._prepare(small)
-        CURRENT_WORK.set(NO_WORK)
-        self._conclude([small for small in batch if small.outcome is None])
+    def _run(self, batch: Sequence[_Waiting]) -> None:
+        cuts = Cuts.joined(waiting.cuts for waiting in batch)
+        if not cuts.weights.any():
+            self._conclude(batch, cuts, ())
+            return
+        loop = asyncio.get_running_loop()
+        self._n_running += 1
+        future = self._session.submit(*self._recognizer.ask(cuts))
+        future.add_done_callback(lambda said: loop.call_soon_threadsafe(self._done, batch, cuts, said))
 
-    def _conclude(self, batch: Sequence[Small]) -> None:
-        try:
-            scored = iter(self._recognizer.score_together([cuts for small in batch for cuts in small.cuts]))
-            for small in batch:
-                said = Scored.joined([next(scored) for _ in small.cuts])
-                small.outcome = as_dict(self._recognizer.conclude(said, small.name, **small.options))
-        except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait, not to this thread
-            if len(batch) == 1:
-                batch[0].outcome = error
-                return
-            for small in batch:  # it is the fault of one of them
-                self._conclude([small])
+    def _done(self, batch: Sequence[_Waiting], cuts: Cuts, said: Future[list[FloatArray]]) -> None:
+        self._n_running -= 1
+        self._go_on()  # first of all, so that the network does not wait for the answers of others
+        error = said.exception()
+        if error is None:
+            self._conclude(batch, cuts, said.result())
+        elif len(batch) == 1:
+            _fail(batch[0], error)
+        else:  # it is the fault of one of them
+            for waiting in batch:
+                self._run([waiting])
 
-    def _prepare(self, small: Small) -> None:
-        CURRENT_WORK.set(small.work)
-        try:
-            small.work.check()
-            small.cuts = list(self._recognizer.cut(small.content()))
-        except Exception as error:  # noqa: BLE001 - as above
-            small.outcome = error
+    def _conclude(self, batch: Sequence[_Waiting], cuts: Cuts, said: Sequence[FloatArray]) -> None:
+        scored = self._recognizer.heard(cuts, said)
+        ends = np.cumsum([len(waiting.cuts.weights) for waiting in batch]).tolist()
+        for waiting, end in zip(batch, ends, strict=True):
+            own = scored.part(slice(end - len(waiting.cuts.weights), end))
+            if not waiting.answer.done():  # else nobody waits for it any more
+                waiting.answer.set_result(as_dict(self._recognizer.conclude(own, waiting.name, **waiting.options)))
 
 
-def _deliver(batch: Sequence[Small]) -> None:
-    for small in batch:
-        if small.answer.done():  # nobody waits any more
-            continue
-        if isinstance(small.outcome, Exception):
-            small.answer.set_exception(small.outcome)
-        else:
-            small.answer.set_result(small.outcome or {})
+def _fail(waiting: _Waiting, error: BaseException) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_exception(error)

@@ -1,0 +1,162 @@
+"""``POST /v1/predict/{model}``: one input or several in, what is recognised out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pydantic import Field
+from pydantic_core import to_json
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from earmark.config import Config
+from earmark.errors import EarmarkError
+from earmark.features import WindowFeatures
+from earmark.recognizer import Recognizer, as_dict
+from earmark.recognizer.windows import Cuts
+from earmark.serve.inputs import JSON, Item, content_of, items_of
+from earmark.serve.limits import CURRENT_WORK, AbandonedError, Limits
+from earmark.serve.problems import Problem, problem_of
+from earmark.serve.service import Service
+from earmark.types import Content
+
+CLIENT_GONE = 499
+
+_SMALL_BYTES, _SMALL_S = 1 << 17, 5
+"""Raw samples that are small: their bytes, and how long they last."""
+
+_SMALL_JSON_BYTES = 1 << 12
+"""Some hundred points, or half a second of samples."""
+
+
+class Question(Config):
+    """What the query of a prediction asks.
+
+    Attributes
+    ----------
+    top
+        Answers for each input.
+    timeline
+        Also answer for every window of a sound.
+    force
+        Give the best label even where the recognizer would decline.
+    sample_rate_hz
+        The body is raw float32 samples at this rate.
+    """
+
+    top: int = Field(default=5, ge=1, le=1000)
+    timeline: bool = False
+    force: bool = False
+    sample_rate_hz: int | None = Field(default=None, ge=1000, le=768_000)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """For the recognizer."""
+        return {"top": self.top, "timeline": self.timeline, "force": self.force}
+
+
+@lru_cache(maxsize=256)
+def _question(query: bytes) -> Question:
+    """Read a query; most clients send the same one again and again."""
+    return Question.parse(dict(QueryParams(query)), where="the query")
+
+
+class Predict:
+    """The ASGI application behind the route; as a function of the framework it would take as long as all else."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or raise why it cannot be answered."""
+        service, request = self._service, Request(scope, receive)
+        began_s, status, model = time.monotonic(), 500, scope["path_params"]["model"]
+        service.check_token(request)
+        recognizer = service.models[model]  # one that is not there is not counted
+        try:
+            question = _question(scope["query_string"])
+            answer = await self._answer(request, model, _Asked(recognizer, question, service.limits))
+            status = 200
+        except Problem as problem:
+            status = problem.status
+            raise
+        except EarmarkError as error:
+            status = problem_of(error).status
+            raise
+        except AbandonedError:
+            status = CLIENT_GONE
+            service.metrics.abandoned.inc()
+            raise
+        finally:
+            service.metrics.answered(model, status, time.monotonic() - began_s)
+        await Response(to_json(answer), media_type=JSON)(scope, receive, send)
+
+    async def _answer(self, request: Request, model: str, asked: _Asked) -> dict[str, Any]:
+        """Return one prediction, or ``{"results": …}`` when the request holds several inputs."""
+        admission, content_type = self._service.admission, request.headers.get("content-type", "")
+        with admission.admitted():
+            async with admission.body(request) as body:
+                items = asked.items(body, content_type) if asked.is_small(body, content_type) else []
+                if len(items) != 1:
+                    return await admission.work(request, lambda: asked.answer_all(body, content_type))
+                work, (item,) = admission.begin(), items
+                CURRENT_WORK.set(work)
+                together = self._service.models.together[model]
+                answer = together.answer(asked.cut(item), item.name, asked.question.options)
+                try:
+                    return await admission.watched(request, work, answer)
+                finally:
+                    answer.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of a recognizer, and how it is answered."""
+
+    recognizer: Recognizer
+    question: Question
+    limits: Limits
+
+    def is_small(self, body: bytes, content_type: str) -> bool:
+        """Whether all but the network takes a few milliseconds at most; what a file holds its size does not tell."""
+        rate_hz = self.question.sample_rate_hz
+        if self.question.timeline or isinstance(self.recognizer.card.features, WindowFeatures):
+            return False
+        if rate_hz is not None:
+            return len(body) <= min(_SMALL_BYTES, 4 * _SMALL_S * rate_hz)
+        return content_type == JSON and len(body) <= _SMALL_JSON_BYTES
+
+    def items(self, body: bytes, content_type: str) -> list[Item]:
+        return items_of(body, content_type, limits=self.limits)
+
+    def cut(self, item: Item) -> Cuts:
+        return Cuts.joined(self.recognizer.cut(self.content(item)))
+
+    def content(self, item: Item) -> Content | bytes:
+        rate_hz = self.question.sample_rate_hz
+        return content_of(item, self.recognizer.card, limits=self.limits, sample_rate_hz=rate_hz)
+
+    def answer(self, item: Item) -> dict[str, Any]:
+        return as_dict(self.recognizer.predict(self.content(item), name=item.name, **self.question.options))
+
+    def answer_all(self, body: bytes, content_type: str) -> dict[str, Any]:
+        items = self.items(body, content_type)
+        if len(items) == 1:
+            return self.answer(items[0])
+        return {"results": [self._answer_or_problem(item) for item in items]}
+
+    def _answer_or_problem(self, item: Item) -> dict[str, Any]:
+        """Answer one input of several; a bad one is answered with its problem."""
+        try:
+            return self.answer(item)
+        except Problem as problem:
+            if problem.status == 504:
+                raise
+            return {"input": item.name, "problem": problem.as_dict()}
+        except EarmarkError as error:
+            return {"input": item.name, "problem": problem_of(error).as_dict()}
