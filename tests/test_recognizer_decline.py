@@ -253,6 +253,26 @@ def test_the_service_declines_alike_and_can_be_forced(files):
     assert forced["reason"] == declined["reason"]
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_stream_declines_alike_and_can_be_forced(files, force):
+    from fastapi.testclient import TestClient
+
+    from earmark.serve import make_app
+
+    model, _ = files
+    hello = {"model": "ears", "sample_rate_hz": RATE_HZ, "force": force}
+    with (
+        TestClient(make_app({"ears": model}), base_url="http://127.0.0.1") as client,
+        client.websocket_connect("ws://127.0.0.1/v1/listen") as stream,
+    ):
+        stream.send_json(hello)
+        stream.receive_json()
+        stream.send_bytes(noise().tobytes())
+        update = stream.receive_json()
+    assert update["reason"].startswith("unlike anything learned: ")
+    assert (update["label"] in LABELS) == force
+
+
 def test_the_gate_travels_in_plain_onnx(files):
     model = onnx.load(files[0])
     assert [entry.key for entry in model.metadata_props] == ["earmark"]

@@ -1,8 +1,8 @@
 """The WebSocket ``/v1/listen``: samples in, rolling answers out.
 
-The first message is JSON, ``{"model": "notes", "sample_rate_hz": 48000}``, with ``"token"`` where one is needed and
-``"denoise": true`` when wanted; all others are float32 samples, little-endian, mono. Each answer is a JSON message.
-``"end"`` as text ends the stream and brings its last answers.
+The first message is JSON, ``{"model": "notes", "sample_rate_hz": 48000}``, with ``"token"`` where one is needed, and
+``"denoise": true``, ``"force": true`` or ``"top"`` when wanted; all others are float32 samples, little-endian, mono. Each
+answer is a JSON message. ``"end"`` as text ends the stream and brings its last answers.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Hello(Config):
     sample_rate_hz: int = Field(ge=1000, le=768_000)
     token: str | None = None
     denoise: bool = False
+    force: bool = False
     top: int = Field(default=5, ge=1, le=100)
 
 
@@ -78,7 +79,7 @@ class Streams:
         listener = Listener(
             self._models[hello.model],
             hello.sample_rate_hz,
-            config=Listening(top=hello.top, denoise=Denoise() if hello.denoise else None),
+            config=Listening(top=hello.top, force=hello.force, denoise=Denoise() if hello.denoise else None),
             skip_late=True,
         )
         await socket.send_json({"ready": True, "window_s": listener.window_s, "hop_s": listener.hop_s})

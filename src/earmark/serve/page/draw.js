@@ -144,6 +144,8 @@ export function printed(element, label, name) {
   element.replaceChildren(svg);
 }
 
+const UNITS_PER_REM = 2500 / 7;
+
 export function printedLine(element, kept) {
   const svg = document.createElementNS(SVG, "svg");
   let x = 200;
@@ -155,7 +157,9 @@ export function printedLine(element, kept) {
     groups.push(found.group);
     x += found.width + 220;
   }
-  const width = Math.max(x, 11000);
+  // As long as what is on it, and never shorter than its frame, whose padding is half a rem on each side.
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const width = Math.max(x, (element.clientWidth / rem - 1) * UNITS_PER_REM);
   for (let line = 0; line < 5; line++) {
     const rule = document.createElementNS(SVG, "path");
     rule.setAttribute("d", `M0 ${-250 * line}H${width}`);
@@ -164,7 +168,7 @@ export function printedLine(element, kept) {
   }
   svg.append(...groups);
   svg.setAttribute("viewBox", `0 -1700 ${width} 2500`);
-  svg.setAttribute("width", `${(width * 7) / 2500}rem`);
+  svg.setAttribute("width", `${width / UNITS_PER_REM}rem`);
   element.replaceChildren(svg);
   const names = kept.map(({ name, label }) => name ?? label);
   element.setAttribute("aria-label", names.length ? `Staff with ${names.join(", ")}` : "Empty staff");

@@ -109,6 +109,7 @@ export function inkPanel({ model, show, fail }) {
   };
   const scheme = matchMedia("(prefers-color-scheme: dark)");
   scheme.addEventListener("change", () => draw.strokes(pad, strokes));
-  draw.printedLine($("line"), kept);
+  // Also the first time that it is seen.
+  new ResizeObserver(() => draw.printedLine($("line"), kept)).observe($("line"));
   return { clear };
 }

@@ -29,7 +29,7 @@ export function soundPanel({ model, show, fail }) {
       const values = await api.predictFile(model(), file, { timeline: true, signal: request.signal });
       show(values);
       lit(values);
-      setTimeline(values.timeline ?? []);
+      setTimeline(values.segments ?? []);
     } catch (error) {
       if (error.name !== "AbortError") fail(error);
     }
@@ -50,17 +50,18 @@ export function soundPanel({ model, show, fail }) {
     }
   }
 
-  function setTimeline(windows) {
-    timeline = windows;
-    $("timeline-title").hidden = !windows.length;
-    $("timeline").replaceChildren(...windows.map((window) => {
+  // Stretches of one answer: of a song these are few, however many windows it has.
+  function setTimeline(stretches) {
+    timeline = stretches;
+    $("timeline-title").hidden = !stretches.length;
+    $("timeline").replaceChildren(...stretches.map(({ start_s: start, end_s: end, label }) => {
       const item = document.createElement("li");
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = `${window.start_s.toFixed(1)} s ${window.label}`;
-      button.setAttribute("aria-label", `Play from ${window.start_s.toFixed(1)} seconds: ${window.label}`);
+      button.textContent = `${start.toFixed(1)}–${end.toFixed(1)} s ${label}`;
+      button.setAttribute("aria-label", `Play from ${start.toFixed(1)} to ${end.toFixed(1)} seconds: ${label}`);
       button.onclick = () => {
-        $("player").currentTime = window.start_s;
+        $("player").currentTime = start;
         $("player").play();
       };
       item.append(button);
@@ -70,7 +71,7 @@ export function soundPanel({ model, show, fail }) {
 
   $("player").ontimeupdate = () => {
     const now = $("player").currentTime;
-    const index = timeline.findIndex((window) => window.start_s <= now && now < window.end_s);
+    const index = timeline.findIndex((stretch) => stretch.start_s <= now && now < stretch.end_s);
     [...$("timeline").querySelectorAll("button")].forEach((button, i) => button.setAttribute("aria-current", i === index));
     if (index >= 0 && !$("player").paused) lit(timeline[index]);
   };
