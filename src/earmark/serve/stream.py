@@ -1,8 +1,8 @@
 """The WebSocket ``/v1/listen``: samples in, rolling answers out.
 
 The first message is JSON, ``{"model": "notes", "sample_rate_hz": 48000}``, with ``"token"`` where one is needed, and
-``"denoise": true``, ``"force": true`` or ``"top"`` when wanted; all others are float32 samples, little-endian, mono. Each
-answer is a JSON message. ``"end"`` as text ends the stream and brings its last answers.
+``"denoise": true``, ``"force": true`` or ``"top"`` when wanted; all others are float32 samples, little-endian, mono.
+Each answer is a JSON message. ``"end"`` as text ends the stream and brings its last answers.
 """
 
 from __future__ import annotations
