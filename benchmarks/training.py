@@ -33,7 +33,8 @@ from earmark.models import BackboneConfig
 from earmark.models.backbone import IMAGENET_MEAN, IMAGENET_STD
 from earmark.training import Training
 from earmark.training.examples import FeatureSet
-from earmark.training.loop import best_device, make_learner, train_epoch
+from earmark.training.learner import best_device, make_learner
+from earmark.training.loop import train_epoch
 from earmark.types import FloatArray, no_progress
 
 ROUNDS = 3

@@ -9,7 +9,7 @@ from earmark.errors import ConfigError
 from earmark.models import BackboneConfig, MlpConfig
 from earmark.training import Recipe, Training, load_recipe
 from earmark.training.augment import Flip, TimeShift
-from earmark.training.loop import make_learner, take_step
+from earmark.training.learner import make_learner, take_step
 
 
 def backbone():

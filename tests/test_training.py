@@ -18,10 +18,11 @@ from earmark.features import FEATURES, Window
 from earmark.models import CnnConfig
 from earmark.recognizer import Recognizer
 from earmark.training import Recipe, Training, load_recipe, shipped_recipes, train, train_every_fold
-from earmark.training import examples as batching
+from earmark.training import batches as batching
 from earmark.training.checkpoint import load_weights
 from earmark.training.examples import FeatureSet
-from earmark.training.loop import fit, make_learner
+from earmark.training.learner import make_learner
+from earmark.training.loop import fit
 
 LABELS = ("Cross", "Line", "Ring")
 SMALL = {

@@ -12,6 +12,7 @@ from earmark.errors import ConfigError, DataError, ModelError
 from earmark.features import FEATURES
 from earmark.models import CnnConfig, MlpConfig
 from earmark.training import Recipe, Training, loop
+from earmark.training import learner as learning
 from earmark.training.checkpoint import load_weights, save_weights
 from earmark.training.examples import FeatureSet
 from earmark.training.memory import explains_memory
@@ -147,7 +148,7 @@ def test_a_compiled_network_learns_the_same(monkeypatch, tmp_path):
         torch.manual_seed(0)
         network = CnnConfig(widths=(4,), dropout=0).build(n_labels=2, input_shape=(1, 16, 16))
         training = Training(epochs=1, batch_size=4, compile=wanted)
-        learner = loop.make_learner(network, training=training, augment=[], n_steps=2)
+        learner = learning.make_learner(network, training=training, augment=[], n_steps=2)
         folder = tmp_path / str(wanted)
         folder.mkdir()
         rows = loop.fit(learner, train=examples(), valid=None, folder=folder, on_epoch=list)
@@ -159,7 +160,7 @@ def test_a_compiled_network_learns_the_same(monkeypatch, tmp_path):
 
 def test_the_share_spent_waiting_is_told(tmp_path):
     told = []
-    learner = loop.make_learner(
+    learner = learning.make_learner(
         CnnConfig(widths=(4,)).build(n_labels=2, input_shape=(1, 16, 16)),
         training=Training(epochs=1, batch_size=4),
         augment=[],

@@ -5,59 +5,25 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
-from torch.optim.lr_scheduler import LRScheduler
-from torch.optim.swa_utils import AveragedModel
 
 from earmark.errors import ConfigError, ModelError
 from earmark.models import Network
-from earmark.training.augment import BatchAugmentation
+from earmark.training.batches import n_batches, prefetch, training_batches, whole_batches
 from earmark.training.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
-from earmark.training.distributed import (
-    is_first,
-    layers_of_whole,
-    n_processes,
-    own,
-    own_rows,
-    sum_gradients,
-    sum_up,
-    whole_batch,
-)
-from earmark.training.examples import FeatureSet, n_batches, prefetch, training_batches, whole_batches
-from earmark.training.parameters import freeze, make_optimizer, make_schedule
-from earmark.training.recipe import Precision, Training
+from earmark.training.distributed import is_first, n_processes, own, own_rows, sum_up, whole_batch
+from earmark.training.examples import FeatureSet
+from earmark.training.learner import Learner, take_step
+from earmark.training.recipe import Training
 from earmark.types import Progress, no_progress
 
 Row = dict[str, float]
-
-
-@dataclass
-class Learner:
-    """What changes while training (the network, its moving average, optimiser and schedule), and by which settings."""
-
-    training: Training
-    augment: Sequence[BatchAugmentation]
-    network: Network
-    average: AveragedModel | None
-    optimizer: torch.optim.Optimizer
-    schedule: LRScheduler
-    scaler: torch.amp.GradScaler
-    device: torch.device
-    classify: Callable[[torch.Tensor], torch.Tensor]
-
-    @property
-    def judged(self) -> Network:
-        """The network that is validated and kept: the moving average when there is one."""
-        return self.network if self.average is None else self.average.module  # type: ignore[return-value]
 
 
 def fit(
@@ -176,92 +142,8 @@ def validate(network: Network, examples: FeatureSet, *, batch_size: int, device:
     }
 
 
-def make_learner(
-    network: Network, *, training: Training, augment: Sequence[BatchAugmentation], n_steps: int
-) -> Learner:
-    """Put the network on the best device and give it an optimiser with a schedule of `n_steps`."""
-    device = best_device()
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    freeze(network, training)
-    optimizer = make_optimizer(network, training)
-    schedule = make_schedule(optimizer, training, n_steps=n_steps)
-    average = None
-    if training.ema_decay:
-        average = AveragedModel(network, avg_fn=partial(_follow, decay=training.ema_decay), use_buffers=True)
-    scaler = torch.amp.GradScaler(enabled=_amp_dtype(device, training.precision) is torch.float16)
-    classify = torch.compile(network.classify) if training.compile else network.classify
-    return Learner(training, augment, network, average, optimizer, schedule, scaler, device, classify)
-
-
-def best_device() -> torch.device:
-    """Return the accelerator when there is one, else the CPU."""
-    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-
-
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
-    """Compute in `precision`; ``"auto"`` is half precision on CUDA and float32 elsewhere."""
-    dtype = _amp_dtype(device, precision)
-    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
-
-
-def _amp_dtype(device: torch.device, precision: Precision) -> torch.dtype | None:
-    if precision == "bfloat16":
-        return torch.bfloat16
-    if precision == "float32" or device.type != "cuda":
-        return None
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-
-
 def _to_device(pictures: np.ndarray[Any, np.dtype[np.float32]], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(pictures).to(device, memory_format=torch.channels_last, non_blocking=True)
-
-
-def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float, int]:
-    """Learn from one batch, piece by piece; return its mean loss and how many answers were right.
-
-    A loss that is not finite changes nothing.
-
-    Parameters
-    ----------
-    x, y
-        Normalised, augmented pictures and their targets ``(batch, n_labels)``; of several processes, each computes its
-        own rows of every piece.
-    """
-    learner.optimizer.zero_grad(set_to_none=True)
-    total = torch.zeros(2, dtype=torch.float64)
-    n_pieces = min(learner.training.accumulate, len(x))
-    for pictures, targets in zip(x.tensor_split(n_pieces), y.tensor_split(n_pieces), strict=True):
-        wanted = own(targets)
-        with autocast(learner.device, learner.training.precision), layers_of_whole(len(pictures)):
-            logits = learner.classify(own(pictures))
-            loss = functional.cross_entropy(logits, wanted, label_smoothing=learner.training.label_smoothing)
-        loss = loss * (len(wanted) / len(x))
-        learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        n_right = (logits.argmax(1) == wanted.argmax(1)).sum()
-        total += torch.tensor([loss.item(), n_right.item()], dtype=torch.float64)
-    loss_of_all, n_right_of_all = sum_up(total).tolist()
-    if math.isfinite(loss_of_all):
-        _update(learner)
-    return loss_of_all, int(n_right_of_all)
-
-
-def _update(learner: Learner) -> None:
-    sum_gradients(learner.network)
-    if learner.training.clip_norm:
-        learner.scaler.unscale_(learner.optimizer)
-        nn.utils.clip_grad_norm_(learner.network.parameters(), learner.training.clip_norm)
-    learner.scaler.step(learner.optimizer)
-    learner.scaler.update()
-    learner.schedule.step()
-    if learner.average is not None:
-        learner.average.update_parameters(learner.network)
-
-
-def _follow(average: torch.Tensor, now: torch.Tensor, n_steps: torch.Tensor | int, *, decay: float) -> torch.Tensor:
-    """Move an average towards the present weights; at first faster, so that it soon forgets the initial ones."""
-    if not now.is_floating_point():
-        return now
-    return average.lerp(now, 1 - min(decay, (1 + int(n_steps)) / (10 + int(n_steps))))
 
 
 def _refuse_what_cannot_be_shared(training: Training, *, n_examples: int) -> None:

@@ -17,8 +17,9 @@ from earmark.evaluation.figures import curve_figure
 from earmark.features import FeatureCache
 from earmark.files import write_bytes
 from earmark.training.augment import BatchAugmentation
-from earmark.training.examples import FeatureSet, prepare, training_batches
-from earmark.training.loop import Learner, make_learner, take_step
+from earmark.training.batches import training_batches
+from earmark.training.examples import FeatureSet, prepare
+from earmark.training.learner import Learner, make_learner, take_step
 from earmark.training.memory import explains_memory
 from earmark.training.recipe import Recipe, load_recipe
 from earmark.training.split import split_for

@@ -17,9 +17,11 @@ from earmark.features import FeatureCache
 from earmark.files import write_text
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
+from earmark.training.batches import frames_of, n_batches, whole_batches
 from earmark.training.distributed import first_ahead
-from earmark.training.examples import FeatureSet, frames_of, n_batches, prepare, whole_batches
-from earmark.training.loop import Row, fit, make_learner
+from earmark.training.examples import FeatureSet, prepare
+from earmark.training.learner import make_learner
+from earmark.training.loop import Row, fit
 from earmark.training.memory import explains_memory
 from earmark.training.recipe import Recipe
 from earmark.types import Progress

@@ -14,7 +14,8 @@ from earmark.data import Manifest
 from earmark.features import FeatureCache
 from earmark.recognizer import Recognizer
 from earmark.training.augment import BatchAugmentation, ContentAugmentation, Mixup
-from earmark.training.examples import IntArray, compute_view, crop, frames_of, make_features, views_of
+from earmark.training.batches import crop, frames_of
+from earmark.training.examples import IntArray, compute_view, make_features, views_of
 from earmark.training.foreign import Foreign
 from earmark.training.recipe import Recipe
 from earmark.types import Content, FloatArray, Progress, no_progress
