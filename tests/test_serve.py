@@ -11,6 +11,7 @@ import time
 
 import httpx
 import numpy as np
+import onnx
 import PIL.Image
 import pytest
 import soundfile
@@ -227,6 +228,37 @@ def test_tokens(files):
         with client.websocket_connect(LISTEN) as stream:
             stream.send_json({"model": "ears", "sample_rate_hz": RATE_HZ, "token": "wrong"})
             assert "needs a token" in stream.receive_json()["error"]
+
+
+def test_models_of_ones_own(client, files, tmp_path):
+    file = files["eyes"].read_bytes()
+    refused = client.put("/v1/models/mine", content=file)
+    assert (refused.status_code, "n_own_models" in refused.json()["detail"]) == (403, True)
+    assert client.get("/v1/models").json()["takes_own"] is False
+    elsewhere = onnx.load(files["eyes"])
+    tensor = elsewhere.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../secret")
+    limits = LIMITS.model_copy(update={"n_own_models": 1})
+    app = make_app({"ears": files["ears"]}, limits=limits)
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as open_client:
+        for name, content, status, sentence in (
+            ("ears", file, 409, "there is a model 'ears' already"),
+            ("a b", file, 422, "letters, digits"),
+            ("mine", b"", 422, "empty"),
+            ("mine", b"nonsense", 422, "mine: not a readable ONNX model"),
+            ("mine", elsewhere.SerializeToString(), 422, "weights in another file"),
+            ("mine", bytes(3 << 20), 413, "larger than"),
+        ):
+            answer = open_client.put(f"/v1/models/{name}", content=content)
+            assert (answer.status_code, sentence in answer.json()["detail"]) == (status, True), answer.json()
+        brought = open_client.put("/v1/models/mine", content=file)
+        assert (brought.status_code, brought.json()["labels"]) == (201, ["G-Clef", "Dot", "Flat"])
+        answer = open_client.post("/v1/predict/mine", json={"strokes": G_CLEF}).json()
+        assert answer["label"] == Recognizer.load(files["eyes"]).predict(G_CLEF, force=True).label
+        models = open_client.get("/v1/models").json()
+        assert (list(models["models"]), models["takes_own"]) == (["ears", "mine"], True)
+        assert "which is the most" in open_client.put("/v1/models/other", content=file).json()["detail"]
 
 
 def test_a_stream_answers_as_listen_does(client, files):

@@ -48,7 +48,7 @@ def address(tmp_path_factory):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     models = model_arguments(tmp_path_factory.mktemp("models"))
-    command = [sys.executable, "-m", "earmark.cli", "serve", *models, "--port", str(port)]
+    command = [sys.executable, "-m", "earmark.cli", "serve", *models, "--port", str(port), "--limit", "n_own_models=2"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         for _ in range(300):
             try:

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from browser.conftest import RATE_HZ, melody
+from tiny import save_tiny, tiny_card
 from waiting import until
 
 
@@ -25,6 +26,11 @@ def choose(page, model: str) -> None:
 
 def answered(page) -> None:
     until(page, "document.querySelectorAll('#bars li').length > 0")
+
+
+def forgive_refusals(page) -> None:
+    """Forget what the browser says by itself of every status of 400 and more."""
+    page.wrong[:] = [text for text in page.wrong if "status of 422" not in text]
 
 
 def draw(page, strokes) -> None:
@@ -119,6 +125,20 @@ def test_a_finger_draws_on_a_phone_in_the_dark(chromium, address, snapshot):
     context.close()
 
 
+def test_a_model_of_ones_own_is_used_at_once(page, tmp_path):
+    card = tiny_card("ink-raster", task="symbol", labels=("G-Clef", "Sharp"), about="Mine alone")
+    page.locator("#model-file").set_input_files(save_tiny(tmp_path / "my model.onnx", card))
+    until(page, "document.querySelector('#model').value === 'my-model'")
+    assert page.locator("#about").text_content() == "Mine alone"
+    draw(page, SHARP)
+    answered(page)
+    assert page.locator("#bars li").count() == 2
+    page.locator("#model-file").set_input_files({"name": "bad.onnx", "mimeType": "", "buffer": b"nonsense"})
+    page.wait_for_selector("#error:not([hidden])")
+    assert "not a readable ONNX model" in page.locator("#error").text_content()
+    forgive_refusals(page)
+
+
 def test_an_error_is_shown_in_the_words_of_the_service(page, tmp_path, snapshot):
     (tmp_path / "song.mp3").write_bytes(b"no song at all" * 100)
     choose(page, "notes")
@@ -128,8 +148,7 @@ def test_an_error_is_shown_in_the_words_of_the_service(page, tmp_path, snapshot)
     snapshot(page, "error")
     choose(page, "symbols")
     assert page.locator("#error").is_hidden()
-    # The browser logs every status of 400 and more by itself.
-    page.wrong[:] = [text for text in page.wrong if "status of 422" not in text]
+    forgive_refusals(page)
 
 
 def test_the_keyboard_reaches_everything(page):

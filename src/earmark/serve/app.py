@@ -14,7 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
 
 from earmark.errors import EarmarkError
-from earmark.serve.describe import about, predict_operation
+from earmark.serve.describe import RECOGNIZER_BODY, about, predict_operation
 from earmark.serve.limits import AbandonedError, Limits
 from earmark.serve.models import summary
 from earmark.serve.pages import add_page
@@ -126,4 +126,16 @@ def _add_info(app: FastAPI, service: Service) -> None:
     @app.get("/v1/models", summary="The models and what they know")
     async def models(request: Request) -> dict[str, Any]:
         service.check_token(request)
-        return {"models": {name: summary(card) for name, card in service.models.cards().items()}}
+        cards = service.models.cards()
+        return {
+            "models": {name: summary(card) for name, card in cards.items()},
+            "takes_own": service.models.takes_own,
+        }
+
+    @app.put("/v1/models/{name}", summary="Bring a recognizer file", status_code=201, openapi_extra=RECOGNIZER_BODY)
+    async def bring(request: Request, name: str) -> dict[str, Any]:
+        service.check_token(request)
+        with service.admission.admitted():
+            async with service.admission.body(request) as file:
+                await service.admission.work(request, lambda: service.models.bring(name, file))
+        return summary(service.models[name].card)

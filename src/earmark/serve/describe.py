@@ -35,6 +35,8 @@ _BODY: dict[str, Any] = {
     },
 }
 
+RECOGNIZER_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/octet-stream": _BINARY}}}
+
 _PREDICTION = {
     "input": "key.wav",
     "label": "A4",

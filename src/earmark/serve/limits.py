@@ -33,6 +33,8 @@ class Limits(Config):
         WebSockets at once, and how long one may last.
     n_connections
         Open connections; of more, those that have waited the longest without a request are closed.
+    n_own_models
+        Recognizer files that people may bring; they stay in memory until the service stops.
     """
 
     body_bytes: int = Field(default=32 << 20, ge=1024)
@@ -47,6 +49,7 @@ class Limits(Config):
     n_streams: int = Field(default=32, ge=0)
     stream_s: float = Field(default=3600.0, gt=0)
     n_connections: int = Field(default=1000, ge=2)
+    n_own_models: int = Field(default=0, ge=0)
 
 
 class AbandonedError(Exception):

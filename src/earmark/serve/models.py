@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import UsageError, did_you_mean
+from earmark.errors import ModelError, UsageError, did_you_mean
 from earmark.recognizer import Card, Recognizer, find
 from earmark.recognizer.file import card_of, open_session
 from earmark.serve.batching import BatchingSession
 from earmark.serve.metrics import Metrics
 from earmark.serve.problems import Problem
 from earmark.serve.together import Together
+
+_NAME = re.compile(r"[\w.-]{1,64}")
+
+_OTHER_FILE = b"\x0a\x08location"
+"""How protobuf writes the key of a tensor whose values lie in a file elsewhere, which might be any file of ours."""
 
 
 class Models:
@@ -26,6 +34,8 @@ class Models:
         CPU threads of every network.
     metrics
         Counts the batches.
+    n_own
+        Files that may be brought later.
 
     Attributes
     ----------
@@ -38,16 +48,58 @@ class Models:
         When one of the files is not a recognizer.
     """
 
-    def __init__(self, files: Mapping[str, Path], *, metrics: Metrics, n_threads: int = 1) -> None:
+    def __init__(self, files: Mapping[str, Path], *, metrics: Metrics, n_threads: int = 1, n_own: int = 0) -> None:
+        self._metrics, self._n_threads = metrics, n_threads
+        self._n_most, self._n_own = len(files) + n_own, n_own
+        self._changing = threading.Lock()
         self._recognizers: dict[str, Recognizer] = {}
         self._sessions: list[BatchingSession] = []
         self.together: dict[str, Together] = {}
         for name, path in files.items():
-            session = open_session(path, n_threads=n_threads)
-            batching = BatchingSession(session, on_batch=metrics.windows.labels(name).observe)
-            self._recognizers[name] = Recognizer(batching, card_of(session, where=path))
-            self.together[name] = Together(self._recognizers[name], batching)
-            self._sessions.append(batching)
+            self._add(name, path)
+
+    def _add(self, name: str, path: Path) -> None:
+        session = open_session(path, n_threads=self._n_threads)
+        card = card_of(session, where=path)
+        batching = BatchingSession(session, on_batch=self._metrics.windows.labels(name).observe)
+        self._sessions.append(batching)
+        self.together[name] = Together(Recognizer(batching, card), batching)
+        self._recognizers[name] = Recognizer(batching, card)
+
+    @property
+    def takes_own(self) -> bool:
+        """Whether people may bring files of their own."""
+        return self._n_own > 0
+
+    def bring(self, name: str, file: bytes) -> None:
+        """Serve a recognizer file of somebody's own under a name, until the service stops.
+
+        Raises
+        ------
+        Problem
+            403 when no files are taken, 409 when the name is taken or there are enough, 422 for a bad name or file.
+        """
+        if not self.takes_own:
+            raise Problem(403, "models of one's own are not taken here; start the service with --limit n_own_models=4")
+        if not _NAME.fullmatch(name):
+            raise Problem(422, f"the name {name[:80]!r} will not do; give up to 64 letters, digits, dots, - and _")
+        with self._changing:
+            if name in self._recognizers:
+                raise Problem(409, f"there is a model {name!r} already; give another name")
+            if len(self._recognizers) >= self._n_most:
+                raise Problem(409, f"{self._n_own} models were brought, which is the most; use one of them")
+            self._bring(name, file)
+
+    def _bring(self, name: str, file: bytes) -> None:
+        if _OTHER_FILE in file:
+            raise Problem(422, f"{name}: keeps its weights in another file; send one that holds everything")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.onnx")
+            path.write_bytes(file)
+            try:
+                self._add(name, path)
+            except ModelError as error:
+                raise Problem(422, str(error).replace(str(path), name)) from error
 
     def __getitem__(self, name: str) -> Recognizer:
         recognizer = self._recognizers.get(name)

@@ -22,7 +22,7 @@ class Service:
     def __init__(self, files: Mapping[str, Path], *, limits: Limits, n_threads: int, tokens: Iterable[str]) -> None:
         self.limits, self.tokens = limits, tuple(token.encode() for token in tokens)
         self.metrics = Metrics()
-        self.models = Models(files, metrics=self.metrics, n_threads=n_threads)
+        self.models = Models(files, metrics=self.metrics, n_threads=n_threads, n_own=limits.n_own_models)
         self.admission = Admission(limits)
         self.metrics.in_flight.set_function(lambda: self.admission.n_requests)
         self.streams = Streams(self.models, limits=limits, metrics=self.metrics, is_allowed=self.is_allowed)

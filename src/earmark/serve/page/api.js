@@ -24,8 +24,15 @@ async function answered(path, options = {}) {
   throw response.status === 401 ? new NeedsToken(sentence) : new Error(sentence);
 }
 
-export async function models() {
-  return (await answered("/v1/models")).models;
+export function models() {
+  return answered("/v1/models");
+}
+
+// Serves a recognizer file under the name that it has here; returns that name.
+export async function bringModel(file) {
+  const name = file.name.replace(/\.onnx$/, "").replace(/[^\w.-]+/g, "-") || "own";
+  await answered(`/v1/models/${encodeURIComponent(name)}`, { method: "PUT", body: file });
+  return name;
 }
 
 export function predictFile(model, file, { timeline = false, signal } = {}) {

@@ -62,21 +62,34 @@ function choose() {
   sound.setTask(chosen.task);
 }
 
-async function start() {
+async function start(wanted = null) {
   await loadSymbols();
   ink ??= inkPanel(shared);
   try {
-    models = await api.models();
+    const known = await api.models();
+    models = known.models;
+    $("bring").hidden = !known.takes_own;
   } catch (error) {
     fail(error);
     return;
   }
   $("token-form").hidden = true;
   $("model").replaceChildren(...Object.keys(models).map((name) => new Option(name, name)));
+  if (wanted) $("model").value = wanted;
   choose();
 }
 
 $("model").onchange = choose;
+$("model-file").onchange = async ({ target }) => {
+  const file = target.files[0];
+  target.value = "";
+  if (!file) return;
+  try {
+    await start(await api.bringModel(file));
+  } catch (error) {
+    fail(error);
+  }
+};
 $("token-form").onsubmit = (event) => {
   event.preventDefault();
   api.useToken($("token").value.trim());
