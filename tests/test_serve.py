@@ -248,6 +248,7 @@ def test_models_of_ones_own(client, files, tmp_path):
             ("mine", b"", 422, "empty"),
             ("mine", b"nonsense", 422, "mine: not a readable ONNX model"),
             ("mine", elsewhere.SerializeToString(), 422, "weights in another file"),
+            ("mine", file + b"\x0a\x88\x00location", 422, "weights in another file"),
             ("mine", bytes(3 << 20), 413, "larger than"),
         ):
             answer = open_client.put(f"/v1/models/{name}", content=content)

@@ -19,8 +19,8 @@ from earmark.serve.together import Together
 
 _NAME = re.compile(r"[\w.-]{1,64}")
 
-_OTHER_FILE = b"\x0a\x08location"
-"""How protobuf writes the key of a tensor whose values lie in a file elsewhere, which might be any file of ours."""
+_OTHER_FILE = re.compile(rb"[\x00\x08]location")
+"""The key, behind the last byte of its length however long that is written, of values that lie in some other file."""
 
 
 class Models:
@@ -91,7 +91,7 @@ class Models:
             self._bring(name, file)
 
     def _bring(self, name: str, file: bytes) -> None:
-        if _OTHER_FILE in file:
+        if _OTHER_FILE.search(file):
             raise Problem(422, f"{name}: keeps its weights in another file; send one that holds everything")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.onnx")
