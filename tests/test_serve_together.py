@@ -87,6 +87,29 @@ def test_what_waits_goes_together_and_in_its_own_shape(ears):
     asyncio.run(run())
 
 
+def test_no_batch_is_too_large_and_no_shape_waits_for_ever(ears):
+    async def run() -> None:
+        session = HeldSession(ears)
+        together = Together(ears, session)
+        long, short = cuts(ears, np.concatenate([tone(), tone()])), cuts(ears, tone(seconds=0.7))
+        each = len(long.weights)
+        answers = [together.answer(long, "long", OPTIONS) for _ in range(60)]
+        answers.append(together.answer(short, "short", OPTIONS))
+        sizes = []
+        while session.held:
+            sizes.append(session.release())
+            await settle()
+        together_at_most = 64 // each * each
+        assert sizes == [each, each, together_at_most, 1, *_rest((60 - 2) * each - together_at_most, together_at_most)]
+        assert all(answer.done() for answer in answers)
+
+    asyncio.run(run())
+
+
+def _rest(n_windows: int, most: int) -> list[int]:
+    return [min(most, n_windows - begun) for begun in range(0, n_windows, most)]
+
+
 def test_silence_needs_no_network(ears):
     async def run() -> None:
         session = HeldSession(ears)

@@ -18,7 +18,7 @@ from earmark.recognizer.decide import SILENT, pitch_salience, reason_to_decline
 from earmark.recognizer.file import NEXT, State, card_of, open_session, state_of
 from earmark.recognizer.inputs import Input, describe, ink_input, sound_input
 from earmark.recognizer.segments import segments
-from earmark.recognizer.windows import LEAST_FAMILIAR, Cuts, Scored, cut, drawing
+from earmark.recognizer.windows import LEAST_FAMILIAR, Cuts, Scored, Shape, cut, drawing
 from earmark.types import Answer, Content, FloatArray, Prediction, Span
 
 _NO_SAMPLES = np.zeros((0, 0), np.float32)
@@ -135,7 +135,7 @@ class Recognizer:
     def score_together(self, parts: Sequence[Cuts]) -> list[Scored]:
         """Return what `score` would say of each of `parts`; those with windows of one shape are computed at once."""
         results: list[Scored | None] = [None] * len(parts)
-        alike: dict[tuple[object, ...], list[int]] = {}
+        alike: dict[Shape, list[int]] = {}
         for rank, part in enumerate(parts):
             alike.setdefault(part.shape, []).append(rank)
         for ranks in alike.values():

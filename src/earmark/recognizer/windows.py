@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import BinaryIO, Literal, Self
+from typing import BinaryIO, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ LOUDEST_PEAK = 1e6  # whole numbers written as floats are above it, and would ov
 SHORTEST_S = 0.05  # less is a click, in which there is nothing to recognise
 _BATCH_S = 30.0  # sound in memory at once
 LEAST_FAMILIAR = 1e-6  # not zero, so that of what is like nothing learned there still is a best guess
+
+
+Shape: TypeAlias = tuple[str, *tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Cuts:
     batch: FloatArray
 
     @property
-    def shape(self) -> tuple[str, *tuple[int, ...]]:
+    def shape(self) -> Shape:
         """What windows that are computed at once have in common."""
         return self.enters, *self.batch.shape[1:]
 

@@ -7,6 +7,7 @@ where the request arrives, and what arrives while the network is busy goes throu
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from earmark.recognizer import Recognizer, as_dict
-from earmark.recognizer.windows import Cuts
+from earmark.recognizer.windows import Cuts, Shape
 from earmark.serve.batching import MAX_WINDOWS, BatchingSession
 from earmark.types import FloatArray
 
@@ -40,6 +41,10 @@ class _Waiting:
     options: dict[str, Any]
     answer: asyncio.Future[dict[str, Any]]
 
+    @property
+    def n_windows(self) -> int:
+        return len(self.cuts.weights)
+
 
 class Together:
     """Answers small requests for one recognizer; used from one event loop alone.
@@ -54,13 +59,13 @@ class Together:
 
     def __init__(self, recognizer: Recognizer, session: BatchingSession) -> None:
         self._recognizer, self._session = recognizer, session
-        self._waiting: list[_Waiting] = []
+        self._waiting: dict[Shape, deque[_Waiting]] = {}
         self._n_running = 0
 
     def answer(self, cuts: Cuts, name: str, options: dict[str, Any]) -> asyncio.Future[dict[str, Any]]:
         """Return what will be the answer to windows of one input."""
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(cuts, name, options, answer))
+        self._waiting.setdefault(cuts.shape, deque()).append(_Waiting(cuts, name, options, answer))
         self._go_on()
         return answer
 
@@ -69,12 +74,16 @@ class Together:
             self._run(self._take())
 
     def _take(self) -> list[_Waiting]:
-        """Take the first that waits and those after it whose windows have its shape, as many as go together."""
-        shape = self._waiting[0].cuts.shape
-        alike = [waiting for waiting in self._waiting if waiting.cuts.shape == shape][:MAX_WINDOWS]
-        taken = set(map(id, alike))
-        self._waiting = [waiting for waiting in self._waiting if id(waiting) not in taken]
-        return alike
+        """Take what waits of one shape, as much as goes together; then it is another's turn."""
+        shape, waiting = next(iter(self._waiting.items()))
+        batch = [waiting.popleft()]
+        n_windows = batch[0].n_windows
+        while waiting and (n_windows := n_windows + waiting[0].n_windows) <= MAX_WINDOWS:
+            batch.append(waiting.popleft())
+        del self._waiting[shape]
+        if waiting:
+            self._waiting[shape] = waiting
+        return batch
 
     def _run(self, batch: Sequence[_Waiting]) -> None:
         cuts = Cuts.joined(waiting.cuts for waiting in batch)
@@ -100,9 +109,9 @@ class Together:
 
     def _conclude(self, batch: Sequence[_Waiting], cuts: Cuts, said: Sequence[FloatArray]) -> None:
         scored = self._recognizer.heard(cuts, said)
-        ends = np.cumsum([len(waiting.cuts.weights) for waiting in batch]).tolist()
+        ends = np.cumsum([waiting.n_windows for waiting in batch]).tolist()
         for waiting, end in zip(batch, ends, strict=True):
-            own = scored.part(slice(end - len(waiting.cuts.weights), end))
+            own = scored.part(slice(end - waiting.n_windows, end))
             if not waiting.answer.done():  # else nobody waits for it any more
                 waiting.answer.set_result(as_dict(self._recognizer.conclude(own, waiting.name, **waiting.options)))
 
