@@ -13,6 +13,7 @@ from earmark.features import FEATURES, SoundFeatures
 from earmark.models import MODELS, BackboneConfig, CnnConfig, ModulationConfig, Normalize
 from earmark.models.modulation import PatchPower
 from earmark.recognizer import assemble
+from earmark.training.checkpoint import save_weights
 from earmark.training.export import export_network
 from tiny import tiny_card, tone
 
@@ -167,6 +168,22 @@ def test_weights_from_a_file(tmp_path):
     picture = torch.randn(1, 3, 64, 64)
     expected = source.eval().forward_head(source.forward_features(picture), pre_logits=True)
     assert torch.equal(body(picture), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_weights_of_a_run_of_ones_own(tmp_path, channels):
+    shape = (1, 64, 64)
+    torch.manual_seed(2)
+    before = BackboneConfig(name="test_resnet", channels=3).build(n_labels=5, input_shape=shape)
+    save_weights(tmp_path / "best.safetensors", before)
+    config = BackboneConfig(name="test_resnet", channels=channels, weights=str(tmp_path))
+    after = config.build(n_labels=2, input_shape=shape)
+    grey = torch.randn(1, 1, 64, 64)
+    expected = before.eval().body(grey.expand(-1, 3, -1, -1))
+    assert torch.allclose(after.eval().body(grey.expand(-1, channels, -1, -1)), expected, atol=1e-5)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match=r"empty/best\.safetensors: no such weights file; .* a finished run"):
+        BackboneConfig(name="test_resnet", weights=str(tmp_path / "empty")).fetch()
 
 
 def test_weights_missing_or_of_another_network(tmp_path):

@@ -14,6 +14,9 @@ from torch import nn
 from earmark.errors import ConfigError, ModelError, did_you_mean
 from earmark.models.base import MODELS, ModelConfig, Network
 
+BEST_WEIGHTS = "best.safetensors"
+"""Where a run keeps the weights of its best epoch."""
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -59,8 +62,8 @@ class BackboneConfig(ModelConfig):
     channels
         1 sees grey; 3 sees grey three times over, as networks trained on photographs expect.
     weights
-        ``"none"``, ``"imagenet"`` (fetched once from the model hub that timm uses), or the path of a ``.safetensors``
-        or ``.pth`` state dict, which is never unpickled.
+        ``"none"``, ``"imagenet"`` (fetched once from the model hub that timm uses), the path of a ``.safetensors``
+        or ``.pth`` state dict, which is never unpickled, or the folder of a run of one's own with the same network.
     dropout
         Probability of dropping an embedding before the dense layer.
     """
@@ -123,7 +126,7 @@ def load_body_weights(body: nn.Module, name: str, weights: str, *, channels: int
                 name, pretrained=True, pretrained_cfg_overlay=file, in_chans=channels, num_classes=0
             ).state_dict()
         else:
-            state = load_state_dict(path, weights_only=True)
+            state = _of_body(load_state_dict(path, weights_only=True))
     except (SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError) as error:
         raise ModelError(
             f"{path}: not weights that can be read safely ({type(error).__name__}); give a .safetensors file, or a "
@@ -141,8 +144,16 @@ def load_body_weights(body: nn.Module, name: str, weights: str, *, channels: int
     body.load_state_dict({key: value for key, value in state.items() if key not in head})
 
 
+def _of_body(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return what timm wrote as it is, and of a `Backbone` what lies in its body."""
+    own = {key.removeprefix("body."): value for key, value in state.items() if key.startswith("body.")}
+    return own or state
+
+
 def find_weights(name: str, weights: str) -> str:
-    """Return the path of weights: the file given, or for ``"imagenet"`` the published one, fetched unless it is here.
+    """Return the path of weights: the file given, that of the run given, or for ``"imagenet"`` the published one.
+
+    The published one is fetched unless it is here.
 
     Raises
     ------
@@ -150,9 +161,12 @@ def find_weights(name: str, weights: str) -> str:
         When the file is missing or cannot be fetched.
     """
     if weights != "imagenet":
-        if not Path(weights).is_file():
-            raise ModelError(f'{weights}: no such weights file; give a .safetensors or .pth state dict, or "none"')
-        return weights
+        path = Path(weights, BEST_WEIGHTS) if Path(weights).is_dir() else Path(weights)
+        if not path.is_file():
+            raise ModelError(
+                f'{path}: no such weights file; give a .safetensors or .pth state dict, a finished run, or "none"'
+            )
+        return str(path)
     import timm
     from huggingface_hub import hf_hub_download, hf_hub_url
     from timm.models import PretrainedCfg

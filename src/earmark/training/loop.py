@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from earmark.errors import ConfigError, ModelError
 from earmark.models import Network
+from earmark.models.backbone import BEST_WEIGHTS
 from earmark.training.batches import n_batches, prefetch, training_batches, whole_batches
 from earmark.training.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
 from earmark.training.distributed import is_first, n_processes, own, own_rows, sum_up, whole_batch
@@ -69,11 +70,11 @@ def fit(
         if not is_first():
             continue
         if valid is None or training.keep == "last" or row["valid_loss"] <= min(r["valid_loss"] for r in rows):
-            save_weights(folder / "best.safetensors", learner.judged)
+            save_weights(folder / BEST_WEIGHTS, learner.judged)
         save_checkpoint(folder / "last.safetensors", _checkpoint(learner, rows))
         on_epoch(rows)
     if is_first():
-        load_weights(folder / "best.safetensors", learner.network)
+        load_weights(folder / BEST_WEIGHTS, learner.network)
     return rows
 
 
