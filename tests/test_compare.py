@@ -65,6 +65,17 @@ def test_the_best_comes_first_and_the_others_are_paired_with_it(runs):
     assert worse.against_rival.difference == pytest.approx(-0.5)
 
 
+def test_a_run_of_every_fold_is_one_too(runs):
+    whole = runs[0]
+    for part in ("fold-1", "fold-2", "all"):
+        (whole / part).mkdir()
+        (whole / part / "log.csv").write_bytes((whole / "log.csv").read_bytes())
+    (whole / "recipe.json").rename(whole / "all" / "recipe.json")
+    (whole / "log.csv").unlink()
+    worse = compare_runs(runs[:2])[1]
+    assert (worse.name, worse.recipe, worse.training_s) == ("worse", "made up", 12.0)
+
+
 def test_what_a_run_costs(runs):
     entry = compare_runs(runs)[0]
     # A convolution 1 to 4 and one 4 to 4, without bias, two norms, and a dense layer.

@@ -23,6 +23,7 @@ from earmark.features import InkFeatures, SoundFeatures, Window, WindowFeatures
 from earmark.files import write_text
 from earmark.recognizer import Recognizer
 from earmark.training.batches import frames_of
+from earmark.training.folds import ALL_FOLDS
 from earmark.training.recipe import Recipe
 from earmark.types import Sound
 from earmark.units import seconds_to_samples
@@ -150,14 +151,14 @@ def count_parameters(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, i
 
 
 def _entry(folder: Path, name: str) -> Entry:
-    needed = ("recipe.json", "scores.json", "outcome.npz", "model.onnx")
-    missing = [file for file in needed if not (folder / file).is_file()]
+    facts = folder / ALL_FOLDS / "recipe.json" if (folder / ALL_FOLDS).is_dir() else folder / "recipe.json"
+    needed = (facts, folder / "scores.json", folder / "outcome.npz", folder / "model.onnx")
+    missing = [file.name for file in needed if not file.is_file()]
     if missing:
         raise ModelError(
             f"{folder}: not a finished run ({missing[0]} is missing); give folders that 'earmark train' has finished"
         )
-    text = (folder / "recipe.json").read_text(encoding="utf-8")
-    recipe = Recipe.parse(json.loads(text)["recipe"], where=str(folder / "recipe.json"))
+    recipe = Recipe.parse(json.loads(facts.read_text(encoding="utf-8"))["recipe"], where=str(facts))
     recognizer = Recognizer.load(folder / "model.onnx")
     shape = _input_shape(recognizer)
     return Entry(
@@ -166,7 +167,7 @@ def _entry(folder: Path, name: str) -> Entry:
         scores=Scores.from_json((folder / "scores.json").read_bytes(), where=str(folder / "scores.json")),
         n_parameters=count_parameters(recipe, n_labels=len(recognizer.card.labels), input_shape=shape),
         size_bytes=(folder / "model.onnx").stat().st_size,
-        training_s=sum(_seconds(path) for path in (folder / "log.csv", folder / "refit" / "log.csv")),
+        training_s=sum(map(_seconds, folder.rglob("log.csv"))),  # also of folds, and of learning again
         clip_ms=_clip_ms(recognizer),
     )
 
@@ -205,7 +206,5 @@ def _clip_ms(recognizer: Recognizer) -> float:
 
 
 def _seconds(log: Path) -> float:
-    if not log.is_file():
-        return 0.0
     with log.open(encoding="utf-8", newline="") as stream:
         return sum(float(row["seconds"]) for row in csv.DictReader(stream))

@@ -26,6 +26,9 @@ from earmark.training.split import split_for
 from earmark.training.teach import default_cache, teach
 from earmark.types import Progress, no_progress
 
+ALL_FOLDS = "all"
+"""Where in the folder of a run lies what was learned from everything."""
+
 
 @joined()
 def train_every_fold(
@@ -66,11 +69,11 @@ def train_every_fold(
     everything = split_for(recipe, manifest)
     everything = everything.with_splits([part and "train" for part in (e.split for e in everything.examples)])
     with first_ahead():
-        claim(folder / "all", recipe, everything)
+        claim(folder / ALL_FOLDS, recipe, everything)
     network, rows = teach(
         everything,
         recipe=recipe,
-        folder=folder / "all",
+        folder=folder / ALL_FOLDS,
         validated=False,
         cache=FeatureCache(Path(cache) if cache else default_cache()),
         progress=progress if is_first() else no_progress,
