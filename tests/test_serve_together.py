@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -54,6 +54,12 @@ def is_answer(answer: dict, ears, samples: np.ndarray, name: str) -> bool:
     return answer["confidence"] == pytest.approx(confidence, abs=1e-5) and expected.items() <= answer.items()
 
 
+def in_a_loop(run) -> None:
+    """Run a coroutine function in a thread, because the tests of the page leave a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(run())).result()
+
+
 async def settle() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
@@ -84,7 +90,7 @@ def test_what_waits_goes_together_and_in_its_own_shape(ears):
         for i, (sound, answer) in enumerate(zip(sounds, answers, strict=True)):
             assert is_answer(answer.result(), ears, sound, str(i))
 
-    asyncio.run(run())
+    in_a_loop(run)
 
 
 def test_no_batch_is_too_large_and_no_shape_waits_for_ever(ears):
@@ -103,7 +109,7 @@ def test_no_batch_is_too_large_and_no_shape_waits_for_ever(ears):
         assert sizes == [each, each, together_at_most, 1, *_rest((60 - 2) * each - together_at_most, together_at_most)]
         assert all(answer.done() for answer in answers)
 
-    asyncio.run(run())
+    in_a_loop(run)
 
 
 def _rest(n_windows: int, most: int) -> list[int]:
@@ -116,7 +122,7 @@ def test_silence_needs_no_network(ears):
         answer = Together(ears, session).answer(cuts(ears, np.zeros(22050, np.float32)), "nothing", OPTIONS)
         assert (answer.result()["reason"], session.held) == (SILENT, [])
 
-    asyncio.run(run())
+    in_a_loop(run)
 
 
 def test_who_is_at_fault_fails_alone_and_who_went_away_is_forgotten(ears):
@@ -136,4 +142,4 @@ def test_who_is_at_fault_fails_alone_and_who_went_away_is_forgotten(ears):
             bad.result()
         assert gone.cancelled()
 
-    asyncio.run(run())
+    in_a_loop(run)
