@@ -10,7 +10,7 @@ export function inkPanel({ model, show, fail }) {
   const pad = $("pad");
   const kept = [];
   let strokes = [], current = null, best = null;
-  let busy = false, again = false, timer = null, version = 0;
+  let busy = false, again = false, failed = false, timer = null, version = 0;
 
   function answered(values) {
     best = values?.top?.length && !values.reason ? values : null;
@@ -28,9 +28,16 @@ export function inkPanel({ model, show, fail }) {
     const asked = version;
     try {
       const values = await api.predictStrokes(model(), strokes);
-      if (asked === version) { fail(null); answered(values); }
+      if (asked === version) {
+        if (failed) fail(null); // and nobody else's failure
+        failed = false;
+        answered(values);
+      }
     } catch (error) {
-      if (asked === version) fail(error);
+      if (asked === version) {
+        failed = true;
+        fail(error);
+      }
     }
     busy = false;
     if (again) { again = false; ask(); }
