@@ -125,6 +125,23 @@ def test_silence_needs_no_network(ears):
     in_a_loop(run)
 
 
+def test_what_goes_wrong_after_the_network_is_told_to_who_asked(ears):
+    async def run() -> None:
+        session = HeldSession(ears)
+        together = Together(ears, session)
+        answers = [
+            together.answer(cuts(ears, tone()), "x", options) for options in (OPTIONS, OPTIONS, {"no": 1}, OPTIONS)
+        ]
+        while session.held:
+            session.release()
+            await settle()
+        assert [answer.exception() is None for answer in answers] == [True, True, False, True]
+        silent = together.answer(cuts(ears, np.zeros(22050, np.float32)), "x", {"no": 1})
+        assert isinstance(silent.exception(), TypeError)
+
+    in_a_loop(run)
+
+
 def test_who_is_at_fault_fails_alone_and_who_went_away_is_forgotten(ears):
     async def run() -> None:
         session = HeldSession(ears)

@@ -140,9 +140,8 @@ class Recognizer:
             alike.setdefault(part.shape, []).append(rank)
         for ranks in alike.values():
             scored = self._scored(Cuts.joined(parts[rank] for rank in ranks))
-            ends = np.cumsum([len(parts[rank].weights) for rank in ranks])
-            for rank, end in zip(ranks, ends.tolist(), strict=True):
-                results[rank] = scored.part(slice(end - len(parts[rank].weights), end))
+            for rank, own in zip(ranks, scored.split(len(parts[rank].weights) for rank in ranks), strict=True):
+                results[rank] = own
         return [result for result in results if result is not None]
 
     @cached_property

@@ -103,6 +103,13 @@ class Scored:
         """Return some of the windows, at least one."""
         return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
+    def split(self, lengths: Iterable[int]) -> Iterator[Self]:
+        """Yield so many windows at a time, which are all of them together; undoes `joined`."""
+        start = 0
+        for length in lengths:
+            yield self.part(slice(start, start + length))
+            start += length
+
     @property
     def is_silent(self) -> bool:
         return not self.weights.any()

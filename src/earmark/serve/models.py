@@ -62,9 +62,10 @@ class Models:
         session = open_session(path, n_threads=self._n_threads)
         card = card_of(session, where=path)
         batching = BatchingSession(session, on_batch=self._metrics.windows.labels(name).observe)
+        recognizer = Recognizer(batching, card)
         self._sessions.append(batching)
-        self.together[name] = Together(Recognizer(batching, card), batching)
-        self._recognizers[name] = Recognizer(batching, card)
+        self.together[name] = Together(recognizer, batching)
+        self._recognizers[name] = recognizer
 
     @property
     def takes_own(self) -> bool:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from earmark.recognizer import Recognizer, as_dict
 from earmark.recognizer.windows import Cuts, Shape
@@ -88,7 +86,7 @@ class Together:
     def _run(self, batch: Sequence[_Waiting]) -> None:
         cuts = Cuts.joined(waiting.cuts for waiting in batch)
         if not cuts.weights.any():
-            self._conclude(batch, cuts, ())
+            self._finish(batch, cuts, tuple)
             return
         loop = asyncio.get_running_loop()
         self._n_running += 1
@@ -98,24 +96,22 @@ class Together:
     def _done(self, batch: Sequence[_Waiting], cuts: Cuts, said: Future[list[FloatArray]]) -> None:
         self._n_running -= 1
         self._go_on()  # first of all, so that the network does not wait for the answers of others
-        error = said.exception()
-        if error is None:
-            self._conclude(batch, cuts, said.result())
-        elif len(batch) == 1:
-            _fail(batch[0], error)
-        else:  # it is the fault of one of them
-            for waiting in batch:
-                self._run([waiting])
+        self._finish(batch, cuts, said.result)
+
+    def _finish(self, batch: Sequence[_Waiting], cuts: Cuts, said: Callable[[], Sequence[FloatArray]]) -> None:
+        """Answer everybody, or tell who is at fault what went wrong, in the network or afterwards."""
+        try:
+            self._conclude(batch, cuts, said())
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait, not to this loop
+            waiting = [each for each in batch if not each.answer.done()]
+            if len(batch) == 1 and waiting:
+                waiting[0].answer.set_exception(error)
+            elif len(batch) > 1:  # it is the fault of one of them
+                for each in waiting:
+                    self._run([each])
 
     def _conclude(self, batch: Sequence[_Waiting], cuts: Cuts, said: Sequence[FloatArray]) -> None:
         scored = self._recognizer.heard(cuts, said)
-        ends = np.cumsum([waiting.n_windows for waiting in batch]).tolist()
-        for waiting, end in zip(batch, ends, strict=True):
-            own = scored.part(slice(end - waiting.n_windows, end))
+        for waiting, own in zip(batch, scored.split(waiting.n_windows for waiting in batch), strict=True):
             if not waiting.answer.done():  # else nobody waits for it any more
                 waiting.answer.set_result(as_dict(self._recognizer.conclude(own, waiting.name, **waiting.options)))
-
-
-def _fail(waiting: _Waiting, error: BaseException) -> None:
-    if not waiting.answer.done():
-        waiting.answer.set_exception(error)
