@@ -25,9 +25,9 @@ import soxr
 from earmark.data import content_sha256, read_manifest
 from earmark.data.facts import gtzan_group
 from earmark.doctor import Fingerprint, LandmarkIndex, check
+from earmark.doctor.baseline import matrix
 from earmark.doctor.examine import examine, thinned
 from earmark.doctor.labels import judge_labels
-from earmark.doctor.quick import matrix
 from earmark.doctor.repeated import MIN_VOTES
 from earmark.doctor.scan import N_KEYS_EACH, N_KEYS_IN_ALL, scan
 

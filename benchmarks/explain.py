@@ -21,9 +21,9 @@ import numpy as np
 
 from earmark.data import Example, Manifest, read_content, read_manifest
 from earmark.evaluation import accuracy_interval
+from earmark.explain.explain import decisive, log_odds, see, worth
+from earmark.explain.occlusion import Cells, Mask, Pieces
 from earmark.recognizer import Recognizer, load
-from earmark.recognizer.explain import decisive, log_odds, see, worth
-from earmark.recognizer.occlusion import Cells, Mask, Pieces
 
 SOURCES = {"symbols": "homus/*.zip", "notes": "pianos", "genre": "gtzan/audio"}
 N_RANDOM = 5

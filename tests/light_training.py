@@ -11,7 +11,8 @@ import numpy as np
 
 from earmark import cli
 from earmark.evaluation import Outcome, score
-from earmark.training import loop, run
+from earmark.runs import train as run
+from earmark.training import loop
 
 SCORES = score(
     Outcome.from_logits(np.eye(2), np.array([0, 1]), labels=("Lies", "Stands"), groups=list("ab")), protocol="made up"

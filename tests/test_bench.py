@@ -12,9 +12,9 @@ import soundfile
 from earmark.data import read_manifest
 from earmark.demo.specimens import drawings
 from earmark.recognizer import Card, Score, load, zoo
-from earmark.recognizer.bench import _plan
-from earmark.recognizer.costs import cost_of
 from earmark.sound.synthesis import synthesize_note
+from earmark.zoo.costs import cost_of
+from earmark.zoo.verify import _plan
 from tiny import DATA, tiny_card
 
 TRACKS = {"blues": "blues.00029", "rock": "rock.00026", "metal": "metal.00015"}

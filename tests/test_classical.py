@@ -6,9 +6,9 @@ import onnxruntime
 import pytest
 
 from earmark.errors import ModelError, UnknownNameError
-from earmark.lab.classical import CLASSIFIERS, TRANSFORMS, grid, logits, pipeline
-from earmark.lab.convert import to_onnx
-from earmark.lab.mlp import DenseNet
+from earmark.tables.classical import CLASSIFIERS, TRANSFORMS, grid, logits, pipeline
+from earmark.tables.mlp import DenseNet
+from earmark.tables.onnx_nodes import to_onnx
 
 N_FEATURES = 10
 
@@ -113,7 +113,7 @@ def test_the_neural_net_folds_its_normalisation():
     network.train()
     network(inputs)
     network.eval()
-    from earmark.lab.mlp import _folded
+    from earmark.tables.mlp import _folded
 
     net.layers_ = _folded(network)
     with torch.no_grad():

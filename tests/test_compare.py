@@ -12,8 +12,8 @@ from earmark import cli
 from earmark.errors import ModelError, UsageError
 from earmark.evaluation import Outcome, score, write_outcome
 from earmark.models import MiniVggConfig
+from earmark.runs.compare import compare_runs, count_parameters, short_names, write_comparison
 from earmark.training import Recipe
-from earmark.training.compare import compare_runs, count_parameters, short_names, write_comparison
 from tiny import LABELS, save_tiny, tiny_card
 
 RECIPE = {

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 
 from earmark.errors import ConfigError, DataError, ModelError, UnknownNameError
 from earmark.evaluation import Outcome, read_outcome
-from earmark.models import Gate, GateConfig
 from earmark.recognizer import Recognizer
-from earmark.training import Recipe, train
-from earmark.training.decline import declining_of, least_confidence, teach_to_decline
-from earmark.training.export import export_gate
-from earmark.training.foreign import foreign_of
-from earmark.training.gate import GateTeacher, least_familiarity
+from earmark.rejection.detector import Gate
+from earmark.rejection.export import export_gate
+from earmark.rejection.fit import declining_of, least_confidence, teach_to_decline
+from earmark.rejection.fit_detector import GateTeacher, least_familiarity
+from earmark.rejection.sources import foreign_of
+from earmark.rejection.windows import REAL, Windows
+from earmark.runs.train import train
+from earmark.training import Recipe
 from earmark.training.recipe import Declining
-from earmark.training.windows import REAL, Windows
+from earmark.training.rejection_config import GateConfig
 from earmark.types import Ink, Sound
 from test_training import SMALL, homus  # noqa: F401 - a fixture
 from tiny import save_tiny, tiny_card, tone
@@ -115,7 +117,7 @@ def test_a_gate_learns_and_its_familiarity_is_calibrated():
 
 
 def test_families_are_left_out_together():
-    from earmark.training.foreign import Foreign
+    from earmark.rejection.sources import Foreign
 
     kinds = {kind: Foreign(kind, family, lambda rng: Sound(rng, 1)) for kind, family in (("a", "x"), ("b", "y"))}
     scores = teacher().measure(kinds)

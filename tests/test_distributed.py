@@ -18,7 +18,8 @@ from torch import nn
 from torch.nn import functional
 
 from earmark.errors import ConfigError
-from earmark.training import Training, distributed, load_recipe, loop, train
+from earmark.runs.train import train
+from earmark.training import Training, distributed, load_recipe, loop
 from light_training import lighten
 
 TOML = """

@@ -22,12 +22,12 @@ from earmark.data import Example, Manifest, Split, read_manifest
 from earmark.data.facts import gtzan_fault, published_split
 from earmark.data.quarantine import quarantine_of
 from earmark.doctor import Report, check
+from earmark.doctor.baseline import out_of_fold
 from earmark.doctor.examine import examine
 from earmark.doctor.labels import judge_labels, meaning
 from earmark.doctor.magic import kind_of
 from earmark.doctor.protocols import compare_protocols, quick_learner
 from earmark.doctor.quarantine import quarantine
-from earmark.doctor.quick import out_of_fold
 from earmark.doctor.repeated import copies
 from earmark.doctor.scan import scan
 from earmark.doctor.splits import separability

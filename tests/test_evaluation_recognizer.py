@@ -12,8 +12,8 @@ from PIL import Image
 from earmark.data import Example, Manifest
 from earmark.errors import DataError, ModelError
 from earmark.evaluation import write_report
+from earmark.evaluation.evaluate import calibrate, evaluate, example_pictures
 from earmark.features import InkRaster, Window
-from earmark.recognizer.evaluate import calibrate, evaluate, example_pictures
 from tiny import LABELS, tiny_card, tiny_recognizer, tone
 
 RATE_HZ = 22050

@@ -13,11 +13,11 @@ import earmark
 from earmark.demo.specimens import dance_piece, drawings
 from earmark.errors import DataError, UsageError
 from earmark.evaluation import extras
+from earmark.explain.explain import MARKED_SHARE, decisive, explain, log_odds, see
+from earmark.explain.figures import explanation_figure, timeline_figure
+from earmark.explain.occlusion import Cells, Parts, surroundings
 from earmark.features import InkRaster
 from earmark.recognizer import load
-from earmark.recognizer.explain import MARKED_SHARE, decisive, explain, log_odds, see
-from earmark.recognizer.figures import explanation_figure, timeline_figure
-from earmark.recognizer.occlusion import Cells, Parts, surroundings
 from earmark.sound.synthesis import synthesize_note
 from earmark.types import Image, Ink, Picture, Sound
 from tiny import save_tiny, tiny_card, tiny_recognizer, tone

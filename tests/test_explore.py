@@ -18,11 +18,11 @@ from earmark.cli import main
 from earmark.data import Split, read_manifest
 from earmark.errors import ConfigError, DataError, ModelError, UnknownNameError
 from earmark.features.table import FEATURE_COLUMNS, SAMPLE_RATE_HZ, describe
-from earmark.lab import Exploration, cells, explore, write_findings, write_recognizer
-from earmark.lab.classical import CLASSIFIERS, TRANSFORMS
-from earmark.lab.convert import to_onnx
-from earmark.lab.examination import examine
-from earmark.lab.search import Study, tuned_search
+from earmark.tables import Exploration, explore, trials, write_findings, write_recognizer
+from earmark.tables.classical import CLASSIFIERS, TRANSFORMS
+from earmark.tables.onnx_nodes import to_onnx
+from earmark.tables.search import Study, tuned_search
+from earmark.tables.split import examine
 
 FAST = {"transforms": ("none", "pca"), "models": ("neighbours", "ridge")}
 
@@ -121,7 +121,7 @@ def test_the_same_call_gives_the_same_numbers(table):
 def test_a_stopped_exploration_goes_on_and_several_processes_give_the_same(table, tmp_path, monkeypatch):
     asked = {"transforms": ("none",), "models": ("ridge", "tree", "neighbours"), "n_trials": 3}
     exploration = Exploration.parse(asked, where="test")
-    measure, measured = cells.measure, []
+    measure, measured = trials.measure, []
 
     def stopped(job, transform, model, *, told):
         if len(measured) == 2:
@@ -130,7 +130,7 @@ def test_a_stopped_exploration_goes_on_and_several_processes_give_the_same(table
         return measure(job, transform, model, told=told)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cells, "measure", stopped)
+        patch.setattr(trials, "measure", stopped)
         with pytest.raises(KeyboardInterrupt):
             explore(read_manifest(table), exploration, folder=tmp_path / "a")
         measured.pop()
@@ -152,7 +152,7 @@ def test_a_killed_command_goes_on(table, tmp_path, monkeypatch):
     # Boosting outlasts the kill; the nearest neighbours are finished before it.
     asked = ["explore", str(table), "-o", str(tmp_path / "out"), "--workers", "1"]
     asked += ["--transform", "none", "--model", "neighbours"]
-    journal = tmp_path / "out" / cells.JOURNAL
+    journal = tmp_path / "out" / trials.JOURNAL
     process = subprocess.Popen(
         [sys.executable, "-m", "earmark.cli", *asked, "--model", "boosting"], stderr=subprocess.DEVNULL
     )
@@ -166,13 +166,13 @@ def test_a_killed_command_goes_on(table, tmp_path, monkeypatch):
     assert not (tmp_path / "out/accuracy.csv").exists()
     with journal.open("ab") as torn:
         torn.write(b'{"index": 40, "val')
-    measure, measured = cells.measure, []
+    measure, measured = trials.measure, []
 
     def counted(job, transform, model, *, told):
         measured.append(model)
         return measure(job, transform, model, told=told)
 
-    monkeypatch.setattr(cells, "measure", counted)
+    monkeypatch.setattr(trials, "measure", counted)
     again = Exploration(transforms=("none",), models=("neighbours", "ridge"))
     resumed = explore(read_manifest(table), again, folder=tmp_path / "out")
     assert measured == ["ridge"]
@@ -183,7 +183,7 @@ def test_a_killed_command_goes_on(table, tmp_path, monkeypatch):
 
 
 def test_the_command_tunes_and_shapes_the_net(table, tmp_path, run, monkeypatch):
-    monkeypatch.setattr("earmark.lab.findings._draw_many", lambda _path, _draw: None)
+    monkeypatch.setattr("earmark.tables.results._draw_many", lambda _path, _draw: None)
     layers = ("--width", 16, "--dropout", 0.1, "--width", 8, "--dropout", 0)
     asked = ("explore", table, "-o", tmp_path / "out", "--transform", "none", "--model", "neural-net")
     code, out, _ = run(*asked, *layers, "--tune", 2)

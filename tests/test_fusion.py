@@ -13,15 +13,16 @@ from onnx import numpy_helper
 
 from earmark.data import read_content, read_manifest
 from earmark.errors import ConfigError, DataError
+from earmark.evaluation.evaluate import evaluate
 from earmark.features import FusedFeatures, LinearSpectrogram, TableFeatures
 from earmark.features.table import FEATURE_COLUMNS, SAMPLE_RATE_HZ
 from earmark.models import CnnConfig, CrnnConfig, DoubleResidualConfig
 from earmark.models.base import Standardize
 from earmark.recognizer import Recognizer
-from earmark.recognizer.evaluate import evaluate
-from earmark.training import Recipe, load_recipe, train
+from earmark.runs.compare import compare_runs, count_parameters
+from earmark.runs.train import train
+from earmark.training import Recipe, load_recipe
 from earmark.training.checkpoint import load_weights
-from earmark.training.compare import compare_runs, count_parameters
 from earmark.training.export import export_follower
 from earmark.types import Numbers, Picture, Sound
 from tiny import tone

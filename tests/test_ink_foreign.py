@@ -5,10 +5,10 @@ import pytest
 
 from earmark.errors import DataError, UnknownNameError
 from earmark.ink import draw_strokes, make_ink
-from earmark.ink.foreign import FAMILIES, foreign_kinds, make_foreign
-from earmark.ink.glyphs import follow, glyph_mask, glyph_strokes, thin
-from earmark.ink.hand import by_hand, resampled
-from earmark.ink.letters import ALPHABETS, LOOK_ALIKES
+from earmark.rejection.drawings import FAMILIES, foreign_kinds, make_foreign
+from earmark.rejection.drawings.glyphs import follow, glyph_mask, glyph_strokes, thin
+from earmark.rejection.drawings.hand import by_hand, resampled
+from earmark.rejection.drawings.letters import ALPHABETS, LOOK_ALIKES
 
 KINDS = foreign_kinds()
 

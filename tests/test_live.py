@@ -15,7 +15,7 @@ from earmark.features import Window
 from earmark.live import Denoise, FileSource, Listener, Listening
 from earmark.live.listener import level_db
 from earmark.live.ring import Ring
-from earmark.live.steady import Steady
+from earmark.live.smoother import Steady
 from earmark.recognizer import Recognizer
 from earmark.types import Sound
 from tiny import LABELS, save_tiny, tiny_card, tone

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from earmark.features import LogMel, Window
 from earmark.live import Listener, Listening
-from earmark.live.hearing import Anew, Frames, Kept, Onwards
 from earmark.live.ring import Ring
+from earmark.live.streaming import Anew, Frames, Kept, Onwards
 from earmark.models import CrnnConfig
 from earmark.recognizer import Recognizer, assemble
 from earmark.serve.batching import BatchingSession

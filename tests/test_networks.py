@@ -8,8 +8,8 @@ import torch
 
 from earmark.errors import ConfigError
 from earmark.models import Crnn, CrnnConfig, DoubleResidualConfig, MiniVggConfig, MlpConfig, Normalize, Resize
+from earmark.runs.compare import count_parameters
 from earmark.training import export, load_recipe, shipped_recipes
-from earmark.training.compare import count_parameters
 from earmark.training.export import export_follower, export_network
 from earmark.units import seconds_to_samples
 

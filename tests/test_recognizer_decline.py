@@ -14,11 +14,11 @@ import soundfile
 
 from earmark.data import Example, Manifest
 from earmark.errors import ModelError
+from earmark.evaluation.evaluate import evaluate
 from earmark.features import Window
 from earmark.live import Listener, Listening
 from earmark.recognizer import Recognizer, Rejection, add_gate, as_dict, assemble
 from earmark.recognizer.decide import pitch_salience
-from earmark.recognizer.evaluate import evaluate
 from earmark.types import Picture, Sound
 from tiny import LABELS, save_guarded, save_tiny, tiny_card, tiny_gate, tiny_network, tone
 

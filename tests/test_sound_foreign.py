@@ -8,7 +8,7 @@ import pytest
 from earmark.errors import UnknownNameError, UsageError
 from earmark.recognizer import find, load
 from earmark.recognizer.decide import pitch_salience
-from earmark.sound.foreign import FAMILIES, choose_chord, foreign_kinds, make_foreign, mix_chord
+from earmark.rejection.sounds import FAMILIES, choose_chord, foreign_kinds, make_foreign, mix_chord
 from earmark.sound.synthesis import synthesize_note
 
 RATE_HZ = 16_000

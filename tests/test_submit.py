@@ -10,7 +10,7 @@ import soundfile
 
 from earmark import cli
 from earmark.errors import DataError, UsageError
-from earmark.training.submit import match_files, read_sample, submit
+from earmark.runs.submit import match_files, read_sample, submit
 from tiny import LABELS, tiny_recognizer, tone
 
 RATE_HZ = 22050

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from earmark.errors import DataError
-from earmark.features import chroma
-from earmark.features.median import running_median
-from earmark.features.table import COLUMNS, FEATURE_COLUMNS, LONGEST_S, SAMPLE_RATE_HZ, describe
+from earmark.features.table import COLUMNS, FEATURE_COLUMNS, LONGEST_S, SAMPLE_RATE_HZ, chroma, describe
+from earmark.features.table.median import running_median
 
 RNG = np.random.default_rng(0)
 T = np.arange(3 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ

@@ -11,8 +11,8 @@ from earmark.cli import main
 from earmark.data import Split, apply_split, read_manifest
 from earmark.errors import ConfigError, DataError, UsageError
 from earmark.features.table import COLUMNS, SAMPLE_RATE_HZ, describe
-from earmark.lab import Segments, extract
-from earmark.lab.journal import Journal
+from earmark.tables import Segments, extract
+from earmark.tables.journal import Journal
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_bad_sounds_are_named_and_the_others_done(songs, tmp_path, capsys):
 
 
 def test_a_stopped_run_goes_on(songs, tmp_path, monkeypatch):
-    from earmark.lab import extraction as module
+    from earmark.tables import extraction as module
 
     manifest, out = read_manifest(songs), tmp_path / "table.csv"
     extract(manifest, out=tmp_path / "whole.csv")

@@ -17,7 +17,9 @@ from earmark.evaluation import read_outcome
 from earmark.features import FEATURES, Window
 from earmark.models import CnnConfig
 from earmark.recognizer import Recognizer
-from earmark.training import Recipe, Training, load_recipe, shipped_recipes, train, train_every_fold
+from earmark.runs.cross_validate import train_every_fold
+from earmark.runs.train import train
+from earmark.training import Recipe, Training, load_recipe, shipped_recipes
 from earmark.training import batches as batching
 from earmark.training.checkpoint import load_weights
 from earmark.training.examples import FeatureSet

@@ -9,9 +9,9 @@ import pytest
 
 from earmark import cli
 from earmark.errors import ConfigError, ModelError, UsageError
+from earmark.runs.tune import parse_axis, tune, usual_axes
 from earmark.training import load_recipe
-from earmark.training.lr_finder import find_learning_rate
-from earmark.training.tune import parse_axis, tune, usual_axes
+from earmark.training.lr_range import find_learning_rate
 
 TOML = """
 [features]
@@ -95,7 +95,7 @@ def test_a_search_goes_on_where_it_was(recipe, drawings, tmp_path):
 
 
 def test_a_killed_trial_is_tried_again(recipe, drawings, tmp_path, monkeypatch):
-    from earmark.training import tune as module
+    from earmark.runs import tune as module
 
     arguments = {"data": drawings, "search": SEARCH, "out": tmp_path / "search", "cache": tmp_path / "cache"}
     with monkeypatch.context() as patch:

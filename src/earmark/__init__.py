@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from earmark.data import Manifest as Manifest
     from earmark.data import read_manifest as read_manifest
+    from earmark.evaluation.evaluate import evaluate as evaluate
+    from earmark.explain.explain import explain as explain
     from earmark.recognizer import Recognizer as Recognizer
     from earmark.recognizer import load as load
-    from earmark.recognizer.evaluate import evaluate as evaluate
-    from earmark.recognizer.explain import explain as explain
-    from earmark.training import train as train
+    from earmark.runs.train import train as train
 
 # Filled on first use (PEP 562), so that `import earmark` costs nothing and predicting never imports torch.
 _HOMES = {
     "Manifest": "earmark.data",
     "Recognizer": "earmark.recognizer",
-    "evaluate": "earmark.recognizer.evaluate",
-    "explain": "earmark.recognizer.explain",
+    "evaluate": "earmark.evaluation.evaluate",
+    "explain": "earmark.explain.explain",
     "load": "earmark.recognizer",
     "read_manifest": "earmark.data",
-    "train": "earmark.training",
+    "train": "earmark.runs.train",
 }
 
 __all__ = ["Manifest", "Recognizer", "__version__", "evaluate", "explain", "load", "read_manifest", "train"]

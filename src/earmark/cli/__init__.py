@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli import (
+    add_rejection,
     bench,
     check,
     compare,
@@ -22,7 +23,6 @@ from earmark.cli import (
     evaluate,
     explore,
     features,
-    guard,
     listen,
     models,
     predict,
@@ -51,7 +51,8 @@ app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("recipes")(train.recipes)
 app.command("evaluate")(evaluate.evaluate)
-app.command("guard")(guard.guard)
+app.command("add-rejection")(add_rejection.add_rejection)
+app.command("guard", hidden=True)(add_rejection.add_rejection)  # its old name
 app.command("tune")(tune.tune)
 app.command("find-rate")(tune.find_rate)
 app.command("compare")(compare.compare)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.output import AsJson, percent, print_json, print_table
+from earmark.cli.output import AsJson, print_json, print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.errors import UnknownNameError
+from earmark.text import percent
 
 if TYPE_CHECKING:
-    from earmark.recognizer.bench import Bill, Redone
+    from earmark.zoo.verify import Bill, Redone
 
 app = typer.Typer(help="Measure what ships.", no_args_is_help=True)
 
@@ -40,7 +41,7 @@ def zoo(
     A figure that the file cannot give any more, because it has since learned those examples, is named as such. The
     exit code is 1 when a figure does not come out as its card says.
     """
-    from earmark.recognizer.bench import bench_model, known_models
+    from earmark.zoo.verify import bench_model, known_models
 
     known = known_models(data)
     for name in only or ():

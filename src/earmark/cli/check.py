@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.output import AsJson, complain, counted, print_json
+from earmark.cli.output import AsJson, complain, print_json
 from earmark.cli.progress import progress_on_stderr
+from earmark.text import counted
 
 if TYPE_CHECKING:
     from earmark.doctor import Finding, Report

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.output import AsJson, percent, print_json, print_table
+from earmark.cli.output import AsJson, print_json, print_table
+from earmark.text import percent
 
 
 def compare(
@@ -16,7 +17,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Show what runs score, whether the best is better by more than chance, and what each costs."""
-    from earmark.training.compare import compare_runs, write_comparison
+    from earmark.runs.compare import compare_runs, write_comparison
 
     entries = compare_runs(runs)
     if html is not None:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.output import percent, print_table
+from earmark.cli.output import print_table
 from earmark.cli.progress import progress_on_stderr
+from earmark.text import percent
 
 
 def demo(

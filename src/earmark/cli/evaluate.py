@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.output import AsJson, complain, counted, percent, print_json, print_pairs
+from earmark.cli.output import AsJson, complain, print_json, print_pairs
 from earmark.cli.progress import progress_on_stderr
 from earmark.errors import UsageError
+from earmark.text import counted, percent
 
 if TYPE_CHECKING:
     from earmark.data import Manifest
@@ -59,8 +60,8 @@ def evaluate(
         raise UsageError(f"--protocol {protocol} divides the data; say which part to score: --split test")
     from earmark.data import read_manifest
     from earmark.evaluation import word_protocol
+    from earmark.evaluation.evaluate import evaluate as score_recognizer
     from earmark.recognizer import load
-    from earmark.recognizer.evaluate import evaluate as score_recognizer
 
     recognizer = load(model)
     source = read_manifest(data)
@@ -122,7 +123,7 @@ def _learned_from(source: Manifest, scored: Manifest, card: Card) -> str:
 
 def _write_report(path: Path, recognizer: Recognizer, manifest: Manifest, *, outcome: Outcome, scores: Scores) -> None:
     from earmark.evaluation import write_report
-    from earmark.recognizer.evaluate import example_pictures
+    from earmark.evaluation.evaluate import example_pictures
 
     card = recognizer.card
     write_report(

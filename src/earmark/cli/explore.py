@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from earmark.cli.output import complain, percent, print_table
+from earmark.cli.output import complain, print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.errors import DataError
+from earmark.text import percent
 
 if TYPE_CHECKING:
-    from earmark.lab import Findings
+    from earmark.tables import Findings
 
 _WHOLE_CLIP_S = 30.0
 _MOST_WORKERS = 8
@@ -54,8 +55,8 @@ def explore(
     it was when it is given again.
     """
     from earmark.data import read_manifest
-    from earmark.lab import Exploration, write_findings, write_recognizer
-    from earmark.lab import explore as explored
+    from earmark.tables import Exploration, write_findings, write_recognizer
+    from earmark.tables import explore as explored
 
     values: dict[str, Any] = {"split": {"protocol": protocol, "seed": seed}, "seed": seed, "n_trials": tune}
     lists = {"transforms": transforms, "models": models, "widths": width, "dropout": dropout}

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.output import complain, counted
+from earmark.cli.output import complain
 from earmark.cli.progress import progress_on_stderr
+from earmark.text import counted
 
 
 def features(
@@ -37,7 +38,7 @@ def features(
     stderr, the others are still done, and the exit code is 1.
     """
     from earmark.data import Split, apply_split, read_manifest
-    from earmark.lab import Segments, extract
+    from earmark.tables import Segments, extract
 
     padding: Literal["mirror", "silence"] = "mirror" if as_published else "silence"
     values = {"segment_s": segment_s, "hop_s": hop_s, "padding": padding}

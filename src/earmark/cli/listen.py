@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earmark.cli.output import complain, counted, percent
+from earmark.cli.output import complain
 from earmark.errors import DataError, UsageError
+from earmark.text import counted, percent
 
 if TYPE_CHECKING:
     from rich.table import Table

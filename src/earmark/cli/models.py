@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.card_page import card_page
-from earmark.cli.guard import rejection_pairs
-from earmark.cli.output import AsJson, counted, percent, print_json, print_pairs, print_table
+from earmark.cli.output import AsJson, print_json, print_pairs, print_table
+from earmark.text import counted, percent
+from earmark.zoo.card_page import card_page, rejection_pairs
 
 if TYPE_CHECKING:
     from earmark.recognizer import Card, Score
@@ -62,7 +62,7 @@ def info(
 ) -> None:
     """Show what a recognizer says about itself: labels, data, scores, limits."""
     from earmark.recognizer import find, load
-    from earmark.recognizer.costs import cost_of
+    from earmark.zoo.costs import cost_of
 
     path = find(model)
     card = load(path).card

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earmark.text import percent
+
 if TYPE_CHECKING:
     from earmark.recognizer import Card
     from earmark.types import Answer, Prediction
@@ -54,24 +56,6 @@ def print_table(rows: Iterable[Iterable[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "group"), counted(2, "group")
-    ('1 group', '2 groups')
-    """
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def percent(share: float) -> str:
-    """Return a share as a percentage with one decimal, never rounded up to certainty.
-
-    >>> percent(0.9999), percent(0.1257), percent(1.0)
-    ('99.9 %', '12.6 %', '100.0 %')
-    """
-    return f"{100 * share if share == 1 else min(100 * share, 99.9):.1f} %"
 
 
 def formatted(predictions: Iterable[Prediction], *, form: Format, width: int, heading: list[str]) -> Iterator[str]:

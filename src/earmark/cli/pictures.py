@@ -40,8 +40,8 @@ class Pictures:
     def __init__(
         self, recognizer: Recognizer, *, explain: bool, timeline: bool, out: Path | None, files: Sequence[str]
     ) -> None:
-        from earmark.evaluation.extras import needs_train_extra
-        from earmark.recognizer.explain import refuse_unexplainable
+        from earmark.explain.explain import refuse_unexplainable
+        from earmark.extras import needs_train_extra
 
         if not explain and not timeline:
             raise UsageError(f"-o {out} is where pictures go; say which: --explain, or --timeline")
@@ -60,8 +60,8 @@ class Pictures:
 
     def draw(self, item: Any, prediction: Prediction) -> None:
         """Write the pictures of one input, and the seconds that decided."""
+        from earmark.explain.figures import explanation_figure, timeline_figure
         from earmark.files import write_bytes
-        from earmark.recognizer.figures import explanation_figure, timeline_figure
 
         place = self._place(prediction.input)
         if self.timeline:
@@ -74,8 +74,8 @@ class Pictures:
                 _write_wav(path.with_suffix(".wav"), explanation.sound)
 
     def _explained(self, item: Any, prediction: Prediction) -> Any:
+        from earmark.explain.explain import explain
         from earmark.recognizer.answers import UNKNOWN
-        from earmark.recognizer.explain import explain
 
         note = f"{prediction.input} ({UNKNOWN}; its best guess)" if prediction.label == UNKNOWN else prediction.input
         return explain(self.recognizer, item, name=note)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.output import counted
 from earmark.cli.progress import progress_on_stderr
+from earmark.text import counted
 
 
 def submit(
@@ -27,7 +27,7 @@ def submit(
 
     Nothing is written when an id is missing, superfluous or double.
     """
-    from earmark.training.submit import submit as write_submission
+    from earmark.runs.submit import submit as write_submission
 
     with progress_on_stderr() as progress:
         n_rows = write_submission(model, data, sample=sample, out=out, fallback=fallback, progress=progress)

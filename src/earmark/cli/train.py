@@ -40,8 +40,8 @@ def train(
     """
     if resume and not (out / RECIPE_FILE).is_file():
         raise UsageError(f"{out}: holds no run to go on with; leave --resume out to start one")
-    from earmark.training import train as train_once
-    from earmark.training import train_every_fold
+    from earmark.runs.cross_validate import train_every_fold
+    from earmark.runs.train import train as train_once
     from earmark.training.distributed import is_first, joined
 
     learn = train_every_fold if every_fold else train_once

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.output import percent, print_table
+from earmark.cli.output import print_table
 from earmark.cli.progress import progress_on_stderr
+from earmark.text import percent
 
 _N_SHOWN = 10
 
@@ -31,7 +32,7 @@ def tune(
 
     A search that was stopped goes on where it was when the same command is given again.
     """
-    from earmark.training.tune import tune as search_for
+    from earmark.runs.tune import tune as search_for
 
     with progress_on_stderr() as progress:
         tuning = search_for(
@@ -55,7 +56,7 @@ def find_rate(
 ) -> None:
     """Raise the learning rate step by step and say where the loss falls fastest: a peak for training."""
     from earmark.training import load_recipe
-    from earmark.training.lr_finder import find_learning_rate
+    from earmark.training.lr_range import find_learning_rate
 
     with progress_on_stderr() as progress:
         finding = find_learning_rate(

@@ -14,9 +14,9 @@ from earmark.data import Manifest
 from earmark.data.facts import label_meaning
 from earmark.data.manifest import UNKNOWN_GROUP
 from earmark.data.readers.base import first_few
+from earmark.doctor.baseline import NEVER, QuickModel, matrix, out_of_fold
 from earmark.doctor.examine import Examined
 from earmark.doctor.findings import Finding
-from earmark.doctor.quick import NEVER, QuickModel, matrix, out_of_fold
 from earmark.doctor.repeated import Copy
 from earmark.types import FloatArray
 from earmark.units import note_midi

@@ -11,7 +11,7 @@ import numpy as np
 from earmark.config import Config
 from earmark.data import PROTOCOLS, Manifest, Split, apply_split, leaks
 from earmark.data.facts import PUBLISHED_SPLITS
-from earmark.doctor.quick import QuickModel, matrix
+from earmark.doctor.baseline import QuickModel, matrix
 from earmark.doctor.scan import scan
 from earmark.errors import DataError, UnknownNameError
 from earmark.evaluation import Outcome, accuracy_interval

@@ -10,9 +10,9 @@ import numpy as np
 from earmark.data import SPLITS, Manifest, leaks
 from earmark.data.archive import split_member
 from earmark.data.manifest import UNKNOWN_GROUP
+from earmark.doctor.baseline import matrix, out_of_fold
 from earmark.doctor.examine import Examined
 from earmark.doctor.findings import Finding
-from earmark.doctor.quick import matrix, out_of_fold
 from earmark.doctor.repeated import Copy
 from earmark.types import FloatArray
 

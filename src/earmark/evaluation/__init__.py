@@ -9,7 +9,6 @@ from earmark.evaluation.calibration import (
 from earmark.evaluation.intervals import Comparison, accuracy_interval, compare, wilson
 from earmark.evaluation.outcome import Outcome, log_softmax, logits_of, pool
 from earmark.evaluation.protocol import word_protocol
-from earmark.evaluation.repeats import Repeats, Spread, combine
 from earmark.evaluation.report import worst_mistakes, write_report
 from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, SelectiveScore, UnitScore
 from earmark.evaluation.scoring import score
@@ -22,13 +21,10 @@ __all__ = [
     "Outcome",
     "PitchScore",
     "Reliability",
-    "Repeats",
     "Scores",
     "SelectiveScore",
-    "Spread",
     "UnitScore",
     "accuracy_interval",
-    "combine",
     "compare",
     "fit_temperature",
     "log_softmax",

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.evaluation.calibration import Reliability
-from earmark.evaluation.extras import needs_train_extra
 from earmark.evaluation.outcome import RealArray
+from earmark.extras import needs_train_extra
 
 Origin: TypeAlias = Literal["lower", "upper"]
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from earmark.errors import DataError
 from earmark.evaluation.calibration import negative_log_likelihood, reliability
-from earmark.evaluation.extras import needs_train_extra
 from earmark.evaluation.intervals import N_RESAMPLES, accuracy_interval
 from earmark.evaluation.outcome import IntArray, Outcome
 from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, SelectiveScore, UnitScore
+from earmark.extras import needs_train_extra
 from earmark.units import note_midi
 
 TOP_K = (3, 5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 from typing import Any
 
-from earmark.evaluation.extras import needs_train_extra
+from earmark.extras import needs_train_extra
 
 
 def template(package: str, name: str, *, what: str) -> Any:

@@ -15,8 +15,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from earmark.features.compiled import inline, kernel
 from earmark.features.stft import Bands, Plan
+from earmark.features.table.compiled import inline, kernel
 from earmark.types import FloatArray
 
 _LANES = 16

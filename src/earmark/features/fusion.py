@@ -12,7 +12,7 @@ from earmark.config import parse_kind
 from earmark.errors import ConfigError
 from earmark.features.base import FEATURES, Features, SoundFeatures, WindowFeatures
 from earmark.features.log_mel import LogMel
-from earmark.features.table import SAMPLE_RATE_HZ, TableFeatures
+from earmark.features.table.describe import SAMPLE_RATE_HZ, TableFeatures
 from earmark.files import sha256_bytes
 from earmark.types import Domain, FloatArray, Sound
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from earmark.features.base import FEATURES, SoundFeatures
 from earmark.features.decibel import add_power_to_db, power_to_db
-from earmark.features.dft_nodes import add_power, cell_bins
+from earmark.features.dft import add_power, cell_bins
 from earmark.features.graph import Graph
 from earmark.features.log_mel import power_of_two
 from earmark.features.stft import power_spectrogram

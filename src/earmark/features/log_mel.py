@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from earmark.errors import DataError
 from earmark.features.base import FEATURES, SoundFeatures
 from earmark.features.decibel import add_power_to_db, power_to_db
-from earmark.features.dft_nodes import add_power, weights_by_cell
+from earmark.features.dft import add_power, weights_by_cell
 from earmark.features.graph import Graph
 from earmark.features.mel import mel_centres_hz, mel_filters
 from earmark.features.stft import Bands, band_power, bands_of

@@ -20,9 +20,9 @@ from earmark.config import Config
 from earmark.errors import ModelError
 from earmark.features import SoundFeatures, Window
 from earmark.live.denoise import Denoise, Denoiser
-from earmark.live.hearing import LONG_S, hearing
 from earmark.live.ring import Ring
-from earmark.live.steady import SILENCE, Steady
+from earmark.live.smoother import SILENCE, Steady
+from earmark.live.streaming import LONG_S, hearing
 from earmark.recognizer import Recognizer
 from earmark.recognizer.answers import answer_as_dict, dress, undecided
 from earmark.types import Answer, FloatArray, Sound

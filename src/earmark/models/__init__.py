@@ -5,7 +5,6 @@ from earmark.models.base import MODELS, ModelConfig, Network, Normalize, Resize
 from earmark.models.cnn import Cnn, CnnConfig
 from earmark.models.crnn import Crnn, CrnnConfig, CrnnState
 from earmark.models.double_residual import DoubleResidual, DoubleResidualConfig
-from earmark.models.gate import Gate, GateConfig
 from earmark.models.keys import Keys, KeysConfig
 from earmark.models.minivgg import MiniVgg, MiniVggConfig
 from earmark.models.mlp import Mlp, MlpConfig
@@ -23,8 +22,6 @@ __all__ = [
     "CrnnState",
     "DoubleResidual",
     "DoubleResidualConfig",
-    "Gate",
-    "GateConfig",
     "Keys",
     "KeysConfig",
     "MiniVgg",

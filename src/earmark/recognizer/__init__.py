@@ -4,9 +4,9 @@ from earmark.recognizer.answers import as_dict
 from earmark.recognizer.assemble import add_gate, assemble, set_card
 from earmark.recognizer.card import Card, DataSummary, ForeignScore, Rejection, Score
 from earmark.recognizer.inputs import readable_extensions
-from earmark.recognizer.predict import Failure, Recognizer
+from earmark.recognizer.locate import find, load, zoo
+from earmark.recognizer.recognizer import Failure, Recognizer
 from earmark.recognizer.windows import Scored
-from earmark.recognizer.zoo import find, load, zoo
 
 __all__ = [
     "Card",

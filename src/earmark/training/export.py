@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from earmark.features import Features, SoundFeatures
-from earmark.models import Crnn, CrnnState, Gate, Network
+from earmark.models import Crnn, CrnnState, Network
 from earmark.recognizer.file import NEXT
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def export_network(network: Network, features: Features) -> onnx.ModelProto:
     dynamic: dict[int, Any] = {0: torch.export.Dim("batch")}
     if features.domain == "sound" and network.input_shape[2] > 1:
         dynamic[3] = torch.export.Dim.DYNAMIC
-    return _export(module, (example,), names=(["features"], ["logits", "embedding"]), dynamic=(dynamic,))
+    return export_module(module, (example,), names=(["features"], ["logits", "embedding"]), dynamic=(dynamic,))
 
 
 class _Follower(torch.nn.Module):
@@ -94,46 +94,17 @@ def export_follower(network: Crnn) -> onnx.ModelProto:
     names = ["features", *state], ["logits", "embedding", *(f"{NEXT}{name}" for name in state)]
     still: tuple[dict[int, Any], ...] = ({},) * len(state)
     dynamic = {0: torch.export.Dim("batch"), 3: torch.export.Dim.DYNAMIC}
-    return _export(module, example, names=names, dynamic=(dynamic, still))
+    return export_module(module, example, names=names, dynamic=(dynamic, still))
 
 
-class _Familiarity(torch.nn.Module):
-    """The gate, answering with a probability."""
-
-    def __init__(self, gate: Gate) -> None:
-        super().__init__()
-        self.gate = gate
-
-    def forward(self, features: torch.Tensor, logits: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
-        familiarity: torch.Tensor = self.gate(features, logits, embedding).sigmoid()
-        return familiarity
-
-
-def export_gate(gate: Gate, example: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> onnx.ModelProto:
-    """Return a gate as ONNX: ``features``, ``logits`` and ``embedding`` in, ``familiarity`` out.
-
-    Parameters
-    ----------
-    gate
-        Taught; it is moved to the CPU and put into evaluation mode.
-    example
-        What it takes, for two inputs; the width of the features is left open.
-    """
-    batch = torch.export.Dim("batch")
-    # A raster has one width, but a gate that takes any of them is not worse for it.
-    dynamic: tuple[dict[int, Any], ...] = ({0: batch, 3: torch.export.Dim.DYNAMIC}, {0: batch}, {0: batch})
-    module = _Familiarity(gate).eval().cpu()
-    return _export(module, example, names=(["features", "logits", "embedding"], ["familiarity"]), dynamic=dynamic)
-
-
-def _export(
+def export_module(
     module: torch.nn.Module,
     example: tuple[torch.Tensor, ...],
     *,
     names: tuple[list[str], list[str]],
     dynamic: tuple[Any, ...],
 ) -> onnx.ModelProto:
-    """Trace a module; `names` are those of the inputs and of the outputs."""
+    """Return a module as ONNX; `names` are those of the inputs and of the outputs."""
     with warnings.catch_warnings():
         # The exporter warns about its own internals; tests compare the outputs.
         warnings.simplefilter("ignore")

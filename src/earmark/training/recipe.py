@@ -13,9 +13,9 @@ from earmark.data import Split
 from earmark.errors import ConfigError, UnknownNameError
 from earmark.features import FEATURES, Features, Window, WindowFeatures
 from earmark.models.base import MODELS, ModelConfig
-from earmark.models.gate import GateConfig
 from earmark.recognizer.card import Task
 from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
+from earmark.training.rejection_config import Declining
 from earmark.training.shipped import shipped_recipes
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
@@ -106,52 +106,6 @@ class Training(Config):
     def _was_a_flag(cls, value: Any) -> Any:
         """Read cards of files from when it was one."""
         return {False: "none", True: "valid"}[value] if isinstance(value, bool) else value
-
-
-class Declining(Config):
-    """How a recognizer learns to decline, see `earmark.training.decline`.
-
-    Attributes
-    ----------
-    precision
-        Share of right answers, among those given, that is aimed at; too uncertain ones are declined to reach it.
-    real_declined
-        Largest share of real examples, of groups not learned, that may be declined for being unfamiliar.
-    min_pitch_salience
-        Sounds whose partials stand out by fewer dB have no pitch and are declined too, see
-        `earmark.recognizer.decide.pitch_salience`; None where a pitch does not matter.
-    real_share
-        Share of inputs that will be of the kind that was learned; it scales familiarity and changes no order.
-    kinds
-        Kinds of made input to learn to decline; all there are for sound or ink unless given.
-    n_examples
-        Real windows to learn from; there are as many foreign ones, of all kinds together.
-    n_check
-        Real and foreign windows to choose the thresholds by.
-    epochs, batch_size, learning_rate, weight_decay
-        Of the gate: AdamW, one cycle.
-    measure
-        Teach once more for every family of kinds, without it, to measure how well it is declined all the same.
-    seed
-        Of everything random.
-    gate
-        The network.
-    """
-
-    precision: float = Field(default=0.9, gt=0, le=1)
-    real_declined: float = Field(default=0.005, ge=0, lt=1)
-    min_pitch_salience: float | None = Field(default=None, ge=0)
-    real_share: float = Field(default=0.9, gt=0, lt=1)
-    kinds: tuple[str, ...] = ()
-    n_examples: int = Field(default=2000, ge=16)
-    n_check: int = Field(default=600, ge=16)
-    epochs: int = Field(default=8, ge=1)
-    batch_size: int = Field(default=64, ge=2)
-    learning_rate: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=0.05, ge=0)
-    measure: bool = False
-    seed: int = Field(default=0, ge=0)
-    gate: GateConfig = Field(default_factory=GateConfig)
 
 
 class Recipe(Config):

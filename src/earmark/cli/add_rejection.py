@@ -1,0 +1,67 @@
+"""``earmark add-rejection``: fit an out-of-distribution detector, so that a recognizer answers ``unknown``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.output import AsJson, print_json, print_pairs, print_table
+from earmark.cli.progress import progress_on_stderr
+from earmark.text import percent
+from earmark.zoo.card_page import rejection_pairs
+
+if TYPE_CHECKING:
+    from earmark.recognizer import Rejection
+
+
+def add_rejection(
+    model: Annotated[str, typer.Argument(help="A name from 'earmark models', an .onnx file, or the folder of a run.")],
+    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="What it was trained on.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="ONNX", help="The file to write.")],
+    foreign: Annotated[
+        list[Path] | None,
+        typer.Option("--foreign", metavar="DIR", help="A folder of sounds or drawings to decline, beside made ones."),
+    ] = None,
+    outcome: Annotated[
+        Path | None,
+        typer.Option(
+            "--outcome", metavar="NPZ", help="outcome.npz of the run: answers to examples it had not learned."
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change how: --set precision=0.95 --set measure=true."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Teach a finished recognizer to answer 'unknown' to what is unlike anything that it learned.
+
+    Its other answers stay as they are. With measure=true every family of foreign kinds is left out in turn, to measure
+    how well it would be declined unforeseen; that takes several times as long.
+    """
+    from earmark.evaluation import read_outcome
+    from earmark.rejection.fit import declining_of, teach_to_decline
+
+    with progress_on_stderr() as progress:
+        rejection = teach_to_decline(
+            model,
+            data,
+            out=out,
+            settings=declining_of(model, overrides=changes or ()),
+            folders=foreign or (),
+            outcome=None if outcome is None else read_outcome(outcome),
+            progress=progress,
+        )
+    if as_json:
+        print_json({"model": str(out), **rejection.model_dump(mode="json")})
+        return
+    print_pairs(rejection_pairs(rejection))
+    if rejection.measured:
+        print_table([("LEFT OUT", "N", "AUROC", "DECLINED"), *_rows(rejection)])
+    print(f"recognizer: {out}")
+
+
+def _rows(rejection: Rejection) -> list[tuple[str, str, str, str]]:
+    return [(each.kind, str(each.n), f"{each.auroc:.3f}", percent(each.declined)) for each in rejection.measured]

@@ -1,0 +1,207 @@
+"""What the network says to every example of a manifest, window by window, before anything is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.data import Example, Manifest, read_content
+from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, did_you_mean
+from earmark.evaluation.outcome import Outcome, logits_of, pool
+from earmark.features import InkFeatures
+from earmark.recognizer.inputs import ink_input
+from earmark.recognizer.recognizer import Recognizer
+from earmark.recognizer.windows import Cuts, Scored, drawing
+from earmark.types import FloatArray, Progress
+from earmark.units import note_midi
+
+# What one bad file may raise without ending the evaluation of the others.
+FORGIVEN = (DataError, MissingExtraError)
+SILENT = "silence: the recognizer declines to answer"
+N_NAMED = 8
+
+# Logits (n_windows, n_labels) of one example, what each window counts, (n_windows,), and whether there is an answer.
+_Windows: TypeAlias = tuple[FloatArray, FloatArray, bool]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replies:
+    """Logits of all windows of all examples that could be read.
+
+    Attributes
+    ----------
+    labels
+        Of the recognizer.
+    logits
+        float32 of shape ``(n_windows, n_labels)``, before the temperature.
+    row, weights
+        Shape ``(n_windows,)``: which of `examples` a window belongs to, and what it counts in its answer.
+    examples, truth
+        Shape ``(n,)``; truths are indices into `labels`.
+    failures
+        ``(input, reason)``.
+    answered
+        Shape ``(n,)``: whether the recognizer would give an answer; None when it never declines.
+    """
+
+    labels: tuple[str, ...]
+    logits: FloatArray
+    row: npt.NDArray[np.int64]
+    weights: FloatArray
+    examples: tuple[Example, ...]
+    truth: npt.NDArray[np.int64]
+    failures: tuple[tuple[str, str], ...]
+    answered: npt.NDArray[np.bool_] | None
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether some answer was put together from several windows."""
+        return len(self.row) > len(self.examples)
+
+    def outcome(self, temperature: float) -> Outcome:
+        """Return one row an example, as `Recognizer.predict` answers when it is forced to."""
+        before = pool(self.logits, self.row, weights=self.weights)
+        after = pool((self.logits / temperature).astype(np.float32), self.row, weights=self.weights)
+        return Outcome(
+            labels=self.labels,
+            logits=after,
+            truth=self.truth,
+            groups=np.array([_group(example) for example in self.examples], dtype=np.str_),
+            tracks=np.array([_track(example) for example in self.examples], dtype=np.str_),
+            inputs=tuple(example_name(example) for example in self.examples),
+            logits_uncalibrated=None if temperature == 1 else before,
+            failures=self.failures,
+            answered=self.answered,
+        )
+
+    def windows_apart(self, temperature: float) -> Outcome:
+        """Return one row a window, as if each were an example."""
+        return Outcome.from_logits(
+            self.logits / temperature,
+            self.truth[self.row],
+            labels=self.labels,
+            groups=[_group(self.examples[row]) for row in self.row],
+        )
+
+
+def collect_replies(recognizer: Recognizer, part: Manifest, *, batch_size: int, progress: Progress) -> Replies:
+    """Run `recognizer` over every example of `part`.
+
+    Raises
+    ------
+    ModelError
+        When it does not know a label of the data, or reads drawings and was given sounds (or vice versa).
+    """
+    _check_domain(recognizer, part)
+    labels = recognizer.card.labels
+    truths = _truths(labels, part.labels)
+    examples: list[Example] = []
+    windows: list[_Windows] = []
+    failures: list[tuple[str, str]] = []
+    for done, (example, result) in enumerate(_run(recognizer, part, batch_size=batch_size), start=1):
+        if isinstance(result, EarmarkError):
+            failures.append((example_name(example), str(result)))
+        else:
+            examples.append(example)
+            windows.append(result)
+        progress("evaluating", done, len(part.examples), "")
+    return Replies(
+        labels=labels,
+        logits=np.concatenate([np.zeros((0, len(labels)), np.float32), *(logits for logits, _, _ in windows)]),
+        row=np.repeat(np.arange(len(windows)), [len(weights) for _, weights, _ in windows]),
+        weights=np.concatenate([np.zeros(0, np.float32), *(weights for _, weights, _ in windows)]),
+        examples=tuple(examples),
+        truth=np.array([truths[example.label] for example in examples], dtype=np.int64),
+        failures=tuple(failures),
+        answered=None if recognizer.card.rejection is None else np.array([given for *_, given in windows], np.bool_),
+    )
+
+
+def example_name(example: Example) -> str:
+    """Return what an example is called in outcomes and reports: its path, and where a span of a sound starts."""
+    return example.path if example.start_s is None else f"{example.path} @ {example.start_s:g} s"
+
+
+def _check_domain(recognizer: Recognizer, manifest: Manifest) -> None:
+    takes = recognizer.card.features.reads
+    if manifest.domain not in takes:
+        raise ModelError(
+            f"{recognizer.card.name} takes {' and '.join(takes)}, but {manifest.name} holds {manifest.domain}; "
+            "give a recognizer and data of the same kind"
+        )
+
+
+def _truths(known: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
+    """Map each label of the data to its logit; notes may be spelled with flats."""
+    place = {label: index for index, label in enumerate(known)}
+    by_pitch = {note_midi(label): index for label, index in place.items()}
+    by_pitch.pop(None, None)
+    found = {label: place.get(label, by_pitch.get(note_midi(label))) for label in labels}
+    unknown = [label for label, index in found.items() if index is None]
+    if unknown:
+        named = ", ".join(f"{label!r}{did_you_mean(label, known)}" for label in unknown[:N_NAMED])
+        more = f" and {len(unknown) - N_NAMED} more" if len(unknown) > N_NAMED else ""
+        raise ModelError(
+            f"the recognizer does not know {len(unknown)} of the {len(labels)} labels of the data: {named}{more}; "
+            f"it knows {', '.join(known[:N_NAMED])}{' …' if len(known) > N_NAMED else ''}; "
+            "rename or leave out those examples"
+        )
+    return {label: index for label, index in found.items() if index is not None}
+
+
+def _run(
+    recognizer: Recognizer, part: Manifest, *, batch_size: int
+) -> Iterator[tuple[Example, _Windows | EarmarkError]]:
+    if isinstance(recognizer.card.features, InkFeatures):
+        for start in range(0, len(part.examples), batch_size):
+            yield from _read(recognizer, part, part.examples[start : start + batch_size])
+    else:
+        for example in part.examples:
+            yield example, _listen(recognizer, part, example)
+
+
+def _read(
+    recognizer: Recognizer, part: Manifest, examples: Sequence[Example]
+) -> Iterator[tuple[Example, _Windows | EarmarkError]]:
+    """Recognise drawings together: their rasters are all of one size."""
+    raster_of = recognizer.card.features
+    if not isinstance(raster_of, InkFeatures):
+        raise ModelError(f"{recognizer.card.name} listens to sounds; it does not read drawings")
+    drawn: list[tuple[Example, Cuts]] = []
+    for example in examples:
+        try:
+            drawn.append((example, drawing(raster_of(ink_input(read_content(part, example))))))
+        except FORGIVEN as error:
+            yield example, error
+    said = recognizer.score_together([cuts for _, cuts in drawn])
+    for (example, _), scored in zip(drawn, said, strict=True):
+        yield example, _windows(recognizer, scored)
+
+
+def _listen(recognizer: Recognizer, part: Manifest, example: Example) -> _Windows | EarmarkError:
+    """Recognise a sound, or a picture of one; all windows of it go through the network together."""
+    try:
+        scored = recognizer.score(read_content(part, example))
+    except FORGIVEN as error:
+        return error
+    return DataError(SILENT) if scored.is_silent else _windows(recognizer, scored)
+
+
+def _windows(recognizer: Recognizer, scored: Scored) -> _Windows:
+    counts = scored.weights > 0
+    # The logits before the temperature, but for a constant that no softmax sees, and a floor that no score does.
+    logits = logits_of(scored.probabilities[counts]) * np.float32(recognizer.card.temperature)
+    return logits, scored.votes[counts], recognizer.conclude(scored, "", top=1).reason is None
+
+
+def _track(example: Example) -> str:
+    return example.track or example.path
+
+
+def _group(example: Example) -> str:
+    """Return the group; where nobody knows it, the recording stands for itself."""
+    return example.group or _track(example)

@@ -1,0 +1,278 @@
+"""Why an answer: what a recognizer is less sure of without some part of a spectrogram, a scan or a stroke.
+
+Occlusion (Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks"): parts are taken away one after
+the other, and what that costs in log-odds is shared among what was taken away. It asks the network itself, whatever it
+is made of, and ``benchmarks/explain.py`` measures how far the result can be believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.errors import DataError, UsageError, did_you_mean
+from earmark.explain.occlusion import Cells, Mask, Part, Parts, Pieces, surroundings
+from earmark.features import InkFeatures, InkRaster, SoundFeatures
+from earmark.recognizer.inputs import Input, describe, ink_input
+from earmark.recognizer.locate import load
+from earmark.recognizer.recognizer import Recognizer
+from earmark.types import FloatArray, Ink, Sound
+
+MARKED_SHARE = 0.1
+"""Of the picture or of the pen's way; what is marked is at most that."""
+
+_SHORTEST_S = 0.5
+_BATCH_SIZE = 64
+_Real: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """What one answer rests on.
+
+    Attributes
+    ----------
+    input
+        What was explained.
+    label, confidence
+        The answer, and how sure the network is of it, 0…1; for a sound in the window that speaks for it most.
+    without
+        How sure it is when the marked part is taken away.
+    picture
+        What the network sees, ``(freq|height, time|width)``.
+    importance
+        Of the same shape: nats of log-odds that the answer loses without each piece; below zero where a piece speaks
+        against it.
+    marked
+        Of the same shape: the decisive part, the most important tenth.
+    frequencies_hz, times_s
+        Of the rows and columns of a spectrogram; times are from the start of the sound. Empty for drawings.
+    strokes
+        For strokes: ``(part, importance, whether it is marked)`` of each part of a stroke, in the order drawn.
+    deciding_s
+        Start and end of the shortest stretch with half of all importance; None for drawings.
+    sound
+        That stretch, when a sound was given.
+    """
+
+    input: str
+    label: str
+    confidence: float
+    without: float
+    picture: FloatArray
+    importance: FloatArray
+    marked: Mask
+    frequencies_hz: _Real
+    times_s: _Real
+    strokes: tuple[tuple[Part, float, bool], ...] = ()
+    deciding_s: tuple[float, float] | None = None
+    sound: Sound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The window of an input that is explained.
+
+    Attributes
+    ----------
+    pieces
+        What can be taken away.
+    start_s
+        Where the window begins.
+    samples
+        ``(time,)``, at the rate of the recognizer; None for drawings and pictures.
+    """
+
+    pieces: Pieces
+    start_s: float = 0.0
+    samples: FloatArray | None = None
+
+
+def explain(
+    recognizer: Recognizer | str | Path,
+    item: Input,
+    *,
+    label: str | None = None,
+    sample_rate_hz: int | None = None,
+    name: str | None = None,
+) -> Explanation:
+    """Find what an answer rests on.
+
+    Parameters
+    ----------
+    recognizer
+        A recognizer, or what `load` takes.
+    item, sample_rate_hz
+        As for `Recognizer.predict`. Of a long sound the window is explained that speaks most for the answer.
+    label
+        The answer to explain; the best one unless given.
+    name
+        What to call the input.
+
+    Raises
+    ------
+    UsageError
+        When the recognizer reads numbers of a whole window, which have no place in it, or does not know `label`.
+    DataError
+        When the input cannot be read, or there is only silence.
+
+    Examples
+    --------
+    >>> import earmark
+    >>> explanation = earmark.explain("symbols", [[[0, 0], [9, 9]], [[9, 0], [0, 9]]])
+    >>> explanation.label, explanation.without < explanation.confidence
+    ('Double-Sharp', True)
+    """
+    recognizer = recognizer if isinstance(recognizer, Recognizer) else load(recognizer)
+    place, seen = see(recognizer, item, label=label, sample_rate_hz=sample_rate_hz)
+    pieces = seen.pieces
+    full, importance = worth(recognizer, pieces, place=place)
+    chosen = decisive(importance, pieces.sizes)
+    less = log_odds(recognizer, pieces, chosen[None], place=place)[0]
+    picture = pieces.without(np.zeros(len(chosen), np.bool_))[0]
+    values = pieces.spread(importance)
+    strokes = (
+        tuple(zip(pieces.parts, importance.tolist(), chosen.tolist(), strict=True)) if isinstance(pieces, Parts) else ()
+    )
+    shown = {
+        "input": name or describe(item),
+        "label": recognizer.card.labels[place],
+        "confidence": _probability(full),
+        "without": _probability(less),
+        "picture": picture,
+        "importance": values,
+        "marked": (pieces.spread(chosen.astype(np.float32)) > 0.5),
+        "strokes": strokes,
+    }
+    nothing = np.zeros(0)
+    features = recognizer.card.features
+    if not isinstance(features, SoundFeatures):
+        return Explanation(**shown, frequencies_hz=nothing, times_s=nothing)
+    times_s = seen.start_s + np.arange(picture.shape[1]) * features.hop_samples / features.sample_rate_hz
+    first, last = _half(np.maximum(values, 0).sum(axis=0), shortest=_SHORTEST_S / (times_s[1] - times_s[0]))
+    deciding_s = (float(times_s[first]), float(times_s[last]))
+    return Explanation(
+        **shown,
+        frequencies_hz=features.frequencies_hz,
+        times_s=times_s,
+        deciding_s=deciding_s,
+        sound=_excerpt(seen, deciding_s, features.sample_rate_hz),
+    )
+
+
+def refuse_unexplainable(recognizer: Recognizer) -> None:
+    """Raise `UsageError` when what the recognizer reads has no parts that could be taken away."""
+    features = recognizer.card.features
+    if not isinstance(features, InkFeatures | SoundFeatures):
+        raise UsageError(
+            f"{recognizer.card.name} reads {features.kind} features, numbers of a whole window that have no place in"
+            " it; explain a recognizer of spectrograms or drawings, such as 'genre', 'notes' or 'symbols'"
+        )
+
+
+def see(
+    recognizer: Recognizer, item: Input, *, label: str | None = None, sample_rate_hz: int | None = None
+) -> tuple[int, Seen]:
+    """Return the place of the answer among the labels, and the window of the input that speaks for it most.
+
+    Parameters and errors as for `explain`.
+    """
+    features = recognizer.card.features
+    if isinstance(features, InkFeatures):
+        drawing = ink_input(item)
+        raster = features(drawing)
+        place = _place(recognizer, label, recognizer.probabilities(drawing))
+        if isinstance(drawing, Ink) and isinstance(features, InkRaster):
+            return place, Seen(Parts(drawing, features))
+        return place, Seen(Cells(raster, np.zeros_like(raster)))
+    refuse_unexplainable(recognizer)
+    return _hear(recognizer, item.read() if hasattr(item, "read") else item, label, sample_rate_hz)
+
+
+def worth(recognizer: Recognizer, pieces: Pieces, *, place: int) -> tuple[float, FloatArray]:
+    """Return the log-odds of a label, and how much of them is owed to each piece, ``(n_pieces,)``, both in nats."""
+    whole = np.zeros((1, len(pieces.sizes)), np.bool_)
+    full, *others = log_odds(recognizer, pieces, np.concatenate([whole, pieces.removals]), place=place).tolist()
+    return full, _shared(pieces.removals, full - np.array(others))
+
+
+def log_odds(recognizer: Recognizer, pieces: Pieces, removed: Mask, *, place: int) -> _Real:
+    """Return the calibrated log-odds of a label without some pieces, ``(n,)``, for each row of ``(n, n_pieces)``."""
+    results = []
+    for start in range(0, len(removed), _BATCH_SIZE):
+        batch = np.stack([pieces.without(row) for row in removed[start : start + _BATCH_SIZE]])
+        logits = recognizer.logits(batch).astype(np.float64) / recognizer.card.temperature
+        others = np.delete(logits, place, axis=1)
+        results.append(logits[:, place] - np.logaddexp.reduce(others, axis=1))
+    return np.concatenate(results)
+
+
+def decisive(importance: FloatArray, sizes: FloatArray) -> Mask:
+    """Return the pieces that matter most, ``(n_pieces,)``: at most `MARKED_SHARE` of all, and at least one if any."""
+    order = np.argsort(-importance, kind="stable")
+    chosen = (np.cumsum(sizes[order]) <= MARKED_SHARE + 1e-6) & (importance[order] > 0)
+    chosen[0] = importance[order[0]] > 0
+    marked = np.zeros(len(importance), np.bool_)
+    marked[order[chosen]] = True
+    return marked
+
+
+def _hear(recognizer: Recognizer, item: Input, label: str | None, sample_rate_hz: int | None) -> tuple[int, Seen]:
+    """Go through the sound twice: for the answer, and for the window that speaks for it most; in flat memory."""
+    scored = recognizer.score(item, sample_rate_hz=sample_rate_hz)
+    if scored.is_silent:
+        raise DataError(f"{describe(item)}: there is only silence, and nothing to explain; give a sound that is heard")
+    place = _place(recognizer, label, scored.mean())
+    chosen = int(np.argmax(scored.votes * scored.probabilities[:, place]))
+    passed = 0
+    for cuts in recognizer.cut(item, sample_rate_hz=sample_rate_hz):
+        if chosen < passed + len(cuts.weights):
+            break
+        passed += len(cuts.weights)
+    window = cuts.batch[chosen - passed]
+    heard = cuts.enters == "samples"
+    picture = recognizer.run(["picture"], samples=window[None])[0][0] if heard else window
+    return place, Seen(Cells(picture, surroundings(picture)), float(scored.starts_s[chosen]), window if heard else None)
+
+
+def _place(recognizer: Recognizer, label: str | None, probabilities: FloatArray) -> int:
+    labels = recognizer.card.labels
+    if label is None:
+        return int(probabilities.argmax())
+    if label not in labels:
+        raise UsageError(f"{recognizer.card.name} knows no label {label!r}{did_you_mean(label, labels)}")
+    return labels.index(label)
+
+
+def _shared(removals: Mask, lost: _Real) -> FloatArray:
+    """Return what each piece is worth: the mean, over all removals that it was in, of an equal share of the loss."""
+    shares = lost / np.maximum(removals.sum(axis=1), 1)
+    n_times = np.maximum(removals.sum(axis=0), 1)
+    return np.asarray(shares @ removals / n_times, np.float32)
+
+
+def _probability(log_odds: float) -> float:
+    return float(1 / (1 + np.exp(-log_odds)))
+
+
+def _half(curve: FloatArray, *, shortest: float) -> tuple[int, int]:
+    """Return first and last column of the shortest stretch with half of the sum of `curve`, not below `shortest`."""
+    total = np.concatenate([[0.0], np.cumsum(curve, dtype=np.float64)])
+    n = len(curve)
+    ends = np.searchsorted(total, total[:-1] + total[-1] / 2 - 1e-9)
+    lengths = np.where(ends <= n, ends - np.arange(n), n)
+    first = int(np.argmin(lengths))
+    length = min(n, max(int(lengths[first]), round(shortest)))
+    first = max(0, min(first - (length - int(lengths[first])) // 2, n - length))
+    return first, min(first + length, n - 1)
+
+
+def _excerpt(seen: Seen, span_s: tuple[float, float], rate_hz: int) -> Sound | None:
+    if seen.samples is None:
+        return None
+    first, last = (round((at_s - seen.start_s) * rate_hz) for at_s in span_s)
+    return Sound(seen.samples[first:last], rate_hz)

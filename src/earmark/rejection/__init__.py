@@ -1,0 +1,1 @@
+"""Rejection: out-of-distribution detectors and thresholds that let a recognizer answer ``unknown``."""

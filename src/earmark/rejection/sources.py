@@ -1,0 +1,153 @@
+"""Where foreign inputs come from: kinds made up on the spot, real examples put together wrongly, folders of files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from earmark.errors import DataError, UnknownNameError
+from earmark.features import InkFeatures, SoundFeatures
+from earmark.recognizer import Card, readable_extensions
+from earmark.recognizer.inputs import ink_input
+from earmark.sound import info, read, resample
+from earmark.types import Content, Sound
+from earmark.units import note_midi, seconds_to_samples
+
+Maker: TypeAlias = Callable[[np.random.Generator], Content]
+"""Makes, or picks, one foreign input."""
+
+RealExample: TypeAlias = Callable[[np.random.Generator, str | None], Content]
+"""Returns a real example, of a label when one is given."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """One kind of foreign input.
+
+    Attributes
+    ----------
+    kind, family
+        What it is called, and what it is left out together with.
+    make
+        Gives one.
+    """
+
+    kind: str
+    family: str
+    make: Maker
+
+
+def foreign_of(
+    card: Card,
+    *,
+    kinds: Sequence[str] = (),
+    folders: Sequence[str | Path] = (),
+    real: RealExample | None = None,
+) -> dict[str, Foreign]:
+    """Return the kinds of foreign input for a recognizer with this card.
+
+    Parameters
+    ----------
+    kinds
+        Of those that can be made; all of them unless given.
+    folders
+        Of sounds or drawings; each is a kind and a family that is called as the folder is.
+    real
+        Gives the real examples that some kinds are made of; without it there are none of these.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such kind.
+    DataError
+        When a folder is missing or holds nothing that the recognizer reads, or is called as a kind is.
+    """
+    known = {each.kind: each for each in _made(card, real)}
+    for kind in kinds:
+        if kind not in known:
+            raise UnknownNameError("kind of foreign input", kind, known)
+    chosen = {kind: known[kind] for kind in kinds or known}
+    for folder in map(Path, folders):
+        if folder.name in chosen:
+            raise DataError(f"{folder}: there is already a kind of foreign input called {folder.name!r}; rename it")
+        chosen[folder.name] = Foreign(folder.name, folder.name, _picker(folder, card))
+    if not chosen:
+        raise DataError(f"{card.name}: there is nothing foreign to learn from; give a folder of foreign examples")
+    return chosen
+
+
+def _made(card: Card, real: RealExample | None) -> list[Foreign]:
+    if isinstance(card.features, InkFeatures):
+        return _drawings()
+    if isinstance(card.features, SoundFeatures) and card.window is not None:
+        return _sounds(card, card.features.sample_rate_hz, card.window.length_s, real)
+    return []
+
+
+def _drawings() -> list[Foreign]:
+    from earmark.rejection import drawings
+
+    families = _families(drawings.FAMILIES)
+    return [Foreign(kind, families[kind], partial(drawings.make_foreign, kind)) for kind in drawings.foreign_kinds()]
+
+
+def _sounds(card: Card, rate_hz: int, duration_s: float, real: RealExample | None) -> list[Foreign]:
+    from earmark.rejection import sounds
+
+    def make(rng: np.random.Generator, kind: str) -> Sound:
+        return Sound(sounds.make_foreign(kind, rng, duration_s=duration_s, sample_rate_hz=rate_hz), rate_hz)
+
+    one_key = card.task == "note"
+    families = _families(sounds.FAMILIES)
+    made = [Foreign(kind, families[kind], partial(make, kind=kind)) for kind in sounds.foreign_kinds(chords=one_key)]
+    if one_key and real is not None:
+        made.append(Foreign("real-chord", "chords", partial(_chord, card=card, real=real)))
+    return made
+
+
+def _chord(rng: np.random.Generator, *, card: Card, real: RealExample) -> Content:
+    """Sound several real notes together."""
+    from earmark.rejection.sounds import choose_chord, mix_chord
+
+    if card.window is None or not isinstance(card.features, SoundFeatures):
+        raise TypeError(f"{card.name} does not hear notes")
+    rate_hz = card.features.sample_rate_hz
+    length = seconds_to_samples(card.window.length_s, rate_hz)
+    names = {note_midi(label): label for label in card.labels}
+    notes = []
+    for midi in choose_chord(rng):
+        content = real(rng, names.get(midi))
+        if isinstance(content, Sound):
+            samples = resample(content, rate_hz).samples[:length]
+            notes.append(np.pad(samples, (0, length - len(samples))))
+    return Sound(np.asarray(mix_chord(notes, rng, sample_rate_hz=rate_hz), np.float32), rate_hz)
+
+
+def _families(kinds_of: Mapping[str, Sequence[str] | Mapping[str, object]]) -> dict[str, str]:
+    """Return the family of each kind."""
+    return {kind: family for family, kinds in kinds_of.items() for kind in kinds}
+
+
+def _picker(folder: Path, card: Card) -> Maker:
+    """Return what picks a file of a folder, and of a sound a moment, at random."""
+    allowed = readable_extensions(card)
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in allowed and path.is_file())
+    if not files:
+        raise DataError(
+            f"{folder}: holds no file that {card.name!r} reads ({' '.join(sorted(allowed))}); give a folder of foreign"
+            " sounds or drawings"
+        )
+
+    def pick(rng: np.random.Generator) -> Content:
+        path = files[int(rng.integers(len(files)))]
+        if card.window is None:
+            return ink_input(path)
+        latest_s = max(0.0, info(path).duration_s - card.window.length_s)
+        return read(path, start_s=rng.uniform(0, latest_s), duration_s=card.window.length_s)
+
+    return pick

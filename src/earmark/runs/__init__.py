@@ -1,0 +1,1 @@
+"""Runs: train, cross-validate, compare, tune and submit."""

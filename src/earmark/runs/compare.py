@@ -1,0 +1,210 @@
+"""Finished runs side by side: what each scores, whether the difference is chance, and what it costs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from earmark.errors import ModelError, UsageError
+from earmark.evaluation import Comparison, Outcome, Scores, read_outcome
+from earmark.evaluation import compare as compare_outcomes
+from earmark.evaluation.figures import intervals_figure
+from earmark.evaluation.templates import template
+from earmark.features import InkFeatures, SoundFeatures, Window, WindowFeatures
+from earmark.files import write_text
+from earmark.recognizer import Recognizer
+from earmark.runs.cross_validate import ALL_FOLDS
+from earmark.training.batches import frames_of
+from earmark.training.recipe import Recipe
+from earmark.types import Sound
+from earmark.units import seconds_to_samples
+
+N_TIMED = 15
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of a comparison.
+
+    Attributes
+    ----------
+    name
+        The folder of the run, as short as tells it from the others.
+    recipe
+        Name of its recipe.
+    scores
+        On its test part.
+    n_parameters
+        Weights that learn or could; statistics of norms are not counted.
+    size_bytes
+        Of the recognizer file.
+    training_s
+        Time in the training loop, refit included.
+    clip_ms
+        Median time from one window of samples, or one raster, to an answer, on one core of this machine.
+    rival, against_rival
+        The best run that answered to the same examples better, and the paired comparison with it; None for the best.
+    """
+
+    name: str
+    recipe: str
+    scores: Scores
+    n_parameters: int
+    size_bytes: int
+    training_s: float
+    clip_ms: float
+    rival: str | None = None
+    against_rival: Comparison | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            **{key: value for key, value in asdict(self).items() if key not in ("scores", "against_rival")},
+            "scores": self.scores.to_dict(),
+            "against_rival": asdict(self.against_rival) if self.against_rival else None,
+        }
+
+
+def compare_runs(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
+    """Compare finished runs, the best first.
+
+    Raises
+    ------
+    UsageError
+        When fewer than two are given, or one twice.
+    ModelError
+        When a folder is not a finished run.
+    """
+    paths = [Path(folder) for folder in folders]
+    if len({path.resolve() for path in paths}) < max(2, len(paths)):
+        raise UsageError(f"{len(paths)} runs were given; name at least two, each once")
+    entries = [_entry(path, name) for path, name in zip(paths, short_names(paths), strict=True)]
+    order = sorted(range(len(paths)), key=lambda i: -entries[i].scores.accuracy)
+    outcomes = [read_outcome(paths[i] / "outcome.npz") for i in order]
+    compared: list[Entry] = []
+    for i, outcome in zip(order, outcomes, strict=True):
+        pairs = ((entry.name, _paired(outcome, rival)) for entry, rival in zip(compared, outcomes, strict=False))
+        rival, comparison = next((pair for pair in pairs if pair[1]), (None, None))
+        compared.append(replace(entries[i], rival=rival, against_rival=comparison))
+    return tuple(compared)
+
+
+def write_comparison(path: Path | str, entries: Sequence[Entry]) -> None:
+    """Write a comparison as one self-contained HTML file.
+
+    Raises
+    ------
+    MissingExtraError
+        When Jinja or Matplotlib is not installed.
+    DataError
+        When `path` cannot be written.
+    """
+    outline = template("earmark.runs", "compare.html.jinja", what="a comparison as HTML")
+    figure = intervals_figure(
+        [entry.name for entry in entries],
+        [entry.scores.accuracy for entry in entries],
+        [entry.scores.accuracy_interval for entry in entries],
+    )
+    write_text(path, outline.render(entries=entries, figure=figure))
+
+
+def _paired(outcome: Outcome, rival: Outcome) -> Comparison | None:
+    """Compare two outcomes, or return None when they are of other examples, which may stand side by side unpaired."""
+    if outcome.labels != rival.labels or sorted(outcome.inputs) != sorted(rival.inputs):
+        return None
+    return compare_outcomes(outcome, rival)
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Return the last parts of paths, as few as tell all apart.
+
+    >>> short_names([Path("a/x/run"), Path("b/x/run")]), short_names([Path("runs/a"), Path("runs/b")])
+    (['a/x/run', 'b/x/run'], ['a', 'b'])
+    """
+    parts = [path.absolute().parts for path in paths]
+    names: list[str] = []
+    for n_parts in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-n_parts:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def count_parameters(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int, int]) -> int:
+    """Return the number of weights of the network that `recipe` makes, without making them."""
+    import torch
+
+    # Weights trained elsewhere are as many as fresh ones, and need not be fetched to be counted.
+    model = recipe.model.model_copy(update={"weights": "none"} if hasattr(recipe.model, "weights") else {})
+    with torch.device("meta"):
+        network = model.build(n_labels=n_labels, input_shape=input_shape, n_numbers=recipe.features.n_numbers)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _entry(folder: Path, name: str) -> Entry:
+    facts = folder / ALL_FOLDS / "recipe.json" if (folder / ALL_FOLDS).is_dir() else folder / "recipe.json"
+    needed = (facts, folder / "scores.json", folder / "outcome.npz", folder / "model.onnx")
+    missing = [file.name for file in needed if not file.is_file()]
+    if missing:
+        raise ModelError(
+            f"{folder}: not a finished run ({missing[0]} is missing); give folders that 'earmark train' has finished"
+        )
+    recipe = Recipe.parse(json.loads(facts.read_text(encoding="utf-8"))["recipe"], where=str(facts))
+    recognizer = Recognizer.load(folder / "model.onnx")
+    shape = _input_shape(recognizer)
+    return Entry(
+        name=name,
+        recipe=recipe.name,
+        scores=Scores.from_json((folder / "scores.json").read_bytes(), where=str(folder / "scores.json")),
+        n_parameters=count_parameters(recipe, n_labels=len(recognizer.card.labels), input_shape=shape),
+        size_bytes=(folder / "model.onnx").stat().st_size,
+        training_s=sum(map(_seconds, folder.rglob("log.csv"))),  # also of folds, and of learning again
+        clip_ms=_clip_ms(recognizer),
+    )
+
+
+def _input_shape(recognizer: Recognizer) -> tuple[int, int, int]:
+    features = recognizer.card.features
+    if isinstance(features, InkFeatures):
+        return features.shape
+    listens, window = _listening(recognizer)
+    return 1, listens.n_bins, frames_of(listens, window.length_s)
+
+
+def _listening(recognizer: Recognizer) -> tuple[SoundFeatures | WindowFeatures, Window]:
+    features, window = recognizer.card.features, recognizer.card.window
+    if isinstance(features, SoundFeatures | WindowFeatures) and window is not None:
+        return features, window
+    raise TypeError(f"{features.kind} features are not of sound")
+
+
+def _clip_ms(recognizer: Recognizer) -> float:
+    """Return the time that one raster, or one window of noise, takes to be recognised."""
+    features = recognizer.card.features
+    if isinstance(features, InkFeatures):
+        answer: Callable[[], Any] = partial(recognizer.logits, np.zeros((1, *features.shape), np.float32))
+    else:
+        listens, window = _listening(recognizer)
+        n_samples = seconds_to_samples(window.length_s, listens.sample_rate_hz)
+        noise = (0.1 * np.random.default_rng(0).standard_normal(n_samples)).astype(np.float32)
+        answer = partial(recognizer.score, Sound(noise, listens.sample_rate_hz))
+    times_ms = []
+    for _ in range(N_TIMED):
+        started_s = time.perf_counter()
+        answer()
+        times_ms.append(1000 * (time.perf_counter() - started_s))
+    return median(times_ms)
+
+
+def _seconds(log: Path) -> float:
+    with log.open(encoding="utf-8", newline="") as stream:
+        return sum(float(row["seconds"]) for row in csv.DictReader(stream))

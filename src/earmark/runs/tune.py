@@ -1,0 +1,283 @@
+"""Search over the fields of a recipe: pruned, resumable, judged by the validation part only."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from earmark.config import Config
+from earmark.data import Manifest, read_manifest
+from earmark.errors import ConfigError, ModelError, UsageError
+from earmark.extras import needs_train_extra
+from earmark.features import FeatureCache
+from earmark.files import sha256_bytes, write_text
+from earmark.training.fit import default_cache, teach
+from earmark.training.loop import Row
+from earmark.training.recipe import Recipe, load_recipe
+from earmark.training.split import split_for
+from earmark.types import Progress, no_progress
+
+if TYPE_CHECKING:
+    import optuna
+
+STUDY = "study.journal"
+# A range this wide is searched by its logarithm.
+WIDE = 10
+# Trials that run to their end before any is pruned, and epochs that none is judged by.
+N_UNPRUNED, N_WARMUP = 4, 3
+
+
+class Axis(Config):
+    """One field to search.
+
+    Attributes
+    ----------
+    key
+        Path in the recipe, such as ``training.learning_rate``.
+    low, high
+        Ends of a range, both whole for whole numbers.
+    choices
+        Or the values to choose from, as TOML.
+    """
+
+    key: str
+    low: float | None = None
+    high: float | None = None
+    whole: bool = False
+    choices: tuple[str, ...] = ()
+
+    def suggest(self, trial: optuna.Trial) -> str:
+        """Return the override that this trial uses."""
+        if self.choices:
+            value: Any = trial.suggest_categorical(self.key, self.choices)
+        else:
+            low, high = self.low or 0.0, self.high or 0.0
+            log = low > 0 and high / low >= WIDE
+            if self.whole:
+                value = trial.suggest_int(self.key, int(low), int(high), log=log)
+            else:
+                value = trial.suggest_float(self.key, low, high, log=log)
+        return f"{self.key}={value}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One attempt.
+
+    Attributes
+    ----------
+    overrides
+        What was changed, as for ``--set``.
+    accuracy
+        Of the validation part, at the epoch with the least loss; for a pruned trial of those that it had.
+    n_epochs
+        How many it had.
+    pruned
+        Whether it was given up early.
+    """
+
+    overrides: tuple[str, ...]
+    accuracy: float
+    n_epochs: int
+    pruned: bool
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A finished search; `trials` has the best first."""
+
+    recipe: str
+    trials: tuple[Trial, ...]
+
+    @property
+    def best(self) -> Trial:
+        return self.trials[0]
+
+
+def parse_axis(text: str) -> Axis:
+    """Read ``KEY=LOW..HIGH`` or ``KEY=A,B,C``, values as in TOML.
+
+    >>> parse_axis("training.batch_size=16..128").whole
+    True
+    >>> parse_axis("model.widths=[16, 32],[32, 64]").choices
+    ('[16, 32]', '[32, 64]')
+
+    Raises
+    ------
+    ConfigError
+        When it is neither.
+    """
+    key, _, values = text.partition("=")
+    advice = "write KEY=LOW..HIGH, or KEY=A,B,C with values as in the recipe"
+    low_text, dots, high_text = values.partition("..")
+    try:
+        if dots:
+            low, high = tomllib.loads(f"low = {low_text}\nhigh = {high_text}").values()
+            if not low < high:
+                raise ConfigError(f"--search {text!r}: {low} is not less than {high}; {advice}")
+            return Axis(key=key.strip(), low=low, high=high, whole=isinstance(low, int) and isinstance(high, int))
+        choices = tomllib.loads(f"values = [{values}]")["values"]
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise ConfigError(f"--search {text!r}: not readable ({error}); {advice}") from error
+    if not key.strip() or len(choices) < 2:
+        raise ConfigError(f"--search {text!r}: needs a key and two values at least; {advice}")
+    return Axis(key=key.strip(), choices=tuple(json.dumps(choice) for choice in choices))
+
+
+def usual_axes(recipe: Recipe) -> tuple[Axis, ...]:
+    """Return what is searched when nothing is said: learning rate, weight decay, and dropout where there is one."""
+    training = recipe.training
+    axes = [
+        Axis(key="training.learning_rate", low=training.learning_rate / 10, high=training.learning_rate * 10),
+        Axis(key="training.weight_decay", low=1e-4, high=0.3),
+    ]
+    if hasattr(recipe.model, "dropout"):
+        axes.append(Axis(key="model.dropout", low=0.0, high=0.7))
+    return tuple(axes)
+
+
+def tune(  # noqa: PLR0913 - the call of `train`, and how to search
+    recipe: str | Path,
+    *,
+    data: Manifest | str | Path,
+    out: str | Path,
+    search: Sequence[str] = (),
+    n_trials: int = 20,
+    overrides: Sequence[str] = (),
+    cache: str | Path | None = None,
+    progress: Progress = no_progress,
+) -> Tuning:
+    """Search the fields of a recipe for the best accuracy of the validation part; the test part stays unseen.
+
+    Trials that do worse than the median of the others at the same epoch are given up (Akiba et al. 2019). A search that
+    was killed goes on where it was when it is called again with the same folder.
+
+    Parameters
+    ----------
+    recipe, data, overrides, cache
+        As for `train`; the overrides hold for every trial.
+    out
+        Folder of the search.
+    search
+        Fields, see `parse_axis`; `usual_axes` when there are none.
+    n_trials
+        How many there are in the end, those of an earlier call included.
+
+    Raises
+    ------
+    ConfigError, DataError, ModelError
+        When a field does not exist, the data does not fit, or the folder holds another search.
+    """
+    needs_train_extra("a search", "optuna")
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    base = load_recipe(recipe, overrides=overrides)
+    axes = tuple(map(parse_axis, search)) or usual_axes(base)
+    manifest = split_for(base, data if isinstance(data, Manifest) else read_manifest(data))
+    folder = Path(out)
+    study = _study(folder, base, axes, manifest.fingerprint)
+    store = FeatureCache(Path(cache) if cache else default_cache())
+
+    def attempt(trial: optuna.Trial) -> float:
+        changes = [axis.suggest(trial) for axis in axes]
+        changed = load_recipe(recipe, overrides=[*overrides, *changes])
+
+        def watch(rows: Sequence[Row]) -> None:
+            trial.report(rows[-1]["valid_accuracy"], len(rows))
+            trial.set_user_attr("n_epochs", len(rows))
+            trial.set_user_attr("accuracy", _accuracy(rows))
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        place = folder / f"trial-{sha256_bytes(json.dumps(changes).encode())[:12]}"
+        _, rows = teach(
+            manifest, recipe=changed, folder=place, validated=True, cache=store, progress=no_progress, watch=watch
+        )
+        trial.set_user_attr("n_epochs", len(rows))
+        trial.set_user_attr("accuracy", _accuracy(rows))
+        return _accuracy(rows)
+
+    while (done := len(_finished(study))) < n_trials:
+        progress("trials", done, n_trials, _note(study))
+        study.optimize(attempt, n_trials=1)
+        _write_trials(folder / "trials.csv", _tuning(base, study, axes))
+    progress("trials", n_trials, n_trials, _note(study))
+    return _tuning(base, study, axes)
+
+
+def _accuracy(rows: Sequence[Row]) -> float:
+    """Return the accuracy of the epoch whose weights are kept."""
+    return min(rows, key=lambda row: row["valid_loss"])["valid_accuracy"]
+
+
+def _study(folder: Path, recipe: Recipe, axes: Sequence[Axis], data: str) -> optuna.Study:
+    """Open the study in `folder`, or start it; a trial that was killed is queued again."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    identity = {"recipe": recipe.model_dump(mode="json"), "axes": [a.model_dump() for a in axes], "data": data}
+    identity = json.loads(json.dumps(identity))
+    if folder.exists() and not (folder / STUDY).exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder}: exists and is not a search; choose another folder with -o")
+    folder.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(folder / STUDY))),
+        study_name="earmark",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=N_UNPRUNED, n_warmup_steps=N_WARMUP),
+        direction="maximize",
+        load_if_exists=True,
+    )
+    if study.user_attrs.get("identity", identity) != identity:
+        raise ModelError(
+            f"{folder}: holds a search of another recipe, other fields or other data; choose another folder with -o"
+        )
+    study.set_user_attr("identity", identity)
+    # Each call draws from where the one before it stopped, or it would try the same settings again.
+    study.sampler = optuna.samplers.TPESampler(seed=recipe.training.seed + len(study.trials))
+    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+    return study
+
+
+def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    from optuna.trial import TrialState
+
+    return study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+
+def _tuning(recipe: Recipe, study: optuna.Study, axes: Sequence[Axis]) -> Tuning:
+    trials = [
+        Trial(
+            overrides=tuple(f"{axis.key}={trial.params[axis.key]}" for axis in axes),
+            accuracy=trial.user_attrs.get("accuracy", math.nan),
+            n_epochs=trial.user_attrs.get("n_epochs", 0),
+            pruned=trial.state.name == "PRUNED",
+        )
+        for trial in _finished(study)
+    ]
+    return Tuning(recipe.name, tuple(sorted(trials, key=lambda trial: (trial.pruned, -trial.accuracy))))
+
+
+def _note(study: optuna.Study) -> str:
+    values = [trial.value for trial in _finished(study) if trial.value is not None]
+    return f"best {max(values):.3f}" if values else ""
+
+
+def _write_trials(path: Path, tuning: Tuning) -> None:
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["accuracy", "n_epochs", "pruned", *(change.partition("=")[0] for change in tuning.best.overrides)])
+    for trial in tuning.trials:
+        values = [change.partition("=")[2] for change in trial.overrides]
+        table.writerow([trial.accuracy, trial.n_epochs, trial.pruned, *values])
+    write_text(path, text.getvalue())

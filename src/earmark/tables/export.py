@@ -1,0 +1,104 @@
+"""The best pipeline of an exploration as a recognizer like any other."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from earmark.data import Manifest
+from earmark.errors import DataError
+from earmark.evaluation import Scores, fit_temperature, score
+from earmark.features import Window
+from earmark.features.table import FEATURE_COLUMNS, Padding, TableFeatures
+from earmark.files import write_bytes
+from earmark.recognizer import Card, assemble
+from earmark.recognizer.card import DataSummary, Score
+from earmark.tables.config import NEURAL_NET
+from earmark.tables.exploration import Candidate, Findings
+from earmark.tables.onnx_nodes import to_onnx
+from earmark.tables.trial import learned, scores_of
+
+_SHORTEST_S = 0.5
+
+
+def write_recognizer(
+    findings: Findings, manifest: Manifest, path: Path, *, window_s: float, padding: Padding = "silence"
+) -> None:
+    """Write the best candidate of `findings` as a recognizer file.
+
+    Parameters
+    ----------
+    findings, manifest
+        What was found, and in what.
+    path
+        An ``.onnx`` file.
+    window_s
+        Seconds of sound that a row of the table described; longer sounds are cut into windows of that length.
+    padding
+        How the table treated the ends of sounds; see `earmark.features.table.describe.describe`.
+
+    Raises
+    ------
+    DataError
+        When the table has columns that cannot be computed from a sound.
+    """
+    foreign = [column for column in findings.examination.columns if column not in FEATURE_COLUMNS]
+    if foreign:
+        raise DataError(
+            f"{manifest.name}: the column {foreign[0]!r} is none of the 57 features, so no recognizer can compute it "
+            "from a sound; remove it, or leave the recognizer out"
+        )
+    model = assemble(to_onnx(findings.fitted), _card(findings, manifest, window_s=window_s, padding=padding))
+    write_bytes(path, model.SerializeToString(deterministic=True))
+
+
+def _card(findings: Findings, manifest: Manifest, *, window_s: float, padding: Padding) -> Card:
+    best, exam = findings.best, findings.examination
+    temperature = _temperature(best, findings)
+    calibrated = best.outcome.calibrated(temperature)
+    return Card(
+        name=f"{manifest.name} {best.name}",
+        about=f"Hears {len(exam.labels)} labels by the numbers of the feature table.",
+        task="label",
+        labels=exam.labels,
+        features=TableFeatures(columns=exam.columns, padding=padding),
+        window=Window(length_s=window_s, hop_s=window_s, min_s=min(_SHORTEST_S, window_s)),
+        temperature=temperature,
+        scores=(_card_score(score(calibrated, protocol=findings.protocol, seeds=best.scores.seeds)),),
+        data=DataSummary(
+            name=manifest.name,
+            fingerprint=manifest.fingerprint,
+            n_examples=len(exam.train),
+            n_groups=len(np.unique(exam.groups[exam.train])),
+            source="",
+            licence="",
+        ),
+        limits=(f"Trained on rows of {window_s:g} s; much shorter or longer windows are foreign to it.",),
+        recipe={"transform": best.transform, "model": best.model, "settings": dict(best.chosen), **_layers(findings)},
+        created=datetime.now(UTC).date().isoformat(),
+        versions={name: version(name) for name in ("earmark", "scikit-learn")},
+    )
+
+
+def _layers(findings: Findings) -> dict[str, list[int] | list[float]]:
+    """Return what shaped the neural net; nothing for any other model."""
+    plan = findings.exploration
+    return {"widths": list(plan.widths), "dropout": list(plan.dropout)} if findings.best.model == NEURAL_NET else {}
+
+
+def _temperature(best: Candidate, findings: Findings) -> float:
+    """Fit it on the rows that settings were chosen by, answered by pipelines that did not learn from them."""
+    exam = findings.examination
+    answered = []
+    for learn, validate in exam.folds:
+        fitted = learned(findings.exploration, best.transform, best.model, best.chosen, exam=exam, rows=learn)
+        answered.append((scores_of(fitted, exam, validate), exam.truth[validate]))
+    scores, truth = (np.concatenate(parts) for parts in zip(*answered, strict=True))
+    return fit_temperature(scores, truth)
+
+
+def _card_score(scores: Scores) -> Score:
+    return Score(**{name: getattr(scores, name) for name in Score.model_fields})

@@ -1,0 +1,222 @@
+"""The feature table of a data set: many sounds, several processes, flat memory, resumed when killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, TypeAlias
+
+from earmark.data import Example, Manifest
+from earmark.data.archive import split_member
+from earmark.data.table import parquet_modules
+from earmark.errors import DataError, MissingExtraError, UsageError
+from earmark.features.table import COLUMNS, TABLE_VERSION
+from earmark.files import atomic_path, sha256_bytes
+from earmark.tables.journal import Journal
+from earmark.tables.rows import Described, Segments, describe_example, row_name
+from earmark.types import Progress, no_progress
+
+Extra: TypeAlias = Literal["group", "split"]
+
+_STAGE = "features"
+Task: TypeAlias = tuple[Path, Example, Segments]
+
+_AHEAD = 4  # examples a worker has waiting, so that none is idle and few results are in memory
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What came of a data set.
+
+    Attributes
+    ----------
+    n_rows
+        In the table.
+    failures
+        One sentence for each example that is not in it.
+    """
+
+    n_rows: int
+    failures: tuple[str, ...]
+
+
+def extract(
+    manifest: Manifest,
+    *,
+    out: Path,
+    segments: Segments | None = None,
+    extra: Sequence[Extra] = (),
+    workers: int = 1,
+    progress: Progress = no_progress,
+) -> Extracted:
+    """Write the 57 features of every sound of `manifest` as a table in the published layout.
+
+    What is done is kept in ``<out>.part`` until the table is complete; the same call goes on from there.
+
+    Parameters
+    ----------
+    manifest
+        Sounds.
+    out
+        A ``.csv`` or ``.parquet`` file.
+    segments
+        What becomes a row; a whole sound by default.
+    extra
+        Columns of the manifest to add after the published ones.
+    workers
+        Processes; each uses one thread. With 1 the work is done in this process.
+    progress
+        Told about every example.
+
+    Raises
+    ------
+    UsageError
+        When the name of `out` has another ending.
+    MissingExtraError
+        When numba, or pyarrow for Parquet, is not installed.
+    DataError
+        When the manifest holds no sounds, none of them can be read, or `out` cannot be written.
+    """
+    segments = segments or Segments()
+    if out.suffix.lower() not in {".csv", ".parquet"}:
+        raise UsageError(f"{out}: a feature table ends in .csv or .parquet; rename it")
+    if find_spec("numba") is None:
+        raise MissingExtraError("the feature table", "train")
+    if out.suffix.lower() == ".parquet":
+        parquet_modules(f"writing {out}")
+    if manifest.domain != "sound":
+        raise DataError(f"{manifest.name}: holds {manifest.domain} examples; the 57 features describe sounds")
+    part = out.with_name(f".{out.name}.part")
+    with Journal(part, _asked(manifest, segments)) as journal:
+        failures = _fill(journal, manifest, segments, workers, progress)
+        if not len(journal):
+            part.unlink()
+            raise DataError(f"{manifest.name}: none of its {len(manifest)} sounds can be described; {failures[0]}")
+        n_rows = _write(out, _records(journal, manifest, segments, extra), (*COLUMNS, *extra))
+    part.unlink()
+    return Extracted(n_rows, tuple(failures))
+
+
+def _asked(manifest: Manifest, segments: Segments) -> str:
+    """Return what identifies the results: the version, the settings, and every file with its size and time."""
+    files = {split_member(example.path)[0] for example in manifest}
+    stats = {file: _stat(manifest.root / file) for file in sorted(files)}
+    spans = [(example.path, example.start_s, example.duration_s) for example in manifest]
+    return sha256_bytes(json.dumps([TABLE_VERSION, segments.model_dump(mode="json"), stats, spans]).encode())
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:  # reported with the example, when it is read
+        return (0, 0)
+    return status.st_size, status.st_mtime_ns
+
+
+def _fill(journal: Journal, manifest: Manifest, segments: Segments, workers: int, progress: Progress) -> list[str]:
+    """Describe what the journal does not know yet; return what went wrong."""
+    missing = [index for index in range(len(manifest)) if index not in journal]
+    tasks = ((manifest.root, manifest.examples[index], segments) for index in missing)
+    results = _in_this_process(tasks) if workers == 1 else _in_processes(tasks, min(workers, max(1, len(missing))))
+    failures: list[str] = []
+    for index, described in zip(missing, results, strict=True):
+        if described.error is None:
+            journal.add(index, described.rows)
+        else:
+            failures.append(described.error)
+        progress(_STAGE, len(journal) + len(failures), len(manifest), f"{len(failures)} bad" if failures else "")
+    return failures
+
+
+def _in_this_process(tasks: Iterable[Task]) -> Iterator[Described]:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield from map(_describe, tasks)
+
+
+def _describe(task: Task) -> Described:
+    root, example, segments = task
+    return describe_example(Manifest((example,), "sound", root, ""), example, segments)
+
+
+def _pin_threads() -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
+def _in_processes(tasks: Iterator[Task], n_workers: int) -> Iterator[Described]:
+    """Describe the tasks in order, a bounded number ahead."""
+    # A fork server forks before there are threads or compiled kernels to inherit, and imports only once.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["earmark.tables.preload"])
+    waiting: deque[Future[Described]] = deque()
+    with ProcessPoolExecutor(n_workers, mp_context=context, initializer=_pin_threads) as pool:
+        try:
+            waiting.extend(pool.submit(_describe, task) for task in islice(tasks, _AHEAD * n_workers))
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(_describe, task) for task in islice(tasks, 1))
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a worker process died, perhaps for want of memory; the same command goes on from here, "
+                "with fewer --workers or --segment-s if it happens again"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _records(journal: Journal, manifest: Manifest, segments: Segments, extra: Sequence[Extra]) -> Iterator[list[Any]]:
+    """Yield the rows of the table, in the order of the manifest."""
+    names = [PurePosixPath(example.path).name for example in manifest]
+    unique = len(set(names)) == len(names)
+    for index, rows in journal.values():
+        example = manifest.examples[index]
+        for number, (n_samples, values) in enumerate(rows):
+            name = row_name(names[index] if unique else example.path, None if segments.segment_s is None else number)
+            yield [name, n_samples, *values, example.label, *(getattr(example, column) or "" for column in extra)]
+
+
+def _write(out: Path, records: Iterator[list[Any]], columns: Sequence[str]) -> int:
+    write = _write_parquet if out.suffix.lower() == ".parquet" else _write_csv
+    with atomic_path(out) as temporary:
+        return write(temporary, records, columns)
+
+
+def _write_csv(path: Path, records: Iterator[list[Any]], columns: Sequence[str]) -> int:
+    n_rows = 0
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        for n_rows, record in enumerate(records, start=1):  # noqa: B007
+            writer.writerow(record)
+    return n_rows
+
+
+def _write_parquet(path: Path, records: Iterator[list[Any]], columns: Sequence[str]) -> int:
+    arrow, parquet = parquet_modules(f"writing {path}")
+    types = {"filename": arrow.string(), "length": arrow.int64(), "label": arrow.string()}
+    types |= {"group": arrow.string(), "split": arrow.string()}
+    schema = arrow.schema([(name, types.get(name, arrow.float64())) for name in columns])
+    n_rows = 0
+    with parquet.ParquetWriter(path, schema) as writer:
+        while some := list(islice(records, _ROWS_AT_ONCE)):
+            arrays = [
+                arrow.array(column, field.type) for column, field in zip(zip(*some, strict=True), schema, strict=True)
+            ]
+            writer.write_table(arrow.table(arrays, schema=schema))
+            n_rows += len(some)
+    return n_rows

@@ -1,0 +1,139 @@
+"""Figures of an exploration, drawn on axes or figures that the caller makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.tables.exploration import Candidate, Findings
+from earmark.tables.search import Tried
+from earmark.tables.split import Examination
+
+_N_REPEATS = 5
+_N_SHOWN = 20
+_CLUSTER_COUNTS = range(2, 13)
+_MOST_ROWS = 1500
+
+Importances = list[tuple[str, float, float]]
+
+
+def heat_map(axes: Any, findings: Findings) -> None:
+    """Draw the accuracy of every transform with every model."""
+    transforms = sorted({c.transform for c in findings.candidates})
+    models = sorted({c.model for c in findings.candidates})
+    values = np.full((len(transforms), len(models)), np.nan)
+    for candidate in findings.candidates:
+        values[transforms.index(candidate.transform), models.index(candidate.model)] = candidate.scores.accuracy
+    _grid(axes, 100 * values, transforms, models, form="{:.1f}")
+    axes.set_title(f"accuracy in %, {findings.protocol}")
+
+
+def confusion(axes: Any, candidate: Candidate) -> None:
+    """Draw how often each label (row) was answered with each label (column)."""
+    scores = candidate.scores
+    _grid(axes, np.array(scores.confusion, float), list(scores.labels), list(scores.labels), form="{:.0f}")
+    axes.set(xlabel="answer", ylabel="truth", title=f"{candidate.name}: {100 * scores.accuracy:.1f} %")
+
+
+def search(figure: Any, candidate: Candidate) -> None:
+    """Draw train and validation accuracy against each setting, with the others as they validate best beside it."""
+    names = [name for name in candidate.chosen if len({str(t.parameters[name]) for t in candidate.search}) > 1]
+    panels = np.atleast_1d(figure.subplots(1, len(names), sharey=True))
+    for axes, name in zip(panels, names, strict=True):
+        best: dict[str, Tried] = {}
+        for tried in sorted(candidate.search, key=lambda tried: tried.valid_accuracy):
+            best[str(tried.parameters[name])] = tried
+        values = list(dict.fromkeys(str(tried.parameters[name]) for tried in candidate.search))
+        axes.plot(values, [best[value].train_accuracy for value in values], "o-", label="train")
+        axes.plot(values, [best[value].valid_accuracy for value in values], "o-", label="valid")
+        axes.set_xlabel(name.split("__")[-1])
+    panels[0].set_ylabel("accuracy")
+    panels[0].legend()
+    figure.suptitle(candidate.name)
+
+
+def importances(findings: Findings) -> Importances:
+    """Return what the best model loses when one column is shuffled (Breiman 2001), most important first."""
+    from sklearn.inspection import permutation_importance
+
+    exam = findings.examination
+    rows = exam.test[:_MOST_ROWS]
+    lost = permutation_importance(
+        findings.fitted, exam.values[rows], exam.truth[rows], n_repeats=_N_REPEATS, random_state=0
+    )
+    order = np.argsort(-lost.importances_mean)
+    return [(exam.columns[i], float(lost.importances_mean[i]), float(lost.importances_std[i])) for i in order]
+
+
+def importance_bars(axes: Any, values: Importances) -> None:
+    """Draw the most important columns."""
+    shown = values[:_N_SHOWN][::-1]
+    names, means, spreads = zip(*shown, strict=True)
+    axes.barh(names, means, xerr=spreads)
+    axes.set_xlabel("accuracy lost when shuffled")
+
+
+def components(figure: Any, exam: Examination) -> None:
+    """Draw the variance that principal components explain, and the rows on the first two."""
+    from sklearn.decomposition import PCA
+
+    standard = _standardised(exam)
+    pca = PCA(random_state=0).fit(standard)
+    left, right = figure.subplots(1, 2)
+    left.plot(1 + np.arange(len(pca.explained_variance_ratio_)), 100 * np.cumsum(pca.explained_variance_ratio_))
+    left.set(xlabel="components", ylabel="explained variance in %", ylim=(0, 101))
+    places = pca.transform(standard)[:, :2]
+    truth = exam.truth[_some(exam)]
+    for number, label in enumerate(exam.labels):
+        right.plot(*places[truth == number].T, ".", markersize=3, label=label)
+    right.set(xlabel="component 1", ylabel="component 2")
+    right.legend(markerscale=3, fontsize="small")
+
+
+def clusters(figure: Any, exam: Examination) -> None:
+    """Draw how well k clusters fit, for several k, and which labels are in which of as many clusters as labels."""
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
+    standard = _standardised(exam)
+    left, right = figure.subplots(1, 2)
+    counts = [k for k in _CLUSTER_COUNTS if k < len(standard)]
+    fits = [KMeans(k, n_init=3, random_state=0).fit(standard) for k in counts]
+    left.plot(counts, [silhouette_score(standard, fit.labels_) for fit in fits], "o-", color="C0")
+    left.set(xlabel="clusters")
+    left.set_ylabel("silhouette", color="C0")
+    elbow = left.twinx()
+    elbow.plot(counts, [fit.inertia_ for fit in fits], "s--", color="C1")
+    elbow.set_ylabel("inertia", color="C1")
+    n_labels = len(exam.labels)
+    assigned = KMeans(n_labels, n_init=3, random_state=0).fit_predict(standard)
+    table = np.zeros((n_labels, n_labels))
+    np.add.at(table, (exam.truth[_some(exam)], assigned), 1)
+    _grid(right, table, list(exam.labels), [str(k) for k in range(n_labels)], form="{:.0f}")
+    right.set(xlabel="cluster")
+
+
+def _some(exam: Examination) -> npt.NDArray[np.int64]:
+    rows = exam.train
+    return rows if len(rows) <= _MOST_ROWS else np.sort(np.random.default_rng(0).permutation(rows)[:_MOST_ROWS])
+
+
+def _standardised(exam: Examination) -> npt.NDArray[np.float64]:
+    from sklearn.preprocessing import StandardScaler
+
+    values: npt.NDArray[np.float64] = StandardScaler().fit_transform(exam.values[_some(exam)])
+    return values
+
+
+def _grid(axes: Any, values: npt.NDArray[np.float64], rows: list[str], columns: list[str], *, form: str) -> None:
+    image = axes.imshow(values, cmap="viridis", aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            colour = "white" if value < middle else "black"
+            axes.text(column, row, form.format(value), ha="center", va="center", color=colour, fontsize="small")
+    axes.figure.colorbar(image, ax=axes)

@@ -1,0 +1,153 @@
+"""The learning-rate range test (Smith 2017): raise the rate step by step and watch the loss."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR
+
+from earmark.data import Manifest, read_manifest
+from earmark.evaluation.figures import curve_figure
+from earmark.features import FeatureCache
+from earmark.files import write_bytes
+from earmark.training.augment import BatchAugmentation
+from earmark.training.batches import training_batches
+from earmark.training.examples import FeatureSet, prepare
+from earmark.training.fit import default_cache, fresh_network
+from earmark.training.learner import Learner, make_learner, take_step
+from earmark.training.memory import explains_memory
+from earmark.training.recipe import Recipe, load_recipe
+from earmark.training.split import split_for
+from earmark.types import Progress, no_progress
+
+LOWEST, HIGHEST = 1e-6, 1.0
+# How much of the mean loss so far stays at each step, and how many times the least loss is too much.
+SMOOTHING, TOO_MUCH = 0.9, 4.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a range test found.
+
+    Attributes
+    ----------
+    rates, losses
+        Of every step; the losses are smoothed.
+    suggestion
+        The rate at which the loss fell fastest: a peak for one cycle.
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestion: float
+
+    def plot(self, path: Path | str) -> None:
+        """Write the curve as SVG."""
+        figure = curve_figure(
+            self.rates,
+            self.losses,
+            axes=("learning rate", "loss"),
+            mark=self.suggestion,
+            title=f"The loss falls fastest at {self.suggestion:.1e}",
+        )
+        write_bytes(path, base64.b64decode(figure.partition(",")[2]))
+
+
+def find_learning_rate(
+    recipe: Recipe | str | Path,
+    *,
+    data: Manifest | str | Path,
+    n_steps: int = 100,
+    cache: str | Path | None = None,
+    progress: Progress = no_progress,
+) -> Finding:
+    """Raise the learning rate from 1e-6 to 1 over `n_steps` steps of training; nothing is kept of the network.
+
+    Parameters
+    ----------
+    recipe, data, cache
+        As for `train`.
+    n_steps
+        Fewer are taken when the loss explodes.
+
+    Raises
+    ------
+    ConfigError, DataError, ModelError
+        As for `train`.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    manifest = split_for(recipe, data if isinstance(data, Manifest) else read_manifest(data))
+    store = FeatureCache(Path(cache) if cache else default_cache())
+    learning = manifest.where("train")
+    examples = prepare(learning, recipe, labels=manifest.labels, cache=store, augmented=True, progress=progress)
+    return range_test(recipe, examples, n_labels=len(manifest.labels), n_steps=n_steps, progress=progress)
+
+
+@explains_memory
+def range_test(
+    recipe: Recipe, examples: FeatureSet, *, n_labels: int, n_steps: int, progress: Progress = no_progress
+) -> Finding:
+    """Take the test on features that are there already; parameters as for `find_learning_rate`."""
+    torch.manual_seed(recipe.training.seed)
+    training = recipe.training.model_copy(update={"learning_rate": LOWEST, "ema_decay": 0.0, "compile": False})
+    augment = [change for change in recipe.augment if isinstance(change, BatchAugmentation)]
+    network = fresh_network(recipe, examples, n_labels=n_labels)
+    learner = make_learner(network, training=training, augment=augment, n_steps=n_steps)
+    growth = (HIGHEST / LOWEST) ** (1 / max(n_steps - 1, 1))
+    for group in learner.optimizer.param_groups:
+        group["lr"] = group["initial_lr"] = LOWEST * group["lr"] / _peak(learner)
+    learner.schedule = LambdaLR(learner.optimizer, lambda step: growth**step)
+    return _climb(learner, examples, n_steps=n_steps, growth=growth, progress=progress)
+
+
+def _peak(learner: Learner) -> float:
+    return max(float(group["lr"]) for group in learner.optimizer.param_groups)
+
+
+def _climb(learner: Learner, examples: FeatureSet, *, n_steps: int, growth: float, progress: Progress) -> Finding:
+    network, training = learner.network, learner.training
+    network.train()
+    rng, torch_rng = np.random.default_rng(training.seed), torch.Generator().manual_seed(training.seed)
+    losses: list[float] = []
+    mean, batches = 0.0, training_batches(examples, batch_size=training.batch_size, vary_length=False, rng=rng)
+    for step in range(n_steps):
+        batch = next(batches, None)
+        if batch is None:  # the next epoch
+            batches = training_batches(examples, batch_size=training.batch_size, vary_length=False, rng=rng)
+            batch = next(batches)
+        x = torch.from_numpy(batch[0]).to(learner.device, memory_format=torch.channels_last)
+        y = functional.one_hot(torch.from_numpy(batch[1]), network.n_labels).float().to(learner.device)
+        with torch.no_grad():
+            x = network.normalize(x)
+            for change in learner.augment:
+                x, y = change(x, y, torch_rng)
+        loss, _ = take_step(learner, x, y)
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        smooth = mean / (1 - SMOOTHING ** (step + 1))
+        if not math.isfinite(loss) or (losses and smooth > TOO_MUCH * min(losses)):
+            break
+        losses.append(smooth)
+        progress("learning rates", step + 1, n_steps, f"loss {smooth:.3f}")
+    rates = [LOWEST * growth**step for step in range(len(losses))]
+    return Finding(tuple(rates), tuple(losses), steepest(rates, losses))
+
+
+def steepest(rates: list[float], losses: list[float]) -> float:
+    """Return the rate at which the loss falls fastest over the logarithm of the rate.
+
+    The first tenth, which is noise, and what comes after the least loss do not count.
+
+    >>> steepest([1e-4, 1e-3, 1e-2, 1e-1, 1.0], [2.0, 1.9, 1.0, 0.9, 3.0])
+    0.01
+    """
+    first = len(losses) // 10
+    last = first + int(np.argmin(losses[first:])) + 1
+    if last - first < 2:  # it never fell
+        return rates[first]
+    return float(rates[first + 1 + int(np.argmin(np.diff(losses[first:last])))])

@@ -1,0 +1,1 @@
+"""The built-in recognizers: their files, their cards, and the check of every figure that they state."""

@@ -1,0 +1,140 @@
+"""A recognizer's card as a page: what ships beside each built-in file, made from the file itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from earmark.text import counted, percent
+
+if TYPE_CHECKING:
+    from earmark.recognizer import Card, Rejection, Score
+    from earmark.zoo.costs import Cost
+
+_FEW_LABELS = 12
+
+
+def card_page(card: Card, *, n_bytes: int, cost: Cost) -> str:
+    """Return the card in Markdown: data, protocol, scores, calibration, what it refuses, limits, cost."""
+    parts = [
+        f"# {card.name}",
+        f"{card.about}. Made on {card.created}; licence {card.licence}.",
+        _table({"reads": _reads(card), "answers": _answers(card), "file": f"{n_bytes / 1e6:.2f} MB, one ONNX model"}),
+        "## Data",
+        _data(card),
+        "## Scores",
+        *(_score(score) for score in card.scores),
+        *_caution(card),
+        "## Calibration",
+        _calibration(card),
+        "## What it refuses",
+        *_refusals(card),
+        "## Limits",
+        "\n".join(f"- {limit}" for limit in card.limits) or "None are stated.",
+        "## Cost",
+        _cost(cost),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _reads(card: Card) -> str:
+    window = card.window
+    if window is None:
+        return f"drawings, as strokes or pixels ({card.features.kind})"
+    return f"sounds, in windows of {window.length_s:g} s every {window.hop_s:g} s ({card.features.kind})"
+
+
+def _answers(card: Card) -> str:
+    labels = card.labels
+    if len(labels) <= _FEW_LABELS:
+        return f"{len(labels)} labels: {', '.join(labels)}"
+    return f"{len(labels)} labels, {labels[0]} to {labels[-1]}"
+
+
+def _data(card: Card) -> str:
+    data = card.data
+    amount = f"{counted(data.n_examples, 'example')} of {counted(data.n_groups, 'group')}"
+    return (
+        f"Learned from {amount} of {data.name}: {_parts(data.learned)} of its split. Source: {data.source}."
+        f" Licence of the data: {data.licence}. Fingerprint: `{data.fingerprint[:16]}`."
+    )
+
+
+def _parts(names: Sequence[str]) -> str:
+    """Return parts of a split in words.
+
+    >>> _parts(("train",)), _parts(("train", "valid", "test"))
+    ('the train part', 'the train, valid and test parts')
+    """
+    *others, last = names
+    return f"the {', '.join(others)} and {last} parts" if others else f"the {last} part"
+
+
+def _calibration(card: Card) -> str:
+    errors = (f" Expected calibration error: {score.ece:.3f} (15 bins), {score.protocol}." for score in card.scores)
+    return (
+        f"Logits are divided by a temperature of {card.temperature:.3f}, fitted on examples that were not trained on."
+        + "".join(errors)
+    )
+
+
+def _score(score: Score) -> str:
+    low, high = score.accuracy_interval
+    seeds = ", ".join(map(str, score.seeds))
+    return (
+        f"**{percent(score.accuracy)}** right (95 % interval {percent(low)} to {percent(high)}), macro F1"
+        f" {score.macro_f1:.3f}, on {counted(score.n, 'example')} of {counted(score.n_groups, 'group')}."
+        f" Protocol: {score.protocol}; seed {seeds}."
+    )
+
+
+def _caution(card: Card) -> Iterator[str]:
+    since = [part for part in card.data.learned if part != "train"]
+    if since:
+        yield (
+            "The network that was scored had not learned these examples. The file has since learned"
+            f" {_parts(since)} too, so it can no longer be scored on them."
+        )
+
+
+def _refusals(card: Card) -> Iterator[str]:
+    always = {"silence": "always"} if card.window is not None else {}
+    if card.rejection is None:
+        yield f"Nothing{' but silence' if always else ''}: it names one of its labels."
+        return
+    yield _table({**always, **{name: text for name, text in rejection_pairs(card.rejection).items() if text}})
+
+
+def rejection_pairs(rejection: Rejection) -> dict[str, str]:
+    """Return what is declined, for people."""
+    least, salience = rejection.min_familiarity, rejection.min_pitch_salience
+    groups = f"{counted(rejection.n_groups, 'group')} that the gate had not learned"
+    real = f"{counted(rejection.n_real, 'real example')} of {groups}"
+    return {
+        "declines": "" if least is None else f"familiarity below {percent(least)}",
+        "cost": "" if rejection.declines is None else f"{percent(rejection.declines)} of {real} are declined",
+        "too uncertain": _uncertain(rejection),
+        "no pitch": "" if salience is None else f"partials that stand out by less than {salience:.1f} dB",
+        "learned to decline": ", ".join(rejection.foreign),
+        "left out": ", ".join(f"{each.kind} (AUROC {each.auroc:.3f})" for each in rejection.measured),
+    }
+
+
+def _uncertain(rejection: Rejection) -> str:
+    if rejection.precision is None:
+        return ""
+    aim = f"for {percent(rejection.precision)} right among the answers given"
+    if not rejection.min_confidence:
+        return f"never, {aim}"
+    return f"a label less probable than {percent(rejection.min_confidence)} if it is one of them, {aim}"
+
+
+def _cost(cost: Cost) -> str:
+    lines = [f"Train it again:\n\n    {cost.train}", cost.training] if cost.train else ["Not stated."]
+    if cost.answer_ms is not None:
+        lines.append(f"{cost.answer}, once it is in memory, takes {cost.answer_ms:g} ms on {cost.machine}.")
+    return "\n\n".join(lines)
+
+
+def _table(pairs: dict[str, str]) -> str:
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in pairs.items())])
