@@ -18,7 +18,6 @@ from earmark.evaluation import (
     Outcome,
     Scores,
     accuracy_interval,
-    combine,
     compare,
     extras,
     fit_temperature,
@@ -306,18 +305,6 @@ def test_comparison_pairs_by_input(outcome):
         compare(outcome, made_up(n=299))
     with pytest.raises(DataError, match="different truths"):
         compare(outcome, made_up(seed=1))
-
-
-def test_repeats_have_a_spread():
-    runs = [score(made_up(seed=seed), protocol="p", seeds=(seed,), n_resamples=50) for seed in range(3)]
-    together = combine(runs)
-    accuracies = [run.accuracy for run in runs]
-    assert together.seeds == (0, 1, 2)
-    assert together.accuracy.mean == pytest.approx(np.mean(accuracies))
-    assert together.accuracy.std == pytest.approx(np.std(accuracies, ddof=1))
-    assert combine(runs[:1]).accuracy.std is None
-    with pytest.raises(DataError, match="at least one"):
-        combine([])
 
 
 def test_outcomes_are_kept_in_files(tmp_path, outcome):

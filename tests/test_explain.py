@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 import earmark
+from earmark import extras
 from earmark.demo.specimens import dance_piece, drawings
 from earmark.errors import DataError, UsageError
-from earmark.evaluation import extras
 from earmark.explain.explain import MARKED_SHARE, decisive, explain, log_odds, see
 from earmark.explain.figures import explanation_figure, timeline_figure
 from earmark.explain.occlusion import Cells, Parts, surroundings
