@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from earmark import extras
 from earmark.data import Split
 from earmark.errors import ConfigError, DataError, MissingExtraError, ModelError
 from earmark.evaluation import (
@@ -19,7 +20,6 @@ from earmark.evaluation import (
     Scores,
     accuracy_interval,
     compare,
-    extras,
     fit_temperature,
     logits_of,
     read_outcome,
