@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.live import FileSource, Listener, Listening
+from earmark.live import FileSource, ListenConfig, Listener
 from earmark.live.source import CHUNK_S
 from earmark.recognizer import Recognizer, load
 from earmark.sound import read
@@ -49,7 +49,7 @@ def difference(path: Path, recognizer: Recognizer) -> float:
     sound = read(
         path, duration_s=recognizer.card.window.length_s + 1, sample_rate_hz=recognizer.card.features.sample_rate_hz
     )
-    listener = Listener(recognizer, sound.sample_rate_hz, config=Listening(gate_db=-120, early=False))
+    listener = Listener(recognizer, sound.sample_rate_hz, config=ListenConfig(gate_db=-120, early=False))
     pieces = np.split(sound.samples, range(777, len(sound.samples), 777))
     updates = [update for piece in pieces for update in listener.feed(piece)]
     spans = [(round(u.start_s * sound.sample_rate_hz), round(u.end_s * sound.sample_rate_hz)) for u in updates]

@@ -48,7 +48,7 @@ def test_nothing_changes_after_it_is_made():
     with pytest.raises(DataError, match=r"a\.wav is listed twice"):
         manifest(example, example)
     with pytest.raises(UsageError, match="no split called 'dev'"):
-        manifest(example).where("dev")
+        manifest(example).part("dev")
     with pytest.raises(ValueError, match="zip"):
         manifest(example).with_splits(["train", "test"])
     with pytest.raises(DataError, match="not a feature table"):

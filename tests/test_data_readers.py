@@ -321,7 +321,7 @@ class TestFeatureTable:
         assert [example.track for example in manifest] == ["blues.00000", "blues.00000", "blues.00099", "mine.wav"]
         assert manifest.examples[0].group == manifest.examples[1].group == "artist 0"
         assert manifest.table.names == ("tempo", "mfcc1_mean")
-        part = manifest.with_splits(["train", "test", None, "test"]).where("test")
+        part = manifest.with_splits(["train", "test", None, "test"]).part("test")
         np.testing.assert_array_equal(part.table.values, [[1, 0.5], [3, 0.5]])
         row = read_content(manifest, manifest.examples[2])
         assert (row.names, row.values.tolist()) == (("tempo", "mfcc1_mean"), [2, 0.5])

@@ -12,29 +12,31 @@ from hypothesis import strategies as st
 from earmark.errors import ConfigError, DataError, ModelError, UnknownNameError
 from earmark.evaluation import Outcome, read_outcome
 from earmark.recognizer import Recognizer
-from earmark.rejection.detector import Gate
-from earmark.rejection.export import export_gate
-from earmark.rejection.fit import declining_of, least_confidence, teach_to_decline
-from earmark.rejection.fit_detector import GateTeacher, least_familiarity
-from earmark.rejection.sources import foreign_of
+from earmark.rejection.detector import Detector
+from earmark.rejection.export import export_detector
+from earmark.rejection.fit import add_rejection, least_confidence, rejection_config_of
+from earmark.rejection.fit_detector import DetectorTrainer, least_familiarity
+from earmark.rejection.sources import ood_sources
 from earmark.rejection.windows import REAL, Windows
 from earmark.runs.train import train
 from earmark.training import Recipe
-from earmark.training.recipe import Declining
-from earmark.training.rejection_config import GateConfig
+from earmark.training.recipe import RejectionConfig
+from earmark.training.rejection_config import DetectorConfig
 from earmark.types import Ink, Sound
 from test_training import SMALL, homus  # noqa: F401 - a fixture
 from tiny import save_tiny, tiny_card, tone
 
-QUICK = Declining(
+QUICK = RejectionConfig(
     n_examples=96, n_check=48, epochs=6, batch_size=32, learning_rate=0.01, kinds=("scribble", "spiral", "cyrillic")
 )
-SMALL_GATE = GateConfig(widths=(4, 8), hidden=8)
+SMALL_GATE = DetectorConfig(widths=(4, 8), hidden=8)
 
 
 def gate_of(config=SMALL_GATE, *, n_rows=20):
     torch.manual_seed(0)
-    return Gate(config, normalize="peak", floor_db=80.0, n_channels=1, n_rows=n_rows, n_labels=3, n_embedding=6).eval()
+    return Detector(
+        config, normalize="peak", floor_db=80.0, n_channels=1, n_rows=n_rows, n_labels=3, n_embedding=6
+    ).eval()
 
 
 def taken(n=4, *, width=30, n_rows=20):
@@ -42,12 +44,14 @@ def taken(n=4, *, width=30, n_rows=20):
     return tuple(torch.randn(n, *shape, generator=rng) * 20 for shape in ((1, n_rows, width), (3,), (6,)))
 
 
-@pytest.mark.parametrize("config", [SMALL_GATE, GateConfig(embedding=False, logits=False, levels=255, stem_stride=4)])
+@pytest.mark.parametrize(
+    "config", [SMALL_GATE, DetectorConfig(embedding=False, logits=False, levels=255, stem_stride=4)]
+)
 def test_the_file_says_the_same_as_the_gate_whatever_the_length(config):
     import onnxruntime
 
     gate = gate_of(config)
-    session = onnxruntime.InferenceSession(export_gate(gate, taken(2)).SerializeToString())
+    session = onnxruntime.InferenceSession(export_detector(gate, taken(2)).SerializeToString())
     for n, width in ((1, 30), (5, 47), (2, 9)):
         inputs = taken(n, width=width)
         feed = dict(zip(("features", "logits", "embedding"), (tensor.numpy() for tensor in inputs), strict=True))
@@ -61,8 +65,14 @@ def test_a_gate_is_small_and_ignores_loudness_and_numbers_below_the_picture():
     assert (
         sum(
             parameter.numel()
-            for parameter in Gate(
-                GateConfig(), normalize="peak", floor_db=80.0, n_channels=1, n_rows=293, n_labels=88, n_embedding=704
+            for parameter in Detector(
+                DetectorConfig(),
+                normalize="peak",
+                floor_db=80.0,
+                n_channels=1,
+                n_rows=293,
+                n_labels=88,
+                n_embedding=704,
             ).parameters()
         )
         < 300_000
@@ -99,27 +109,27 @@ def teacher(**changes):
         },
         where="test",
     )
-    settings = Declining(epochs=6, batch_size=16, learning_rate=0.01, gate=SMALL_GATE, **changes)
-    return GateTeacher(
+    settings = RejectionConfig(epochs=6, batch_size=16, learning_rate=0.01, gate=SMALL_GATE, **changes)
+    return DetectorTrainer(
         tiny_card(), recipe, settings, learn=[windows()], check=[windows(seed=1)], progress=lambda *_: None
     )
 
 
 def test_a_gate_learns_and_its_familiarity_is_calibrated():
     learned = teacher(real_share=0.5)
-    gate = learned.teach()
+    gate = learned.fit_network()
     real = learned.real_familiarity(gate)
     assert np.median(real) > 0.95
     usual = teacher(real_share=0.9)
-    assert np.median(usual.real_familiarity(usual.teach())) > np.median(real)
-    again = learned.teach()
+    assert np.median(usual.real_familiarity(usual.fit_network())) > np.median(real)
+    again = learned.fit_network()
     assert all(torch.equal(a, b) for a, b in zip(gate.state_dict().values(), again.state_dict().values(), strict=True))
 
 
 def test_families_are_left_out_together():
-    from earmark.rejection.sources import Foreign
+    from earmark.rejection.sources import OodSource
 
-    kinds = {kind: Foreign(kind, family, lambda rng: Sound(rng, 1)) for kind, family in (("a", "x"), ("b", "y"))}
+    kinds = {kind: OodSource(kind, family, lambda rng: Sound(rng, 1)) for kind, family in (("a", "x"), ("b", "y"))}
     scores = teacher().measure(kinds)
     assert [score.kind for score in scores] == ["a", "b"]
     assert all(0 <= score.declined <= 1 and score.n == 60 for score in scores)
@@ -129,7 +139,7 @@ def test_families_are_left_out_together():
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.floats(0, 0.99))
 def test_the_threshold_declines_no_more_real_ones_than_allowed(familiarity, share):
     real = np.array(familiarity)
-    least = least_familiarity(real, Declining(real_declined=share, real_share=0.9))
+    least = least_familiarity(real, RejectionConfig(real_declined=share, real_share=0.9))
     assert least <= 0.9
     assert (real < least).sum() <= share * len(real)
 
@@ -161,7 +171,7 @@ def test_a_recipe_that_says_so_teaches_to_decline(run_folder, homus):  # noqa: F
     assert (rejection.precision, rejection.measured) == (QUICK.precision, ())
     assert 0 < rejection.min_familiarity <= QUICK.real_share
     assert rejection.n_real > 0
-    kinds = foreign_of(recognizer.card)
+    kinds = ood_sources(recognizer.card)
     rng = np.random.default_rng(1)
     foreign = [
         recognizer.predict(kinds[kind].make(rng)).confidence for kind in (*QUICK.kinds, "zigzag") for _ in range(9)
@@ -203,34 +213,34 @@ def test_a_finished_file_learns_to_decline_by_a_command(run_folder, homus, run, 
 def test_what_a_file_has_not_learned_is_scored_for_want_of_an_outcome(run_folder, homus, tmp_path):  # noqa: F811
     quick = QUICK.model_copy(update={"n_examples": 16, "n_check": 16, "epochs": 1})
     options = {"settings": quick, "cache": tmp_path / "cache"}
-    scored = teach_to_decline(run_folder, homus, out=tmp_path / "a.onnx", **options)
+    scored = add_rejection(run_folder, homus, out=tmp_path / "a.onnx", **options)
     outcome = read_outcome(run_folder / "outcome.npz")
-    given_ = teach_to_decline(run_folder, homus, out=tmp_path / "b.onnx", outcome=outcome, **options)
+    given_ = add_rejection(run_folder, homus, out=tmp_path / "b.onnx", outcome=outcome, **options)
     assert scored == given_
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
 def test_changes_of_how(run_folder):
-    assert declining_of(run_folder, overrides=["gate.hidden=16"]).gate.hidden == 16
+    assert rejection_config_of(run_folder, overrides=["gate.hidden=16"]).gate.hidden == 16
     with pytest.raises(ConfigError, match=r"\[rejection\]: unknown key 'epoch' \(did you mean 'epochs'\?\)"):
-        declining_of(run_folder, overrides=["epoch=3"])
+        rejection_config_of(run_folder, overrides=["epoch=3"])
 
 
 def test_recognizers_that_cannot_learn_to_decline(tmp_path):
     path = save_tiny(tmp_path / "bare.onnx")
     with pytest.raises(ModelError, match="its card holds no recipe to learn by; train it again"):
-        declining_of(path)
+        rejection_config_of(path)
 
 
 def test_kinds_and_folders_that_are_not_there(tmp_path):
     card = tiny_card()
     with pytest.raises(UnknownNameError, match=r"no kind of foreign input called 'rian'.*did you mean 'rain'"):
-        foreign_of(card, kinds=("rian",))
+        ood_sources(card, kinds=("rian",))
     with pytest.raises(DataError, match=r"holds no file that 'tiny' reads \(.*\.wav"):
-        foreign_of(card, folders=(tmp_path / "nowhere",))
+        ood_sources(card, folders=(tmp_path / "nowhere",))
     (tmp_path / "rain").mkdir()
     with pytest.raises(DataError, match="already a kind of foreign input called 'rain'; rename it"):
-        foreign_of(card, folders=(tmp_path / "rain",))
+        ood_sources(card, folders=(tmp_path / "rain",))
 
 
 def test_foreign_sounds_have_the_length_and_rate_of_the_recognizer(tmp_path):
@@ -238,10 +248,10 @@ def test_foreign_sounds_have_the_length_and_rate_of_the_recognizer(tmp_path):
     (tmp_path / "talk").mkdir()
     soundfile.write(tmp_path / "talk" / "long.wav", tone(seconds=5, rate_hz=8000), 8000)
     soundfile.write(tmp_path / "talk" / "short.wav", tone(seconds=0.3, rate_hz=8000), 8000)
-    notes = foreign_of(card, folders=(tmp_path / "talk",), real=lambda _, __: Sound(tone(), 22050))
+    notes = ood_sources(card, folders=(tmp_path / "talk",), real=lambda _, __: Sound(tone(), 22050))
     assert "real-chord" in notes
-    assert "real-chord" not in foreign_of(card)
-    assert "chord" not in foreign_of(tiny_card(task="genre"))
+    assert "real-chord" not in ood_sources(card)
+    assert "chord" not in ood_sources(tiny_card(task="genre"))
     for kind in ("rain", "chord", "real-chord"):
         sound = notes[kind].make(np.random.default_rng(0))
         assert (len(sound.samples), sound.sample_rate_hz, sound.samples.dtype) == (22050, 22050, np.float32)
@@ -250,5 +260,5 @@ def test_foreign_sounds_have_the_length_and_rate_of_the_recognizer(tmp_path):
 
 
 def test_foreign_drawings_are_ink():
-    kinds = foreign_of(tiny_card("ink-raster"))
+    kinds = ood_sources(tiny_card("ink-raster"))
     assert isinstance(kinds["spiral"].make(np.random.default_rng(0)), Ink)

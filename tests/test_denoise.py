@@ -9,7 +9,7 @@ from matplotlib import image
 
 from earmark import cli
 from earmark.errors import ConfigError, DataError, UnreadableError, UsageError
-from earmark.live import Denoise, Denoiser, denoise, denoise_file
+from earmark.live import DenoiseConfig, Denoiser, denoise, denoise_file
 from earmark.live.denoise_file import Spectrograms
 from earmark.sound import read
 from earmark.types import Sound
@@ -37,7 +37,7 @@ def snr_db(clean: np.ndarray, noisy: np.ndarray) -> float:
 def test_any_chunks_give_the_same_stream(sizes):
     sound = music(2) + noise_of(2)
     whole = denoise(Sound(sound, RATE_HZ)).samples
-    stream = Denoiser(Denoise(), RATE_HZ)
+    stream = Denoiser(DenoiseConfig(), RATE_HZ)
     ends = np.cumsum(sizes)
     pieces = [stream.process(piece) for piece in np.split(sound, ends[ends < len(sound)])]
     assert np.concatenate([*pieces, stream.flush()]) == pytest.approx(whole, abs=1e-6)
@@ -61,14 +61,14 @@ def test_music_gains_on_noise_and_hum(snr):
 
 
 def test_noise_alone_sinks_to_the_floor():
-    cleaned = denoise(Sound(noise_of(4), RATE_HZ), Denoise(floor=0.1)).samples
+    cleaned = denoise(Sound(noise_of(4), RATE_HZ), DenoiseConfig(floor=0.1)).samples
     assert 0.1 < np.std(cleaned[RATE_HZ:]) / 0.05 < 0.2
 
 
 def test_the_noise_is_learnt_from_the_beginning_or_given():
-    learnt = Denoiser(Denoise(noise_s=2.0, follow_s=0), RATE_HZ)
+    learnt = Denoiser(DenoiseConfig(noise_s=2.0, follow_s=0), RATE_HZ)
     learnt.process(noise_of(3))
-    told = Denoiser(Denoise(), RATE_HZ, noise=Sound(noise_of(2), RATE_HZ))
+    told = Denoiser(DenoiseConfig(), RATE_HZ, noise=Sound(noise_of(2), RATE_HZ))
     # The mean magnitude of white noise under a window whose squares sum to n / 2 (Rayleigh).
     expected = 0.05 * np.sqrt(learnt.n_fft / 2 * np.pi / 4)
     for stream in (learnt, told):
@@ -77,7 +77,7 @@ def test_the_noise_is_learnt_from_the_beginning_or_given():
 
 def test_the_estimate_follows_noise_that_grows_slowly():
     growing = noise_of(20) * np.linspace(1, 2, 20 * RATE_HZ, dtype=np.float32)
-    following, fixed = (Denoiser(Denoise(follow_s=follow_s), RATE_HZ) for follow_s in (2.0, 0.0))
+    following, fixed = (Denoiser(DenoiseConfig(follow_s=follow_s), RATE_HZ) for follow_s in (2.0, 0.0))
     for stream in (following, fixed):
         stream.process(growing)
     assert following.noise.mean() / fixed.noise.mean() > 1.5
@@ -85,17 +85,17 @@ def test_the_estimate_follows_noise_that_grows_slowly():
 
 def test_a_noise_shorter_than_a_frame_is_refused():
     with pytest.raises(DataError, match=r"the noise lasts 0\.001 s; at least one frame"):
-        Denoiser(Denoise(), RATE_HZ, noise=Sound(noise_of(0.001), RATE_HZ))
+        Denoiser(DenoiseConfig(), RATE_HZ, noise=Sound(noise_of(0.001), RATE_HZ))
 
 
 def test_the_noise_may_have_another_rate():
     noise = Sound(noise_of(2), RATE_HZ * 2)
-    assert Denoiser(Denoise(), RATE_HZ, noise=noise).noise.min() > 0
+    assert Denoiser(DenoiseConfig(), RATE_HZ, noise=noise).noise.min() > 0
 
 
 def test_nonsense_is_refused():
     with pytest.raises(ConfigError, match="floor"):
-        Denoise.parse({"floor": 2}, where="test")
+        DenoiseConfig.parse({"floor": 2}, where="test")
 
 
 def test_a_stereo_file_stays_stereo(tmp_path):

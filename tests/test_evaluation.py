@@ -20,13 +20,13 @@ from earmark.evaluation import (
     Scores,
     accuracy_interval,
     compare,
+    describe_protocol,
     fit_temperature,
     logits_of,
     read_outcome,
     reliability,
     score,
     wilson,
-    word_protocol,
     write_outcome,
 )
 from earmark.units import key_names
@@ -340,10 +340,10 @@ def test_files_that_are_not_outcomes_are_refused(tmp_path):
 
 def test_protocols_in_words():
     split = Split(folds=5, fold=1)
-    assert word_protocol(split.description, "test") == "grouped, fold 2 of 5, seed 0, test part"
+    assert describe_protocol(split.description, "test") == "grouped, fold 2 of 5, seed 0, test part"
     leaking = Split(protocol="random", seed=3)
-    assert word_protocol(leaking.description, "test") == "random 70/15/15, seed 3, test part (groups on both sides)"
-    assert word_protocol(None, "valid", source="pianos") == "valid part of pianos"
+    assert describe_protocol(leaking.description, "test") == "random 70/15/15, seed 3, test part (groups on both sides)"
+    assert describe_protocol(None, "valid", source="pianos") == "valid part of pianos"
 
 
 def test_scoring_without_scikit_learn_says_how_to_get_it(monkeypatch, outcome):

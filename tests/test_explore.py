@@ -18,7 +18,7 @@ from earmark.cli import main
 from earmark.data import Split, read_manifest
 from earmark.errors import ConfigError, DataError, ModelError, UnknownNameError
 from earmark.features.table import FEATURE_COLUMNS, SAMPLE_RATE_HZ, describe
-from earmark.tables import Exploration, explore, trials, write_findings, write_recognizer
+from earmark.tables import Exploration, explore, trials, write_recognizer, write_results
 from earmark.tables.classical import CLASSIFIERS, TRANSFORMS
 from earmark.tables.onnx_nodes import to_onnx
 from earmark.tables.search import Study, tuned_search
@@ -274,7 +274,7 @@ def test_a_small_table_is_searched_among_as_many_neighbours_as_it_has(tmp_path):
 
 def test_everything_is_written(table, tmp_path):
     findings = explored(table, "random", transforms=("pca",))
-    write_findings(findings, tmp_path / "out")
+    write_results(findings, tmp_path / "out")
     written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
     names = {f"pca-{model}.png" for model in FAST["models"]}
     assert written == {
@@ -303,7 +303,7 @@ def test_a_constant_column_is_named_and_does_no_harm(table, tmp_path):
     constant.write_text("\n".join([f"chroma_stft_mean,{lines[0]}", *(f"0.5,{line}" for line in lines[1:])]), "utf-8")
     findings, expected = (explored(source, transforms=("none",)) for source in (constant, table))
     assert [c.scores.accuracy for c in findings.candidates] == [c.scores.accuracy for c in expected.candidates]
-    write_findings(findings, tmp_path / "out")
+    write_results(findings, tmp_path / "out")
     assert json.loads((tmp_path / "out/findings.json").read_bytes())["constant_columns"] == ["chroma_stft_mean"]
 
 

@@ -85,7 +85,7 @@ def fused(sounds, tmp_path_factory):
 
 def numbers_of_part(run, part):
     """The numbers of every window of the sounds of one part of a run."""
-    manifest = read_manifest(run / "manifest.csv").where(part)
+    manifest = read_manifest(run / "manifest.csv").part(part)
     windows = [
         read_content(manifest, example).samples[start : start + SAMPLE_RATE_HZ // 2]
         for example in manifest

@@ -5,16 +5,16 @@ import pytest
 
 from earmark.errors import DataError, UnknownNameError
 from earmark.ink import draw_strokes, make_ink
-from earmark.rejection.drawings import FAMILIES, foreign_kinds, make_foreign
+from earmark.rejection.drawings import FAMILIES, make_ood, ood_kinds
 from earmark.rejection.drawings.glyphs import follow, glyph_mask, glyph_strokes, thin
 from earmark.rejection.drawings.hand import by_hand, resampled
 from earmark.rejection.drawings.letters import ALPHABETS, LOOK_ALIKES
 
-KINDS = foreign_kinds()
+KINDS = ood_kinds()
 
 
 def _made(kind, seed=0):
-    return make_foreign(kind, np.random.default_rng(seed))
+    return make_ood(kind, np.random.default_rng(seed))
 
 
 def _raster(ink):
@@ -53,7 +53,7 @@ def test_every_kind_is_of_one_family():
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
     with pytest.raises(UnknownNameError, match=r"no kind of foreign drawing called 'star\?'.*did you mean 'star'"):
-        make_foreign("star?", np.random.default_rng(0))
+        make_ood("star?", np.random.default_rng(0))
 
 
 def test_look_alikes_of_symbols_are_left_out():

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from earmark import cli
 from earmark.errors import ConfigError, ModelError, UnreadableError, UsageError
 from earmark.features import Window
-from earmark.live import Denoise, FileSource, Listener, Listening
+from earmark.live import DenoiseConfig, FileSource, ListenConfig, Listener
 from earmark.live.listener import level_db
 from earmark.live.ring import Ring
-from earmark.live.smoother import Steady
+from earmark.live.smoother import AnswerSmoother
 from earmark.recognizer import Recognizer
 from earmark.types import Sound
 from tiny import LABELS, save_tiny, tiny_card, tone
@@ -56,7 +56,7 @@ def test_streaming_equals_offline(recognizer, sizes, rate_hz, seconds):
     sound = melody(seconds, rate_hz)
     ends = np.cumsum(sizes)
     updates = stream(
-        Listener(recognizer, rate_hz, config=Listening(hop_s=0.5, gate_db=-120, early=False)),
+        Listener(recognizer, rate_hz, config=ListenConfig(hop_s=0.5, gate_db=-120, early=False)),
         np.split(sound, ends[ends < len(sound)]),
     )
     offline = recognizer.score(Sound(sound, rate_hz))
@@ -69,7 +69,7 @@ def test_streaming_equals_offline(recognizer, sizes, rate_hz, seconds):
 @given(sizes=st.lists(st.integers(1, 30_000), min_size=1, max_size=12))
 def test_answers_do_not_depend_on_chunks(recognizer, sizes):
     sound = np.concatenate([melody(2), np.zeros(RATE_HZ * 2, np.float32), melody(1)])
-    config = Listening(denoise=Denoise(noise_s=0.2))
+    config = ListenConfig(denoise=DenoiseConfig(noise_s=0.2))
     whole = stream(Listener(recognizer, 44_100, config=config), [sound])
     ends = np.cumsum(sizes)
     pieces = stream(Listener(recognizer, 44_100, config=config), np.split(sound, ends[ends < len(sound)]))
@@ -98,7 +98,7 @@ def test_late_windows_are_skipped_and_counted(recognizer):
 def test_silence_is_gated_and_starts_anew(recognizer):
     quiet = (1e-4 * np.random.default_rng(0).standard_normal(RATE_HZ * 2)).astype(np.float32)
     heard = np.concatenate([melody(1), quiet, melody(1)])
-    updates = Listener(recognizer, RATE_HZ, config=Listening(early=False)).feed(heard)
+    updates = Listener(recognizer, RATE_HZ, config=ListenConfig(early=False)).feed(heard)
     labels = [update.answer.label for update in updates]
     assert labels[0] in LABELS
     silent = [update for update in updates if update.answer.label == "silence"]
@@ -109,7 +109,7 @@ def test_silence_is_gated_and_starts_anew(recognizer):
 
 
 def test_hysteresis_keeps_a_label_until_another_is_clearly_better():
-    steady = Steady(keep=0.0, margin=0.1, unknown_below=0.3)
+    steady = AnswerSmoother(keep=0.0, margin=0.1, unknown_below=0.3)
     given = [(0.5, 0.4), (0.45, 0.5), (0.4, 0.55), (0.5, 0.45), (0.25, 0.22), (0.1, 0.15), (0.28, 0.25), (0.35, 0.2)]
     followed = [steady.follow(np.float32(row))[0] for row in given]
     assert followed == [0, 0, 1, 1, 1, None, None, 0]
@@ -118,7 +118,7 @@ def test_hysteresis_keeps_a_label_until_another_is_clearly_better():
 
 
 def test_smoothing_is_exponential():
-    steady = Steady(keep=0.75, margin=0.0, unknown_below=0.0)
+    steady = AnswerSmoother(keep=0.75, margin=0.0, unknown_below=0.0)
     steady.follow(np.float32([1, 0]))
     assert steady.follow(np.float32([0, 1]))[1] == pytest.approx([0.75, 0.25])
 
@@ -149,7 +149,7 @@ def test_a_recognizer_of_drawings_does_not_listen(tmp_path):
 
 def test_a_short_window_and_a_long_hop(tmp_path):
     card = tiny_card(window=Window(length_s=0.1, hop_s=0.1, min_s=0.1))
-    listener = Listener(Recognizer.load(save_tiny(tmp_path / "a.onnx", card)), RATE_HZ, config=Listening(hop_s=0.5))
+    listener = Listener(Recognizer.load(save_tiny(tmp_path / "a.onnx", card)), RATE_HZ, config=ListenConfig(hop_s=0.5))
     assert [update.start_s for update in listener.feed(melody(1.2))] == pytest.approx([0, 0.5, 1.0])
 
 
@@ -254,4 +254,4 @@ def test_a_stream_too_short_for_an_answer_is_kept_all_the_same(listen, tmp_path)
 
 def test_nonsense_is_refused():
     with pytest.raises(ConfigError, match="gate_db"):
-        Listening.parse({"gate_db": 5}, where="test")
+        ListenConfig.parse({"gate_db": 5}, where="test")

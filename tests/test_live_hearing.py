@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.features import LogMel, Window
-from earmark.live import Listener, Listening
+from earmark.live import ListenConfig, Listener
 from earmark.live.ring import Ring
-from earmark.live.streaming import Anew, Frames, Kept, Onwards
+from earmark.live.streaming import CachedFrames, Frames, Recurrent, WholeWindow
 from earmark.models import CrnnConfig
 from earmark.recognizer import Recognizer, assemble
 from earmark.serve.batching import BatchingSession
@@ -21,7 +21,7 @@ from tiny import save_tiny, tiny_card, tone
 
 RATE_HZ = 22_050
 CHUNKS = st.lists(st.integers(1, 30_000), min_size=1, max_size=12)
-OPEN = Listening(gate_db=-120)
+OPEN = ListenConfig(gate_db=-120)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def patient(folder):
 def test_frames_that_are_kept_are_those_of_the_window(patient, sizes, seconds):
     sound = melody(seconds)
     listener = Listener(patient, RATE_HZ, config=OPEN)
-    assert isinstance(listener._hearing, Kept)
+    assert isinstance(listener._hearing, CachedFrames)
     assert listener._hop == 10 * 512
     for update in stream(listener, sound, sizes):
         window = sound[round(update.start_s * RATE_HZ) : round(update.end_s * RATE_HZ)]
@@ -73,7 +73,7 @@ def test_frames_are_kept_after_silence_and_skipped_windows(patient):
 
 
 def test_windows_that_do_not_fit_the_frames_are_heard_anew(patient):
-    assert isinstance(Listener(patient, RATE_HZ, config=Listening(hop_s=0.5))._hearing, Anew)
+    assert isinstance(Listener(patient, RATE_HZ, config=ListenConfig(hop_s=0.5))._hearing, WholeWindow)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def follower(folder):
 def test_a_network_that_remembers_answers_as_to_the_whole(follower, sizes, seconds):
     sound = melody(seconds)
     listener = Listener(follower, RATE_HZ, config=OPEN)
-    assert isinstance(listener._hearing, Onwards)
+    assert isinstance(listener._hearing, Recurrent)
     offline = follower.advance(follower.card.features(sound), follower.start)[0]
     assert stream(listener, sound, sizes)[-1].probabilities == pytest.approx(offline, abs=1e-5)
     if seconds >= follower.card.window.min_s:
@@ -118,7 +118,7 @@ def test_nothing_is_remembered_after_a_silence(follower):
     sound, features = melody(3), follower.card.features
     ring = Ring(len(sound))
     ring.extend(sound)
-    onwards = Onwards(follower, ring, features, length=2 * RATE_HZ)
+    onwards = Recurrent(follower, ring, features, length=2 * RATE_HZ)
     onwards.hear(0, RATE_HZ, is_last=False)
     onwards.forget(RATE_HZ)
     first, last = (Frames(features, ring).n_final(end) for end in (RATE_HZ, 2 * RATE_HZ))

@@ -7,14 +7,14 @@ import librosa
 import pytest
 
 from earmark.recognizer import as_dict
-from earmark.recognizer.answers import DETAIL_NAMES, SYMBOLS, dress
+from earmark.recognizer.answers import DETAIL_NAMES, SYMBOLS, make_answer
 from earmark.types import Answer, Prediction
 from earmark.units import key_names
 
 
 @pytest.mark.parametrize("name", key_names())
 def test_keys_come_with_midi_number_and_frequency(name):
-    details = dress(name, 1.0, task="note").details
+    details = make_answer(name, 1.0, task="note").details
     assert details == {
         "note": name,
         "midi": librosa.note_to_midi(name),
@@ -24,7 +24,7 @@ def test_keys_come_with_midi_number_and_frequency(name):
 
 
 def test_flats_are_named_by_the_key_they_are():
-    assert dress("Db4", 1.0, task="note").details["note"] == "C#4"
+    assert make_answer("Db4", 1.0, task="note").details["note"] == "C#4"
 
 
 def test_every_symbol_has_a_character_of_its_own():
@@ -46,11 +46,11 @@ def test_every_class_of_homus_is_known(shared_data):
 
 @pytest.mark.parametrize("task", ["genre", "label", "note", "symbol"])
 def test_other_labels_stay_plain(task):
-    assert dress("jazz", 0.5, task=task) == Answer("jazz", 0.5, {})
+    assert make_answer("jazz", 0.5, task=task) == Answer("jazz", 0.5, {})
 
 
 def test_predictions_become_json_values():
-    answer = dress("A4", 0.75, task="note")
+    answer = make_answer("A4", 0.75, task="note")
     prediction = Prediction("a.wav", "A4", 0.75, (answer,), timeline=((0.0, 1.0, answer),))
     facts = {"label": "A4", "confidence": 0.75, "note": "A4", "midi": 69, "hz": 440.0}
     assert as_dict(prediction) == {

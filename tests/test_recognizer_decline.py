@@ -16,11 +16,11 @@ from earmark.data import Example, Manifest
 from earmark.errors import ModelError
 from earmark.evaluation.evaluate import evaluate
 from earmark.features import Window
-from earmark.live import Listener, Listening
-from earmark.recognizer import Recognizer, Rejection, add_gate, as_dict, assemble
+from earmark.live import ListenConfig, Listener
+from earmark.recognizer import Recognizer, Rejection, add_detector, as_dict, assemble
 from earmark.recognizer.decide import pitch_salience
 from earmark.types import Picture, Sound
-from tiny import LABELS, save_guarded, save_tiny, tiny_card, tiny_gate, tiny_network, tone
+from tiny import LABELS, save_guarded, save_tiny, tiny_card, tiny_detector, tiny_network, tone
 
 RATE_HZ = 22050
 # The mean level of a tone is below -70 dB, that of noise above -30 dB.
@@ -70,10 +70,10 @@ def test_a_gate_changes_nothing_else(tmp_path, kind):
 def test_a_gate_is_replaced_and_arguments_stay_as_they_are():
     card = tiny_card(rejection=GATED)
     model = assemble(tiny_network(card.features), card)
-    first = add_gate(model, tiny_gate(slope=1, offset=0), card)
+    first = add_detector(model, tiny_detector(slope=1, offset=0), card)
     before = first.SerializeToString(deterministic=True)
-    again = add_gate(first, tiny_gate(slope=1, offset=0), card)
-    other = add_gate(first, tiny_gate(slope=2, offset=0), card)
+    again = add_detector(first, tiny_detector(slope=1, offset=0), card)
+    other = add_detector(first, tiny_detector(slope=2, offset=0), card)
     assert again.SerializeToString(deterministic=True) == before == first.SerializeToString(deterministic=True)
     assert other.SerializeToString(deterministic=True) != before
     assert [item.name for item in other.graph.output] == ["logits", "embedding", "picture", "familiarity"]
@@ -83,7 +83,7 @@ def test_what_is_no_gate_is_refused():
     card = tiny_card(rejection=GATED)
     network = tiny_network(card.features)
     with pytest.raises(ModelError, match=r"the gate has inputs \['features'\] and outputs .* needs the inputs"):
-        add_gate(assemble(network, card), network, card)
+        add_detector(assemble(network, card), network, card)
 
 
 def test_a_card_that_promises_a_gate_needs_one(tmp_path):
@@ -186,13 +186,13 @@ def test_evaluation_says_how_much_is_answered(tmp_path, ears):
 
 
 def test_a_stream_is_declined_alike(ears):
-    config = Listening(hop_s=0.5, smoothing_s=0.0, early=False)
+    config = ListenConfig(hop_s=0.5, smoothing_s=0.0, early=False)
     (update,) = Listener(ears, RATE_HZ, config=config).feed(noise())
     offline = ears.predict(noise(), sample_rate_hz=RATE_HZ)
     assert (update.answer.label, update.reason) == ("unknown", offline.reason)
     assert update.as_dict()["reason"] == offline.reason
     assert math.isclose(update.probabilities.max(), offline.confidence, rel_tol=1e-4)
-    forced = Listening(hop_s=0.5, smoothing_s=0.0, early=False, force=True)
+    forced = ListenConfig(hop_s=0.5, smoothing_s=0.0, early=False, force=True)
     (update,) = Listener(ears, RATE_HZ, config=forced).feed(noise())
     assert update.answer.label == offline.top[0].label
     (update,) = Listener(ears, RATE_HZ, config=config).feed(tone())

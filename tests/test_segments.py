@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from earmark.recognizer import as_dict
 from earmark.recognizer.segments import CHANGE_COST, _best_path, segments
-from earmark.recognizer.windows import Scored
+from earmark.recognizer.windows import WindowScores
 from earmark.types import Sound
 from tiny import tiny_card, tiny_recognizer, tone
 
 
 def scored(
     answers: list[int], *, sure: float = 0.98, hop_s: float = 0.5, familiarity: float | list[float] = 1.0
-) -> Scored:
+) -> WindowScores:
     """Return windows of 1 s that are `sure` of one of three labels each; -1 is silence."""
     labels = np.array(answers)
     probabilities = np.full((len(labels), 3), (1 - sure) / 2, np.float32)
@@ -27,10 +27,12 @@ def scored(
     starts_s = hop_s * np.arange(len(labels))
     heard = (labels >= 0).astype(np.float32)
     known = np.broadcast_to(np.float32(familiarity), labels.shape).copy()
-    return Scored(starts_s, starts_s + 1, probabilities * heard[:, None], heard, known, np.full(labels.shape, np.inf))
+    return WindowScores(
+        starts_s, starts_s + 1, probabilities * heard[:, None], heard, known, np.full(labels.shape, np.inf)
+    )
 
 
-def found(windows: Scored) -> list[tuple[float, float, int]]:
+def found(windows: WindowScores) -> list[tuple[float, float, int]]:
     """Return the segments with the label that their windows agree on."""
     return [(start_s, end_s, int(part.mean().argmax())) for start_s, end_s, part in segments(windows)]
 
@@ -63,7 +65,7 @@ def test_segments_cover_the_sound_and_every_window_once(answers, sure):
     spans = list(segments(windows))
     assert (spans[0][0], spans[-1][1]) == (windows.starts_s[0], windows.ends_s[-1])
     assert all(first[1] == second[0] for first, second in pairwise(spans))
-    for field in fields(Scored):
+    for field in fields(WindowScores):
         whole = np.concatenate([getattr(part, field.name) for _, _, part in spans])
         np.testing.assert_array_equal(whole, getattr(windows, field.name))
 

@@ -24,7 +24,7 @@ from earmark.recognizer import Recognizer, as_dict
 from earmark.recognizer.answers import SYMBOLS
 from earmark.serve import Limits, make_app, model_files
 from earmark.serve.batching import BatchingSession
-from earmark.serve.limits import CURRENT_WORK, AbandonedError, Work
+from earmark.serve.limits import CURRENT_WORK, AbandonedError, CancelToken
 from earmark.types import Sound
 from tiny import save_tiny, tiny_card, tone
 
@@ -366,7 +366,7 @@ def test_errors_and_cancelled_work_in_a_batch():
     with pytest.raises(RuntimeError, match="negative"):
         session.run(["y"], {"x": np.float32([[-1]])})
     assert session.run(["y"], {"x": np.float32([[1]])})[0].tolist() == [[2]]
-    work = Work(deadline_s=float("inf"))
+    work = CancelToken(deadline_s=float("inf"))
     before = CURRENT_WORK.set(work)
     work.cancel()
     with pytest.raises(AbandonedError):

@@ -8,8 +8,8 @@ import pytest
 
 from earmark.recognizer import Recognizer, as_dict
 from earmark.recognizer.decide import SILENT
-from earmark.recognizer.windows import Cuts
-from earmark.serve.together import Together
+from earmark.recognizer.windows import WindowBatch
+from earmark.serve.event_loop_batcher import EventLoopBatcher
 from tiny import save_tiny, tiny_card, tone
 
 OPTIONS = {"top": 1}
@@ -43,8 +43,8 @@ def ears(tmp_path_factory):
     return Recognizer.load(save_tiny(tmp_path_factory.mktemp("together") / "ears.onnx", tiny_card(temperature=40.0)))
 
 
-def cuts(ears, samples: np.ndarray) -> Cuts:
-    return Cuts.joined(ears.cut(samples, sample_rate_hz=22050))
+def cuts(ears, samples: np.ndarray) -> WindowBatch:
+    return WindowBatch.joined(ears.cut(samples, sample_rate_hz=22050))
 
 
 def is_answer(answer: dict, ears, samples: np.ndarray, name: str) -> bool:
@@ -68,7 +68,7 @@ async def settle() -> None:
 def test_what_waits_goes_together_and_in_its_own_shape(ears):
     async def run() -> None:
         session = HeldSession(ears)
-        together = Together(ears, session)
+        together = EventLoopBatcher(ears, session)
         sounds = [tone(hz=440 + 30 * i) for i in range(7)]
         sounds[4] = np.concatenate([tone(hz=500), tone(hz=520)])  # several windows of the same length
         sounds[5] = tone(seconds=0.7)  # one of another
@@ -96,7 +96,7 @@ def test_what_waits_goes_together_and_in_its_own_shape(ears):
 def test_no_batch_is_too_large_and_no_shape_waits_for_ever(ears):
     async def run() -> None:
         session = HeldSession(ears)
-        together = Together(ears, session)
+        together = EventLoopBatcher(ears, session)
         long, short = cuts(ears, np.concatenate([tone(), tone()])), cuts(ears, tone(seconds=0.7))
         each = len(long.weights)
         answers = [together.answer(long, "long", OPTIONS) for _ in range(60)]
@@ -119,7 +119,7 @@ def _rest(n_windows: int, most: int) -> list[int]:
 def test_silence_needs_no_network(ears):
     async def run() -> None:
         session = HeldSession(ears)
-        answer = Together(ears, session).answer(cuts(ears, np.zeros(22050, np.float32)), "nothing", OPTIONS)
+        answer = EventLoopBatcher(ears, session).answer(cuts(ears, np.zeros(22050, np.float32)), "nothing", OPTIONS)
         assert (answer.result()["reason"], session.held) == (SILENT, [])
 
     in_a_loop(run)
@@ -128,7 +128,7 @@ def test_silence_needs_no_network(ears):
 def test_what_goes_wrong_after_the_network_is_told_to_who_asked(ears):
     async def run() -> None:
         session = HeldSession(ears)
-        together = Together(ears, session)
+        together = EventLoopBatcher(ears, session)
         answers = [
             together.answer(cuts(ears, tone()), "x", options) for options in (OPTIONS, OPTIONS, {"no": 1}, OPTIONS)
         ]
@@ -145,7 +145,7 @@ def test_what_goes_wrong_after_the_network_is_told_to_who_asked(ears):
 def test_who_is_at_fault_fails_alone_and_who_went_away_is_forgotten(ears):
     async def run() -> None:
         session = HeldSession(ears)
-        together = Together(ears, session)
+        together = EventLoopBatcher(ears, session)
         first = [together.answer(cuts(ears, tone(hz=440)), "first", OPTIONS) for _ in range(2)]
         good, gone = (together.answer(cuts(ears, tone(hz=f_hz)), "good", OPTIONS) for f_hz in (450, 460))
         bad = together.answer(cuts(ears, np.float32(1.0) * np.sign(tone(hz=300))), "bad", OPTIONS)

@@ -8,15 +8,15 @@ import pytest
 from earmark.errors import UnknownNameError, UsageError
 from earmark.recognizer import find, load
 from earmark.recognizer.decide import pitch_salience
-from earmark.rejection.sounds import FAMILIES, choose_chord, foreign_kinds, make_foreign, mix_chord
+from earmark.rejection.sounds import FAMILIES, choose_chord, make_ood, mix_chord, ood_kinds
 from earmark.sound.synthesis import synthesize_note
 
 RATE_HZ = 16_000
-ALL_KINDS = foreign_kinds(chords=True)
+ALL_KINDS = ood_kinds(chords=True)
 
 
 def _made(kind, seed=0, *, duration_s=0.7, rate_hz=RATE_HZ):
-    return make_foreign(kind, np.random.default_rng(seed), duration_s=duration_s, sample_rate_hz=rate_hz)
+    return make_ood(kind, np.random.default_rng(seed), duration_s=duration_s, sample_rate_hz=rate_hz)
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
@@ -46,7 +46,7 @@ def test_kinds_differ_from_each_other():
 
 
 def test_chords_are_left_out_unless_asked_for():
-    assert set(ALL_KINDS) - set(foreign_kinds()) == set(FAMILIES["chords"])
+    assert set(ALL_KINDS) - set(ood_kinds()) == set(FAMILIES["chords"])
     assert sorted(ALL_KINDS) == sorted(kind for family in FAMILIES.values() for kind in family)
 
 
@@ -75,11 +75,11 @@ def test_one_note_is_no_chord():
 def test_what_cannot_be_made_is_refused():
     rng = np.random.default_rng(0)
     with pytest.raises(UnknownNameError, match="speach"):
-        make_foreign("speach", rng, duration_s=1, sample_rate_hz=RATE_HZ)
+        make_ood("speach", rng, duration_s=1, sample_rate_hz=RATE_HZ)
     with pytest.raises(UsageError, match="duration_s"):
-        make_foreign("rain", rng, duration_s=0, sample_rate_hz=RATE_HZ)
+        make_ood("rain", rng, duration_s=0, sample_rate_hz=RATE_HZ)
     with pytest.raises(UsageError, match="sample_rate_hz"):
-        make_foreign("rain", rng, duration_s=1, sample_rate_hz=400)
+        make_ood("rain", rng, duration_s=1, sample_rate_hz=400)
 
 
 @pytest.fixture(scope="module")

@@ -44,8 +44,8 @@ def test_no_group_is_ever_in_two_parts(data, seed):
     divided = apply_split(data, Split(seed=seed))
     assert leaks(divided) == ()
     assert None not in parts(divided)
-    assert set(divided.where("train").labels) == set(data.labels)
-    assert all(len(divided.where(part)) for part in SPLITS)
+    assert set(divided.part("train").labels) == set(data.labels)
+    assert all(len(divided.part(part)) for part in SPLITS)
 
 
 @given(data=data_sets(), seed=st.integers(0, 5), folds=st.integers(3, 5))
@@ -57,12 +57,12 @@ def test_folds_are_a_partition_and_valid_is_the_next_test(data, seed, folds):
             apply_split(data, Split(folds=folds))
         return
     divided = [apply_split(data, Split(folds=folds, fold=fold, seed=seed)) for fold in range(folds)]
-    tested = [{e.path for e in one.where("test")} for one in divided]
+    tested = [{e.path for e in one.part("test")} for one in divided]
     assert sum(map(len, tested)) == len(data)
     assert set.union(*tested) == {e.path for e in data}
     for fold, one in enumerate(divided):
         assert leaks(one) == ()
-        assert {e.path for e in one.where("valid")} == tested[(fold + 1) % folds]
+        assert {e.path for e in one.part("valid")} == tested[(fold + 1) % folds]
 
 
 def test_shares_of_every_label_come_out():
@@ -84,7 +84,7 @@ def test_every_part_gets_every_label_that_has_three_groups():
     rows = [(f"l{label}", f"{label}-{group}") for label in range(8) for group in range(3)]
     divided = apply_split(manifest(rows), Split())
     for part in SPLITS:
-        assert len(divided.where(part).labels) == 8
+        assert len(divided.part(part).labels) == 8
 
 
 def test_labels_of_few_groups():
@@ -113,14 +113,14 @@ def test_random_ignores_groups_and_leaks_tells():
     counts = Counter((e.split, e.label) for e in divided)
     assert [counts[part, "a"] for part in SPLITS] == [70, 15, 15]
     folds = [apply_split(data, Split(protocol="random", folds=4, fold=fold)) for fold in range(4)]
-    assert Counter(e.path for one in folds for e in one.where("test")) == Counter(e.path for e in data)
+    assert Counter(e.path for one in folds for e in one.part("test")) == Counter(e.path for e in data)
 
 
 def test_unknown_groups_are_said_not_guessed():
     data = manifest([("a", ""), ("b", "")] * 20)
     with pytest.raises(DataError, match=r"40 of 40 examples do not say which group.*protocol = 'random'"):
         apply_split(data, Split())
-    assert len(apply_split(data, Split(protocol="random")).where("train")) == 28
+    assert len(apply_split(data, Split(protocol="random")).part("train")) == 28
 
 
 def test_a_part_may_be_left_out():
@@ -208,7 +208,7 @@ def test_real_data_is_divided_whole(shared_data, source, n_train_groups):
     data = read_manifest(shared_data / source)
     divided = apply_split(data, Split())
     assert leaks(divided) == ()
-    assert len(divided.where("train")) / len(data) == pytest.approx(0.7, abs=0.02)
-    assert n_train_groups in (None, len(divided.where("train").groups))
+    assert len(divided.part("train")) / len(data) == pytest.approx(0.7, abs=0.02)
+    assert n_train_groups in (None, len(divided.part("train").groups))
     for part in SPLITS:
-        assert divided.where(part).labels == data.labels
+        assert divided.part(part).labels == data.labels

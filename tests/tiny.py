@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from earmark.features import FEATURES, Features, InkFeatures, Window
-from earmark.recognizer import Card, DataSummary, Recognizer, add_gate, assemble
+from earmark.recognizer import Card, DataSummary, Recognizer, add_detector, assemble
 
 WINDOW = Window(length_s=1.0, hop_s=0.5, min_s=0.25)
 DATA = DataSummary(name="made up", fingerprint="0", n_examples=3, n_groups=3, source="a test", licence="CC0")
@@ -77,7 +77,7 @@ def tone(*, seconds: float = 1.0, rate_hz: int = 22050, hz: float = 440.0) -> np
     return (0.3 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(np.float32)
 
 
-def tiny_gate(*, slope: float, offset: float) -> onnx.ModelProto:
+def tiny_detector(*, slope: float, offset: float) -> onnx.ModelProto:
     """Return a gate whose log odds are `slope` times the mean of the features, plus `offset`."""
     axes = [["batch", "channel", "freq", "time"], ["batch", "n_labels"], ["batch", "n_embedding"]]
     inputs = [
@@ -101,8 +101,8 @@ def tiny_gate(*, slope: float, offset: float) -> onnx.ModelProto:
 
 
 def save_guarded(path: Path, card: Card, *, slope: float = 0.0, offset: float = 0.0) -> Path:
-    """Write the recognizer of `card`, which has a `Rejection`, with a `tiny_gate`; return its path."""
+    """Write the recognizer of `card`, which has a `Rejection`, with a `tiny_detector`; return its path."""
     model = assemble(tiny_network(card.features, n_labels=len(card.labels)), card)
-    guarded = add_gate(model, tiny_gate(slope=slope, offset=offset), card)
+    guarded = add_detector(model, tiny_detector(slope=slope, offset=offset), card)
     path.write_bytes(guarded.SerializeToString(deterministic=True))
     return path

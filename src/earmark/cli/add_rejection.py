@@ -42,14 +42,14 @@ def add_rejection(
     how well it would be declined unforeseen; that takes several times as long.
     """
     from earmark.evaluation import read_outcome
-    from earmark.rejection.fit import declining_of, teach_to_decline
+    from earmark.rejection.fit import add_rejection, rejection_config_of
 
     with progress_on_stderr() as progress:
-        rejection = teach_to_decline(
+        rejection = add_rejection(
             model,
             data,
             out=out,
-            settings=declining_of(model, overrides=changes or ()),
+            settings=rejection_config_of(model, overrides=changes or ()),
             folders=foreign or (),
             outcome=None if outcome is None else read_outcome(outcome),
             progress=progress,

@@ -13,7 +13,7 @@ from earmark.errors import UnknownNameError
 from earmark.text import percent
 
 if TYPE_CHECKING:
-    from earmark.zoo.verify import Bill, Redone
+    from earmark.zoo.verify import CostCheck, ScoreCheck
 
 app = typer.Typer(help="Measure what ships.", no_args_is_help=True)
 
@@ -47,8 +47,8 @@ def zoo(
     for name in only or ():
         if name not in known:
             raise UnknownNameError("recognizer with data in that folder", name, known)
-    figures: list[Redone] = []
-    bills: list[Bill] = []
+    figures: list[ScoreCheck] = []
+    bills: list[CostCheck] = []
     for name in only or known:
         with progress_on_stderr() as progress:
             redone, bill = bench_model(name, data, limit=limit, progress=progress)
@@ -62,7 +62,7 @@ def zoo(
         raise typer.Exit(1)
 
 
-def _print(figures: list[Redone], bills: list[Bill]) -> None:
+def _print(figures: list[ScoreCheck], bills: list[CostCheck]) -> None:
     heading = ("MODEL", "FIGURE", "CARD", "NOW", "ECE CARD", "ECE NOW", "EXAMPLES", "ANSWERED", "AGREES")
     print_table([heading, *(_row(figure) for figure in figures)])
     print()
@@ -75,7 +75,7 @@ def _print(figures: list[Redone], bills: list[Bill]) -> None:
     print_table([("MODEL", "FILE", "ITEM", "ONE CORE", "CARD"), *costs])
 
 
-def _row(figure: Redone) -> tuple[str, ...]:
+def _row(figure: ScoreCheck) -> tuple[str, ...]:
     card, now = figure.card, figure.now
     left = (figure.model, figure.status, _share(card.accuracy, card.accuracy_interval))
     if now is None:
@@ -92,11 +92,11 @@ def _share(accuracy: float, interval: tuple[float, float]) -> str:
     return f"{percent(accuracy)} ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def _stated(bill: Bill) -> str:
+def _stated(bill: CostCheck) -> str:
     return "" if bill.ms_stated is None else f"{bill.ms_stated:.1f} ms"
 
 
-def _cost(bill: Bill) -> dict[str, str | int | float | None]:
+def _cost(bill: CostCheck) -> dict[str, str | int | float | None]:
     return {
         "model": bill.model,
         "n_bytes": bill.n_bytes,

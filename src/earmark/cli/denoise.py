@@ -30,10 +30,12 @@ def denoise(
     ] = None,
 ) -> None:
     """Remove steady noise (hum, hiss, a fan) by spectral subtraction."""
-    from earmark.live import Denoise, denoise_file
+    from earmark.live import DenoiseConfig, denoise_file
 
     given = {"noise_s": noise_s, "over_subtraction": strength, "floor": floor}
-    config = Denoise.parse({key: value for key, value in given.items() if value is not None}, where="earmark denoise")
+    config = DenoiseConfig.parse(
+        {key: value for key, value in given.items() if value is not None}, where="earmark denoise"
+    )
     duration_s = denoise_file(source, out, config=config, noise=noise, plot=plot)
     print(f"{out}: {duration_s:.2f} s")
     if plot is not None:

@@ -59,16 +59,16 @@ def evaluate(
     if protocol and not split:
         raise UsageError(f"--protocol {protocol} divides the data; say which part to score: --split test")
     from earmark.data import read_manifest
-    from earmark.evaluation import word_protocol
+    from earmark.evaluation import describe_protocol
     from earmark.evaluation.evaluate import evaluate as score_recognizer
     from earmark.recognizer import load
 
     recognizer = load(model)
     source = read_manifest(data)
-    manifest, words = source, word_protocol(None, split, source=source.name)
+    manifest, words = source, describe_protocol(None, split, source=source.name)
     if split is not None:
         manifest, words = _divided(source, recognizer.card, part=split, protocol=protocol)
-    words += _learned_from(source, manifest if split is None else manifest.where(split), recognizer.card)
+    words += _learned_from(source, manifest if split is None else manifest.part(split), recognizer.card)
     with progress_on_stderr() as progress:
         outcome, scores = score_recognizer(recognizer, manifest, split=split, protocol=words, progress=progress)
     if html is not None:
@@ -87,12 +87,12 @@ def evaluate(
 def _divided(manifest: Manifest, card: Card, *, part: str, protocol: str | None) -> tuple[Manifest, str]:
     """Return the examples, each in a part, and the words for how that came about."""
     from earmark.data import Split, apply_split
-    from earmark.evaluation import word_protocol
+    from earmark.evaluation import describe_protocol
 
     if protocol is not None:
         how = Split.parse({"protocol": protocol}, where="--protocol")
     elif any(example.split for example in manifest):
-        return manifest, word_protocol(None, part, source=manifest.name)
+        return manifest, describe_protocol(None, part, source=manifest.name)
     else:
         how = Split.parse(card.recipe.get("split", {}), where=f"the recipe of {card.name}")
         manifest = manifest.hashed()
@@ -100,7 +100,7 @@ def _divided(manifest: Manifest, card: Card, *, part: str, protocol: str | None)
             complain(
                 f"{manifest.name} is not what {card.name} learned from, so its {part} part may hold what it has seen"
             )
-    return apply_split(manifest, how), word_protocol(how.description, part)
+    return apply_split(manifest, how), describe_protocol(how.description, part)
 
 
 def _learned_from(source: Manifest, scored: Manifest, card: Card) -> str:

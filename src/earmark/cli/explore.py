@@ -15,7 +15,7 @@ from earmark.errors import DataError
 from earmark.text import percent
 
 if TYPE_CHECKING:
-    from earmark.tables import Findings
+    from earmark.tables import ExplorationResult
 
 _WHOLE_CLIP_S = 30.0
 _MOST_WORKERS = 8
@@ -55,7 +55,7 @@ def explore(
     it was when it is given again.
     """
     from earmark.data import read_manifest
-    from earmark.tables import Exploration, write_findings, write_recognizer
+    from earmark.tables import Exploration, write_recognizer, write_results
     from earmark.tables import explore as explored
 
     values: dict[str, Any] = {"split": {"protocol": protocol, "seed": seed}, "seed": seed, "n_trials": tune}
@@ -66,7 +66,7 @@ def explore(
     with progress_on_stderr() as progress:
         n_workers = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
         findings = explored(manifest, exploration, folder=out, workers=n_workers, progress=progress)
-    write_findings(findings, out)
+    write_results(findings, out)
     _print(findings)
     padding: Literal["mirror", "silence"] = "mirror" if as_published else "silence"
     try:
@@ -87,7 +87,7 @@ def _window_s(table: Path) -> float:
     return statistics.median(lengths) / SAMPLE_RATE_HZ if lengths else _WHOLE_CLIP_S
 
 
-def _print(findings: Findings) -> None:
+def _print(findings: ExplorationResult) -> None:
     leaky = findings.best.grouped_accuracy is not None
     heading = ["TRANSFORM", "MODEL", "ACCURACY", "95 % INTERVAL", *(["GROUPED", "LEAKED"] if leaky else [])]
     rows = [heading]

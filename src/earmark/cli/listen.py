@@ -49,7 +49,7 @@ def listen(
     list_devices: Annotated[bool, typer.Option("--devices", help="List the microphones and stop.")] = False,
 ) -> None:
     """Recognise what a microphone hears, or a file as if it were heard; stop with Ctrl-C."""
-    from earmark.live import Denoise, Listener, Listening, devices
+    from earmark.live import DenoiseConfig, ListenConfig, Listener, devices
     from earmark.recognizer import load
     from earmark.sound import read
 
@@ -58,8 +58,8 @@ def listen(
         return
     if file is None and fast:
         raise UsageError("--fast is for files; give one with --input, or leave it out")
-    config = Listening.parse(
-        {"hop_s": hop_s, "gate_db": gate_db, "force": force, "denoise": Denoise() if clean or noise else None},
+    config = ListenConfig.parse(
+        {"hop_s": hop_s, "gate_db": gate_db, "force": force, "denoise": DenoiseConfig() if clean or noise else None},
         where="earmark listen",
     )
     recognizer = load(model)

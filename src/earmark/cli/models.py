@@ -46,7 +46,7 @@ def models(as_json: AsJson = False) -> None:
                     card.features.domain,
                     str(len(card.labels)),
                     percent(card.scores[0].accuracy) if card.scores else "",
-                    "the unknown" if card.has_gate else "silence",
+                    "the unknown" if card.has_detector else "silence",
                     card.about,
                 )
                 for name, card in cards.items()

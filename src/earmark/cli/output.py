@@ -122,7 +122,7 @@ def csv_heading(card: Card, *, top: int, timeline: bool) -> list[str]:
         return ["input", "start_s", "end_s", "label", "confidence", *details, "segment", "segment_label"]
     ranks = range(2, min(top, len(card.labels)) + 1)
     return [
-        *("input", "label", "confidence", *details, *(("familiarity",) if card.has_gate else ()), "reason"),
+        *("input", "label", "confidence", *details, *(("familiarity",) if card.has_detector else ()), "reason"),
         *(f"{column}_{rank}" for rank in ranks for column in ("label", "confidence")),
     ]
 

@@ -128,7 +128,7 @@ class Manifest:
         """Whether every example says which group it is of; without that no split is honest."""
         return all(example.group != UNKNOWN_GROUP for example in self.examples)
 
-    def where(self, split: str) -> Manifest:
+    def part(self, split: str) -> Manifest:
         """Return the examples of one split; none when it has none."""
         if split not in SPLITS:
             raise UsageError(f"there is no split called {split!r}; known: {', '.join(SPLITS)}")

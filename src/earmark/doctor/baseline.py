@@ -101,7 +101,7 @@ class QuickModel:
         return np.asarray((features - self._mean) / self._unit @ self._directions)
 
 
-Judge: TypeAlias = Callable[[QuickModel, FloatArray], FloatArray]
+Objective: TypeAlias = Callable[[QuickModel, FloatArray], FloatArray]
 """A method of the model that answers with ``(n, n_labels)``."""
 
 
@@ -123,7 +123,7 @@ def out_of_fold(
     *,
     n_folds: int,
     seed: int,
-    judges: Sequence[Judge] = (QuickModel.log_chances,),
+    judges: Sequence[Objective] = (QuickModel.log_chances,),
 ) -> FloatArray:
     """Return what a model that has seen nothing of its group answers to every example, ``(n_judges, n, n_labels)``."""
     n_labels = int(truth.max()) + 1

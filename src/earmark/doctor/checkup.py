@@ -15,7 +15,7 @@ from earmark.doctor.findings import Finding, Report, in_order
 from earmark.doctor.labels import doubtful, label_findings, two_labels
 from earmark.doctor.repeated import Copy, copies
 from earmark.doctor.scan import scan
-from earmark.doctor.splits import copies_apart, split_findings, told_apart
+from earmark.doctor.splits import adversarial_validation, copies_apart, split_findings
 from earmark.doctor.survey import survey, whatever_is_there
 from earmark.errors import DataError
 from earmark.types import Progress, no_progress
@@ -107,7 +107,7 @@ def _looked(manifest: Manifest, examined: Sequence[Examined], progress: Progress
         return
     progress("judging labels", 0, 1, "")
     yield from doubtful(manifest, examined)
-    yield from told_apart(manifest, examined)
+    yield from adversarial_validation(manifest, examined)
     progress("judging labels", 1, 1, "")
 
 
@@ -152,7 +152,7 @@ def counts(manifest: Manifest) -> Iterator[Finding]:
     n_groups = len(manifest.groups) if manifest.groups_known else "unknown"
     yield Finding("counts", "note", (), f"{len(manifest)} examples, {len(manifest.labels)} labels, {n_groups} groups")
     for part in SPLITS:
-        members = manifest.where(part)
+        members = manifest.part(part)
         if len(members):
             text = f"{part}: {len(members)} examples, {len(members.labels)} labels, {len(members.groups)} groups"
             yield Finding("counts-split", "note", (), text)

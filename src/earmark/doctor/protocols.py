@@ -165,13 +165,13 @@ def _score(
         for fold in range(folds):
             split = Split(protocol=name) if own_parts else Split(protocol=name, folds=folds, fold=fold, seed=seed)
             divided = apply_split(manifest, split)
-            part = "test" if len(divided.where("test")) else "valid"
+            part = "test" if len(divided.part("test")) else "valid"
             outcome = learner(divided, seed)
             for key, group, hit in zip(outcome.inputs, outcome.groups, outcome.correct, strict=True):
                 right.setdefault(key, []).append(float(hit))
                 groups[key] = str(group)
             answers.extend(outcome.correct.tolist())
-            n_train.append(len(divided.where("train")))
+            n_train.append(len(divided.part("train")))
             n_leaking.append(len(leaks(divided)))
             progress(name, seed * folds + fold + 1, n_seeds * folds, "")
         of_seed.append(float(np.mean(answers)))
@@ -207,7 +207,7 @@ def quick_learner(manifest: Manifest, *, workers: int | None = None, progress: P
     labels = manifest.labels
 
     def learn(divided: Manifest, seed: int) -> Outcome:
-        tested = "test" if len(divided.where("test")) else "valid"
+        tested = "test" if len(divided.part("test")) else "valid"
         taught = ("train", "valid") if tested == "test" else ("train",)
         known = [row for row in range(len(divided)) if _key(divided, row) in place]
         train = [row for row in known if divided.examples[row].split in taught]

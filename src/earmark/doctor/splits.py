@@ -131,7 +131,7 @@ def copies_apart(manifest: Manifest, copies: Sequence[Copy]) -> Iterator[Finding
             )
 
 
-def told_apart(manifest: Manifest, examined: Sequence[Examined]) -> Iterator[Finding]:
+def adversarial_validation(manifest: Manifest, examined: Sequence[Examined]) -> Iterator[Finding]:
     """Yield whether a model can tell training from test examples (adversarial validation)."""
     rows, features = matrix(examined)
     used = [n for n, row in enumerate(rows) if manifest.examples[row].split in ("train", "test")]

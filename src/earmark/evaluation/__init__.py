@@ -8,7 +8,7 @@ from earmark.evaluation.calibration import (
 )
 from earmark.evaluation.intervals import Comparison, accuracy_interval, compare, wilson
 from earmark.evaluation.outcome import Outcome, log_softmax, logits_of, pool
-from earmark.evaluation.protocol import word_protocol
+from earmark.evaluation.protocol import describe_protocol
 from earmark.evaluation.report import worst_mistakes, write_report
 from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, SelectiveScore, UnitScore
 from earmark.evaluation.scoring import score
@@ -26,6 +26,7 @@ __all__ = [
     "UnitScore",
     "accuracy_interval",
     "compare",
+    "describe_protocol",
     "fit_temperature",
     "log_softmax",
     "logits_of",
@@ -35,7 +36,6 @@ __all__ = [
     "reliability",
     "score",
     "wilson",
-    "word_protocol",
     "worst_mistakes",
     "write_outcome",
     "write_report",

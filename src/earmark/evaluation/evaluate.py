@@ -11,10 +11,10 @@ import numpy.typing as npt
 from earmark.data import Manifest, read_content, read_manifest
 from earmark.evaluation.calibration import fit_temperature
 from earmark.evaluation.outcome import Outcome
-from earmark.evaluation.protocol import word_protocol
+from earmark.evaluation.protocol import describe_protocol
 from earmark.evaluation.scores import Scores
 from earmark.evaluation.scoring import score
-from earmark.evaluation.window_outputs import Replies, collect_replies, example_name
+from earmark.evaluation.window_outputs import WindowOutputs, collect_window_outputs, example_name
 from earmark.recognizer.locate import load
 from earmark.recognizer.recognizer import Recognizer
 from earmark.types import Progress, no_progress
@@ -74,7 +74,7 @@ def evaluate(  # noqa: PLR0913 - how it was measured belongs to the figures
     outcome = replies.outcome(temperature)
     scores = score(
         outcome,
-        protocol=protocol or word_protocol(None, split, source=manifest.name),
+        protocol=protocol or describe_protocol(None, split, source=manifest.name),
         seeds=seeds,
         clips=replies.windows_apart(temperature) if replies.has_windows else None,
     )
@@ -122,6 +122,6 @@ def _read(data: Manifest | str | Path) -> Manifest:
 
 def _replies(
     recognizer: Recognizer, manifest: Manifest, split: str | None, *, batch_size: int, progress: Progress
-) -> Replies:
-    part = manifest if split is None else manifest.where(split)
-    return collect_replies(recognizer, part, batch_size=batch_size, progress=progress)
+) -> WindowOutputs:
+    part = manifest if split is None else manifest.part(split)
+    return collect_window_outputs(recognizer, part, batch_size=batch_size, progress=progress)

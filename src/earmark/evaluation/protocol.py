@@ -6,7 +6,7 @@ LEAKING = "random"
 LEAK = " (groups on both sides)"
 
 
-def word_protocol(split: str | None, part: str | None, *, source: str = "the data") -> str:
+def describe_protocol(split: str | None, part: str | None, *, source: str = "the data") -> str:
     """Return one line saying how the scored examples were chosen.
 
     Parameters
@@ -21,13 +21,13 @@ def word_protocol(split: str | None, part: str | None, *, source: str = "the dat
 
     Examples
     --------
-    >>> word_protocol("grouped 70/15/15, seed 0", "test")
+    >>> describe_protocol("grouped 70/15/15, seed 0", "test")
     'grouped 70/15/15, seed 0, test part'
-    >>> word_protocol("gtzan/fault-filtered", "valid")
+    >>> describe_protocol("gtzan/fault-filtered", "valid")
     'gtzan/fault-filtered, valid part'
-    >>> word_protocol("random 70/15/15, seed 0", "test")
+    >>> describe_protocol("random 70/15/15, seed 0", "test")
     'random 70/15/15, seed 0, test part (groups on both sides)'
-    >>> word_protocol(None, None, source="HOMUS.zip")
+    >>> describe_protocol(None, None, source="HOMUS.zip")
     'all examples of HOMUS.zip'
     """
     if part is None:

@@ -34,7 +34,7 @@ def score(
     outcome
         Answers beside the truth.
     protocol
-        How the examples were chosen; `word_protocol` words it.
+        How the examples were chosen; `describe_protocol` words it.
     seeds
         Of the training or the split.
     clips

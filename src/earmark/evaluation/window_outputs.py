@@ -15,7 +15,7 @@ from earmark.evaluation.outcome import Outcome, logits_of, pool
 from earmark.features import InkFeatures
 from earmark.recognizer.inputs import ink_input
 from earmark.recognizer.recognizer import Recognizer
-from earmark.recognizer.windows import Cuts, Scored, drawing
+from earmark.recognizer.windows import WindowBatch, WindowScores, drawing
 from earmark.types import FloatArray, Progress
 from earmark.units import note_midi
 
@@ -29,7 +29,7 @@ _Windows: TypeAlias = tuple[FloatArray, FloatArray, bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Replies:
+class WindowOutputs:
     """Logits of all windows of all examples that could be read.
 
     Attributes
@@ -88,7 +88,9 @@ class Replies:
         )
 
 
-def collect_replies(recognizer: Recognizer, part: Manifest, *, batch_size: int, progress: Progress) -> Replies:
+def collect_window_outputs(
+    recognizer: Recognizer, part: Manifest, *, batch_size: int, progress: Progress
+) -> WindowOutputs:
     """Run `recognizer` over every example of `part`.
 
     Raises
@@ -109,7 +111,7 @@ def collect_replies(recognizer: Recognizer, part: Manifest, *, batch_size: int, 
             examples.append(example)
             windows.append(result)
         progress("evaluating", done, len(part.examples), "")
-    return Replies(
+    return WindowOutputs(
         labels=labels,
         logits=np.concatenate([np.zeros((0, len(labels)), np.float32), *(logits for logits, _, _ in windows)]),
         row=np.repeat(np.arange(len(windows)), [len(weights) for _, weights, _ in windows]),
@@ -171,7 +173,7 @@ def _read(
     raster_of = recognizer.card.features
     if not isinstance(raster_of, InkFeatures):
         raise ModelError(f"{recognizer.card.name} listens to sounds; it does not read drawings")
-    drawn: list[tuple[Example, Cuts]] = []
+    drawn: list[tuple[Example, WindowBatch]] = []
     for example in examples:
         try:
             drawn.append((example, drawing(raster_of(ink_input(read_content(part, example))))))
@@ -191,11 +193,11 @@ def _listen(recognizer: Recognizer, part: Manifest, example: Example) -> _Window
     return DataError(SILENT) if scored.is_silent else _windows(recognizer, scored)
 
 
-def _windows(recognizer: Recognizer, scored: Scored) -> _Windows:
+def _windows(recognizer: Recognizer, scored: WindowScores) -> _Windows:
     counts = scored.weights > 0
     # The logits before the temperature, but for a constant that no softmax sees, and a floor that no score does.
     logits = logits_of(scored.probabilities[counts]) * np.float32(recognizer.card.temperature)
-    return logits, scored.votes[counts], recognizer.conclude(scored, "", top=1).reason is None
+    return logits, scored.votes[counts], recognizer.to_prediction(scored, "", top=1).reason is None
 
 
 def _track(example: Example) -> str:

@@ -1,19 +1,19 @@
 """Sound as it arrives: sources, noise removal, windows over a stream, and a steady answer."""
 
-from earmark.live.denoise import Denoise, Denoiser, denoise
+from earmark.live.denoise import DenoiseConfig, Denoiser, denoise
 from earmark.live.denoise_file import denoise_file
-from earmark.live.listener import Listener, Listening, Update
+from earmark.live.listener import ListenConfig, Listener, Update
 from earmark.live.microphone import Microphone, devices
 from earmark.live.recording import recording
 from earmark.live.source import Chunk, FileSource, Source
 
 __all__ = [
     "Chunk",
-    "Denoise",
+    "DenoiseConfig",
     "Denoiser",
     "FileSource",
+    "ListenConfig",
     "Listener",
-    "Listening",
     "Microphone",
     "Source",
     "Update",

@@ -28,7 +28,7 @@ Trace: TypeAlias = Callable[[FloatArray, FloatArray, FloatArray], None]
 """Called for every frame with magnitudes ``(freq,)``: noisy, the noise estimate, clean."""
 
 
-class Denoise(Config):
+class DenoiseConfig(Config):
     """How noise is removed.
 
     Attributes
@@ -79,7 +79,7 @@ class Denoiser:
     """
 
     def __init__(
-        self, config: Denoise, sample_rate_hz: int, *, noise: Sound | None = None, trace: Trace | None = None
+        self, config: DenoiseConfig, sample_rate_hz: int, *, noise: Sound | None = None, trace: Trace | None = None
     ) -> None:
         self.config, self.sample_rate_hz, self._trace = config, sample_rate_hz, trace
         self.n_fft = frame_length(config.frame_ms, sample_rate_hz)
@@ -182,9 +182,9 @@ class Denoiser:
         return np.asarray(total / len(frames), np.float32)
 
 
-def denoise(sound: Sound, config: Denoise | None = None, *, noise: Sound | None = None) -> Sound:
+def denoise(sound: Sound, config: DenoiseConfig | None = None, *, noise: Sound | None = None) -> Sound:
     """Return a sound without its noise, of the same length; parameters as for `Denoiser`."""
-    stream = Denoiser(config or Denoise(), sound.sample_rate_hz, noise=noise)
+    stream = Denoiser(config or DenoiseConfig(), sound.sample_rate_hz, noise=noise)
     return Sound(np.concatenate([stream.process(sound.samples), stream.flush()]), sound.sample_rate_hz)
 
 

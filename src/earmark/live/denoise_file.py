@@ -11,7 +11,7 @@ import soundfile
 
 from earmark.errors import MissingExtraError, UnreadableError, UsageError
 from earmark.files import atomic_path
-from earmark.live.denoise import Denoise, Denoiser
+from earmark.live.denoise import DenoiseConfig, Denoiser
 from earmark.sound.decoders import Decoder, open_decoder
 from earmark.types import FloatArray, Sound
 
@@ -48,7 +48,7 @@ class Spectrograms:
 
 
 def denoise_file(
-    source: Path, out: Path, *, config: Denoise | None = None, noise: Path | None = None, plot: Path | None = None
+    source: Path, out: Path, *, config: DenoiseConfig | None = None, noise: Path | None = None, plot: Path | None = None
 ) -> float:
     """Write `source` without its noise to `out`; return its length in seconds.
 
@@ -59,7 +59,7 @@ def denoise_file(
     out
         A .wav or .flac (24 bits) or .ogg file.
     config
-        How; the defaults of `Denoise` unless given.
+        How; the defaults of `DenoiseConfig` unless given.
     noise
         A recording of the noise alone; without it, the beginning of `source` is the noise.
     plot
@@ -82,7 +82,7 @@ def denoise_file(
         with soundfile.SoundFile(
             temporary, "w", rate_hz, decoder.n_channels, _SUBTYPES[container], format=container
         ) as file:
-            for block in _clean_blocks(decoder, config or Denoise(), noise=noise_sound, trace=traces):
+            for block in _clean_blocks(decoder, config or DenoiseConfig(), noise=noise_sound, trace=traces):
                 file.write(np.clip(block, -1, 1))
             duration_s = file.frames / rate_hz
     if plot is not None and traces is not None:
@@ -99,7 +99,7 @@ def sound_format(path: Path) -> str:
 
 
 def _clean_blocks(
-    decoder: Decoder, config: Denoise, *, noise: Sound | None, trace: Spectrograms | None
+    decoder: Decoder, config: DenoiseConfig, *, noise: Sound | None, trace: Spectrograms | None
 ) -> Iterator[FloatArray]:
     """Yield clean blocks ``(time, channel)``."""
     streams = [

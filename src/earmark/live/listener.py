@@ -19,12 +19,12 @@ from pydantic import Field
 from earmark.config import Config
 from earmark.errors import ModelError
 from earmark.features import SoundFeatures, Window
-from earmark.live.denoise import Denoise, Denoiser
+from earmark.live.denoise import DenoiseConfig, Denoiser
 from earmark.live.ring import Ring
-from earmark.live.smoother import SILENCE, Steady
+from earmark.live.smoother import SILENCE, AnswerSmoother
 from earmark.live.streaming import LONG_S, hearing
 from earmark.recognizer import Recognizer
-from earmark.recognizer.answers import answer_as_dict, dress, undecided
+from earmark.recognizer.answers import answer_as_dict, make_answer, unknown_answer
 from earmark.types import Answer, FloatArray, Sound
 from earmark.units import seconds_to_samples
 
@@ -33,7 +33,7 @@ _QUIETEST_DB = -120.0
 _METER_S = 0.1
 
 
-class Listening(Config):
+class ListenConfig(Config):
     """How a stream is heard.
 
     Attributes
@@ -43,7 +43,7 @@ class Listening(Config):
     smoothing_s
         Time constant with which answers follow the windows.
     margin, unknown_below
-        See `Steady`.
+        See `AnswerSmoother`.
     gate_db
         Windows with a lower root-mean-square level, in dB of full scale, are silence.
     force
@@ -64,7 +64,7 @@ class Listening(Config):
     force: bool = False
     early: bool = True
     top: int = Field(default=5, ge=1)
-    denoise: Denoise | None = None
+    denoise: DenoiseConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +143,11 @@ class Listener:
         recognizer: Recognizer,
         sample_rate_hz: int,
         *,
-        config: Listening | None = None,
+        config: ListenConfig | None = None,
         noise: Sound | None = None,
         skip_late: bool = False,
     ) -> None:
-        card, config = recognizer.card, config or Listening()
+        card, config = recognizer.card, config or ListenConfig()
         if not isinstance(card.features, SoundFeatures) or card.window is None:
             does = "reads drawings" if card.window is None else f"sees {card.features.kind} features of whole sounds"
             raise ModelError(f"{card.name}: {does}, it does not listen; choose a recognizer of sounds")
@@ -170,7 +170,7 @@ class Listener:
         self._partial_end = seconds_to_samples(card.window.min_s, self._rate_hz) if config.early else self._length
         keep = np.exp(-self.hop_s / config.smoothing_s) if config.smoothing_s else 0.0
         least = 0.0 if config.force else config.unknown_below
-        self._steady = Steady(keep=float(keep), margin=config.margin, unknown_below=least)
+        self._steady = AnswerSmoother(keep=float(keep), margin=config.margin, unknown_below=least)
 
     @property
     def heard_s(self) -> float:
@@ -222,7 +222,7 @@ class Listener:
             for start, end, next_end in self._due():
                 if self._skip_late and next_end <= final_end:
                     self.n_skipped += 1
-                    self._hearing.pass_over(end)
+                    self._hearing.skip_to(end)
                 else:
                     updates.append(self._update(start, end, arrived_s))
         return updates
@@ -269,15 +269,15 @@ class Listener:
         card = self.recognizer.card
         index, smooth = self._steady.follow(probabilities)
         best = np.argsort(-smooth, kind="stable")[: self.config.top]
-        top = tuple(dress(card.labels[i], float(smooth[i]), task=card.task) for i in best)
+        top = tuple(make_answer(card.labels[i], float(smooth[i]), task=card.task) for i in best)
         # What all labels together lack to 1 is what is unlike them: their sum is as smooth a familiarity.
         reason = self.recognizer.reason_to_decline(top[0], familiarity=float(smooth.sum()), salience=salience)
         if index is None or (reason is not None and not self.config.force):
-            return undecided(top[0].confidence), top, reason
-        return dress(card.labels[index], float(smooth[index]), task=card.task), top, reason
+            return unknown_answer(top[0].confidence), top, reason
+        return make_answer(card.labels[index], float(smooth[index]), task=card.task), top, reason
 
 
-def _hop_samples(config: Listening, features: SoundFeatures, window: Window) -> int:
+def _hop_samples(config: ListenConfig, features: SoundFeatures, window: Window) -> int:
     """Return the hop between windows in samples; of long ones a whole number of frames, so that these can be kept."""
     hop = max(1, seconds_to_samples(config.hop_s or min(window.hop_s, _MOST_HOP_S), features.sample_rate_hz))
     if config.hop_s is None and window.length_s >= LONG_S:

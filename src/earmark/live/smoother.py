@@ -9,7 +9,7 @@ from earmark.types import FloatArray
 SILENCE = "silence"
 
 
-class Steady:
+class AnswerSmoother:
     """Follows the probabilities of successive windows.
 
     Parameters

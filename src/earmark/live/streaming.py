@@ -12,8 +12,8 @@ import numpy as np
 
 from earmark.features import SoundFeatures, Window
 from earmark.live.ring import Ring
-from earmark.recognizer import Recognizer, Scored
-from earmark.recognizer.windows import SILENCE_PEAK, Cuts
+from earmark.recognizer import Recognizer, WindowScores
+from earmark.recognizer.windows import SILENCE_PEAK, WindowBatch
 from earmark.types import FloatArray, Sound
 from earmark.units import seconds_to_samples
 
@@ -24,29 +24,29 @@ _AT_ONCE = 8
 """Frames that are computed together; few enough to need no compiled code, see `earmark.features.stft`."""
 
 
-class Hearing(Protocol):
+class StreamStrategy(Protocol):
     """Hears windows of a stream."""
 
-    def hear(self, start: int, end: int, *, is_last: bool) -> Scored:
+    def hear(self, start: int, end: int, *, is_last: bool) -> WindowScores:
         """Return what the network says of samples `start` to `end` of the stream; nothing comes after the last."""
 
-    def pass_over(self, end: int) -> None:
+    def skip_to(self, end: int) -> None:
         """Go on to sample `end` without an answer."""
 
     def forget(self, end: int) -> None:
         """Begin anew after sample `end`: there was a silence."""
 
 
-class Anew:
+class WholeWindow:
     """Hears every window by itself, as `Recognizer.predict` does."""
 
     def __init__(self, recognizer: Recognizer, ring: Ring, *, rate_hz: int) -> None:
         self._recognizer, self._ring, self._rate_hz = recognizer, ring, rate_hz
 
-    def hear(self, start: int, end: int, *, is_last: bool) -> Scored:
+    def hear(self, start: int, end: int, *, is_last: bool) -> WindowScores:
         return self._recognizer.score(Sound(self._ring.between(start, end), self._rate_hz))
 
-    def pass_over(self, end: int) -> None: ...
+    def skip_to(self, end: int) -> None: ...
 
     def forget(self, end: int) -> None: ...
 
@@ -90,7 +90,7 @@ class Frames:
         return self._features(samples)[..., first - origin : stop - origin]
 
 
-class Kept:
+class CachedFrames:
     """Hears every window by itself, but computes only the frames of its spectrogram that the one before has not.
 
     Windows start a whole number of frames after each other. At their edges, where there is silence for the network and
@@ -99,13 +99,13 @@ class Kept:
 
     def __init__(self, recognizer: Recognizer, ring: Ring, features: SoundFeatures, *, min_samples: int) -> None:
         self._recognizer, self._features, self._ring = recognizer, features, ring
-        self._whole = Anew(recognizer, ring, rate_hz=features.sample_rate_hz)
+        self._whole = WholeWindow(recognizer, ring, rate_hz=features.sample_rate_hz)
         self._min_samples = min_samples
         self._frames = Frames(features, ring)
         self._n_edge = -(-features.reach_samples // features.hop_samples)
         self._kept = np.zeros((1, features.n_bins, 0), np.float32)
 
-    def hear(self, start: int, end: int, *, is_last: bool) -> Scored:
+    def hear(self, start: int, end: int, *, is_last: bool) -> WindowScores:
         hop = self._features.hop_samples
         first, stop = start // hop, start // hop + self._features.n_frames(end - start)
         inner, outer = first + self._n_edge, self._frames.n_final(end)
@@ -120,7 +120,7 @@ class Kept:
         samples = self._ring.between(start, end)
         weights = np.array([np.abs(samples).max() >= SILENCE_PEAK], np.float32)
         starts_s, ends_s = np.array([[start], [end]]) / self._features.sample_rate_hz
-        window = Cuts(starts_s, ends_s, weights, "features", np.concatenate(parts, axis=2)[None])
+        window = WindowBatch(starts_s, ends_s, weights, "features", np.concatenate(parts, axis=2)[None])
         return self._recognizer.score_together([window])[0]
 
     def _keep(self, first: int, end: int) -> None:
@@ -131,12 +131,12 @@ class Kept:
             self._kept = self._kept[..., :0]
         self._kept = np.concatenate([self._kept[..., first - begin :], self._frames.until(end)], axis=2)
 
-    def pass_over(self, end: int) -> None: ...
+    def skip_to(self, end: int) -> None: ...
 
     def forget(self, end: int) -> None: ...
 
 
-class Onwards:
+class Recurrent:
     """Follows the stream with a network that remembers: every frame is seen once.
 
     The answer is that to the frames of the last window, seen by a network that also remembers what was before.
@@ -155,15 +155,17 @@ class Onwards:
         self._totals: deque[tuple[int, FloatArray]] = deque()
         self._said: FloatArray | None = None
 
-    def hear(self, start: int, end: int, *, is_last: bool) -> Scored:
+    def hear(self, start: int, end: int, *, is_last: bool) -> WindowScores:
         self._advance(end, is_last=is_last)
         starts_s, ends_s = np.array([[start], [end]]) / self._rate_hz
         is_heard = np.ones(1, np.float32) if self._said is not None else np.zeros(1, np.float32)
         n_labels = len(self._recognizer.card.labels)
         said = self._said if self._said is not None else np.zeros(n_labels, np.float32)
-        return Scored(starts_s, ends_s, said[None], is_heard, np.ones(1, np.float32), np.full(1, np.inf, np.float32))
+        return WindowScores(
+            starts_s, ends_s, said[None], is_heard, np.ones(1, np.float32), np.full(1, np.inf, np.float32)
+        )
 
-    def pass_over(self, end: int) -> None:
+    def skip_to(self, end: int) -> None:
         self._advance(end, is_last=False)
 
     def forget(self, end: int) -> None:
@@ -186,12 +188,12 @@ class Onwards:
         self._totals.append((n_new, self._state["total"] - before))
 
 
-def hearing(recognizer: Recognizer, ring: Ring, features: SoundFeatures, *, window: Window, hop: int) -> Hearing:
+def hearing(recognizer: Recognizer, ring: Ring, features: SoundFeatures, *, window: Window, hop: int) -> StreamStrategy:
     """Return how windows of a stream, `hop` samples apart, are best heard."""
     rate_hz, rejection = features.sample_rate_hz, recognizer.card.rejection
     # What decides to decline looks at a whole window.
     if recognizer.start and (rejection is None or not rejection.looks):
-        return Onwards(recognizer, ring, features, length=seconds_to_samples(window.length_s, rate_hz))
+        return Recurrent(recognizer, ring, features, length=seconds_to_samples(window.length_s, rate_hz))
     if window.length_s >= LONG_S and hop % features.hop_samples == 0:
-        return Kept(recognizer, ring, features, min_samples=seconds_to_samples(window.min_s, rate_hz))
-    return Anew(recognizer, ring, rate_hz=rate_hz)
+        return CachedFrames(recognizer, ring, features, min_samples=seconds_to_samples(window.min_s, rate_hz))
+    return WholeWindow(recognizer, ring, rate_hz=rate_hz)

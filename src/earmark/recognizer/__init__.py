@@ -1,23 +1,23 @@
 """One file that recognises: load it, predict with it, assemble it."""
 
 from earmark.recognizer.answers import as_dict
-from earmark.recognizer.assemble import add_gate, assemble, set_card
-from earmark.recognizer.card import Card, DataSummary, ForeignScore, Rejection, Score
+from earmark.recognizer.assemble import add_detector, assemble, set_card
+from earmark.recognizer.card import Card, DataSummary, OodScore, Rejection, Score
 from earmark.recognizer.inputs import readable_extensions
 from earmark.recognizer.locate import find, load, zoo
 from earmark.recognizer.recognizer import Failure, Recognizer
-from earmark.recognizer.windows import Scored
+from earmark.recognizer.windows import WindowScores
 
 __all__ = [
     "Card",
     "DataSummary",
     "Failure",
-    "ForeignScore",
+    "OodScore",
     "Recognizer",
     "Rejection",
     "Score",
-    "Scored",
-    "add_gate",
+    "WindowScores",
+    "add_detector",
     "as_dict",
     "assemble",
     "find",

@@ -47,29 +47,29 @@ SYMBOLS: dict[str, tuple[str, str]] = {
     "Whole-Note": ("\N{MUSICAL SYMBOL WHOLE NOTE}", "whole note"),
 }
 
-# What `dress` adds for each task, in the order of columns.
+# What `make_answer` adds for each task, in the order of columns.
 DETAIL_NAMES: dict[Task, tuple[str, ...]] = {"note": ("note", "midi", "hz"), "symbol": ("character", "name")}
 
 
-def dress(label: str, confidence: float, *, task: Task) -> Answer:
+def make_answer(label: str, confidence: float, *, task: Task) -> Answer:
     """Return the answer for one label of a recognizer of `task`.
 
-    >>> dress("A4", 0.9, task="note").details
+    >>> make_answer("A4", 0.9, task="note").details
     {'note': 'A4', 'midi': 69, 'hz': 440.0}
-    >>> dress("G-Clef", 0.9, task="symbol").details
+    >>> make_answer("G-Clef", 0.9, task="symbol").details
     {'character': '𝄞', 'name': 'G clef'}
     """
     return Answer(label=label, confidence=confidence, details=_details(label, task))
 
 
-def undecided(confidence: float = 0.0) -> Answer:
+def unknown_answer(confidence: float = 0.0) -> Answer:
     """Return the answer of a recognizer that declines, with the confidence that its best guess would have had."""
     return Answer(label=UNKNOWN, confidence=confidence, details={})
 
 
 def as_dict(prediction: Prediction) -> dict[str, Any]:
     """Return plain values for JSON: the details of the best answer stand beside ``label`` and ``confidence``."""
-    best = prediction.top[0] if prediction.top else undecided()
+    best = prediction.top[0] if prediction.top else unknown_answer()
     values: dict[str, Any] = {
         "input": prediction.input,
         "label": prediction.label,

@@ -64,7 +64,7 @@ def assemble(network: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     return model
 
 
-def add_gate(model: onnx.ModelProto, gate: onnx.ModelProto, card: Card) -> onnx.ModelProto:
+def add_detector(model: onnx.ModelProto, gate: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     """Return a recognizer that also says how familiar its input is; nothing else that it computes changes.
 
     Parameters
@@ -84,7 +84,7 @@ def add_gate(model: onnx.ModelProto, gate: onnx.ModelProto, card: Card) -> onnx.
     """
     from onnx import checker, compose
 
-    merged = _without_gate(model)
+    merged = _without_detector(model)
     added = _prepared(gate)
     inputs, outputs = ([item.name for item in values] for values in (added.graph.input, added.graph.output))
     if inputs != list(_GATE_INPUTS) or outputs != [FAMILIARITY]:
@@ -112,8 +112,8 @@ def set_card(model: onnx.ModelProto, card: Card) -> None:
     helper.set_model_props(model, {METADATA_KEY: card.model_dump_json()})
 
 
-def _without_gate(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of a recognizer as it was before `add_gate`."""
+def _without_detector(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of a recognizer as it was before `add_detector`."""
     import onnx
 
     bare = onnx.ModelProto()

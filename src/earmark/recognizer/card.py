@@ -31,7 +31,7 @@ class Score(Config):
     ece: float
 
 
-class ForeignScore(Config):
+class OodScore(Config):
     """How one kind of foreign input fares, measured with a gate that had learned from all kinds but this family.
 
     Attributes
@@ -84,7 +84,7 @@ class Rejection(Config):
     declines: float | None = None
     n_real: int = 0
     n_groups: int = 0
-    measured: tuple[ForeignScore, ...] = ()
+    measured: tuple[OodScore, ...] = ()
 
     @property
     def looks(self) -> bool:
@@ -167,6 +167,6 @@ class Card(Config):
         return self
 
     @property
-    def has_gate(self) -> bool:
+    def has_detector(self) -> bool:
         """Whether the graph says how familiar its input is."""
         return self.rejection is not None and self.rejection.min_familiarity is not None

@@ -76,7 +76,7 @@ def card_of(session: Any, *, where: Path | str) -> Card:
     needed = {"features", "samples"} if isinstance(card.features, SoundFeatures) else {"features"}
     shapes = {output.name: output.shape for output in session.get_outputs()}
     n_logits = shapes["logits"][-1] if shapes.get("logits") else 0
-    lacks_gate = card.has_gate and FAMILIARITY not in shapes
+    lacks_gate = card.has_detector and FAMILIARITY not in shapes
     if not needed <= names or (isinstance(n_logits, int) and n_logits != len(card.labels)) or lacks_gate:
         raise ModelError(
             f"{where}: the graph does not fit its card (inputs {sorted(names)}, outputs {shapes},"

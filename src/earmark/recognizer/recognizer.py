@@ -12,13 +12,13 @@ import numpy as np
 
 from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, UsageError
 from earmark.features import InkFeatures, SoundFeatures
-from earmark.recognizer.answers import dress, undecided
+from earmark.recognizer.answers import make_answer, unknown_answer
 from earmark.recognizer.card import FAMILIARITY, Card
 from earmark.recognizer.decide import SILENT, pitch_salience, reason_to_decline
 from earmark.recognizer.file import NEXT, State, card_of, open_session, state_of
 from earmark.recognizer.inputs import Input, describe, ink_input, sound_input
 from earmark.recognizer.segments import segments
-from earmark.recognizer.windows import LEAST_FAMILIAR, Cuts, Scored, Shape, cut, drawing
+from earmark.recognizer.windows import LEAST_FAMILIAR, Shape, WindowBatch, WindowScores, cut, drawing
 from earmark.types import Answer, Content, FloatArray, Prediction, Span
 
 _NO_SAMPLES = np.zeros((0, 0), np.float32)
@@ -128,18 +128,18 @@ class Recognizer:
         """Return logits ``(batch, n_labels)`` of a batch of features, or of windows of samples; see `run`."""
         return self.run(["logits"], samples=samples, features=features)[0]
 
-    def score(self, item: Input, *, sample_rate_hz: int | None = None) -> Scored:
+    def score(self, item: Input, *, sample_rate_hz: int | None = None) -> WindowScores:
         """Return what the network says of every window of one input, calibrated; parameters as for `predict`."""
-        return Scored.joined(self._scored(cuts) for cuts in self.cut(item, sample_rate_hz=sample_rate_hz))
+        return WindowScores.joined(self._scored(cuts) for cuts in self.cut(item, sample_rate_hz=sample_rate_hz))
 
-    def score_together(self, parts: Sequence[Cuts]) -> list[Scored]:
+    def score_together(self, parts: Sequence[WindowBatch]) -> list[WindowScores]:
         """Return what `score` would say of each of `parts`; those with windows of one shape are computed at once."""
-        results: list[Scored | None] = [None] * len(parts)
+        results: list[WindowScores | None] = [None] * len(parts)
         alike: dict[Shape, list[int]] = {}
         for rank, part in enumerate(parts):
             alike.setdefault(part.shape, []).append(rank)
         for ranks in alike.values():
-            scored = self._scored(Cuts.joined(parts[rank] for rank in ranks))
+            scored = self._scored(WindowBatch.joined(parts[rank] for rank in ranks))
             for rank, own in zip(ranks, scored.split(len(parts[rank].weights) for rank in ranks), strict=True):
                 results[rank] = own
         return [result for result in results if result is not None]
@@ -227,10 +227,10 @@ class Recognizer:
         if timeline and isinstance(self.card.features, InkFeatures):
             raise UsageError("a drawing has no timeline; leave 'timeline' out")
         scored = self.score(item, sample_rate_hz=sample_rate_hz)
-        return self.conclude(scored, name or describe(item), top=top, timeline=timeline, force=force)
+        return self.to_prediction(scored, name or describe(item), top=top, timeline=timeline, force=force)
 
-    def conclude(
-        self, scored: Scored, name: str, *, top: int = 5, timeline: bool = False, force: bool = False
+    def to_prediction(
+        self, scored: WindowScores, name: str, *, top: int = 5, timeline: bool = False, force: bool = False
     ) -> Prediction:
         """Return what follows from what the network says of the windows of one input; parameters as for `predict`."""
         familiarity = scored.mean_familiarity()
@@ -239,14 +239,14 @@ class Recognizer:
         if best:
             reason = self.reason_to_decline(best[0], familiarity=familiarity, salience=scored.mean_salience())
         confidence = best[0].confidence if best else 0.0
-        given = best[0] if best and (force or reason is None) else undecided(confidence)
+        given = best[0] if best and (force or reason is None) else unknown_answer(confidence)
         return Prediction(
             input=name,
             label=given.label,
             confidence=confidence,
             top=best,
             reason=reason,
-            familiarity=familiarity if self.card.has_gate and best else None,
+            familiarity=familiarity if self.card.has_detector and best else None,
             timeline=self._timeline(scored, force=force) if timeline else None,
             segments=self._segments(scored, force=force) if timeline else None,
         )
@@ -283,7 +283,7 @@ class Recognizer:
     def _answers(self, probabilities: FloatArray, top: int, *, familiarity: float) -> tuple[Answer, ...]:
         best = np.argsort(-probabilities, kind="stable")[:top]
         return tuple(
-            dress(self.card.labels[i], familiarity * float(probabilities[i]), task=self.card.task) for i in best
+            make_answer(self.card.labels[i], familiarity * float(probabilities[i]), task=self.card.task) for i in best
         )
 
     def reason_to_decline(self, best: Answer, *, familiarity: float, salience: float) -> str | None:
@@ -292,27 +292,29 @@ class Recognizer:
             return None
         return reason_to_decline(self.card.rejection, best, familiarity=familiarity, salience=salience)
 
-    def _timeline(self, scored: Scored, *, force: bool) -> tuple[Span, ...]:
+    def _timeline(self, scored: WindowScores, *, force: bool) -> tuple[Span, ...]:
         columns = (scored.probabilities, scored.weights, scored.familiarity, scored.salience)
         answers = (
-            self._window_answer(row, float(familiarity), float(salience), force=force) if weight > 0 else undecided()
+            self._window_answer(row, float(familiarity), float(salience), force=force)
+            if weight > 0
+            else unknown_answer()
             for row, weight, familiarity, salience in zip(*columns, strict=True)
         )
         return tuple(zip(scored.starts_s.tolist(), scored.ends_s.tolist(), answers, strict=True))
 
-    def _segments(self, scored: Scored, *, force: bool) -> tuple[Span, ...]:
+    def _segments(self, scored: WindowScores, *, force: bool) -> tuple[Span, ...]:
         return tuple((start_s, end_s, self._answer(part, force=force)) for start_s, end_s, part in segments(scored))
 
-    def _answer(self, scored: Scored, *, force: bool) -> Answer:
+    def _answer(self, scored: WindowScores, *, force: bool) -> Answer:
         if scored.is_silent:
-            return undecided()
+            return unknown_answer()
         familiarity, salience = scored.mean_familiarity(), scored.mean_salience()
         return self._window_answer(scored.mean(), familiarity, salience, force=force)
 
     def _window_answer(self, row: FloatArray, familiarity: float, salience: float, *, force: bool) -> Answer:
         (best,) = self._answers(row, 1, familiarity=familiarity)
         reason = self.reason_to_decline(best, familiarity=familiarity, salience=salience)
-        return best if force or reason is None else undecided(best.confidence)
+        return best if force or reason is None else unknown_answer(best.confidence)
 
     def _probabilities(self, logits: FloatArray) -> FloatArray:
         scaled = logits.astype(np.float64) / self.card.temperature
@@ -320,7 +322,7 @@ class Recognizer:
         probabilities: FloatArray = (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
         return probabilities
 
-    def cut(self, item: Input, *, sample_rate_hz: int | None = None) -> Iterator[Cuts]:
+    def cut(self, item: Input, *, sample_rate_hz: int | None = None) -> Iterator[WindowBatch]:
         """Yield the windows of one input in batches; parameters and errors as for `predict`."""
         features, window = self.card.features, self.card.window
         if isinstance(features, InkFeatures):
@@ -336,13 +338,13 @@ class Recognizer:
         """What the answers are made of."""
         rejection = self.card.rejection
         needs_picture = rejection is not None and rejection.min_pitch_salience is not None
-        return ("logits", *([FAMILIARITY] * self.card.has_gate), *(["picture"] * needs_picture))
+        return ("logits", *([FAMILIARITY] * self.card.has_detector), *(["picture"] * needs_picture))
 
-    def ask(self, cuts: Cuts) -> tuple[Sequence[str], dict[str, FloatArray]]:
+    def ask(self, cuts: WindowBatch) -> tuple[Sequence[str], dict[str, FloatArray]]:
         """Return which outputs of the graph, and for which inputs, say what there is in windows not all silent."""
         return self._asked, self._feed(cuts.enters, cuts.batch[cuts.weights > 0])
 
-    def heard(self, cuts: Cuts, said: Sequence[FloatArray] = ()) -> Scored:
+    def heard(self, cuts: WindowBatch, said: Sequence[FloatArray] = ()) -> WindowScores:
         """Return what the outputs that `ask` names say of the windows; nothing is said when all of them are silent."""
         counts = cuts.weights > 0
         n_windows = len(counts)
@@ -355,8 +357,8 @@ class Recognizer:
             familiarity[counts] = np.maximum(outputs[FAMILIARITY], LEAST_FAMILIAR)
         if "picture" in outputs:
             salience[counts] = pitch_salience(outputs["picture"])
-        return Scored(cuts.starts_s, cuts.ends_s, probabilities, cuts.weights, familiarity, salience)
+        return WindowScores(cuts.starts_s, cuts.ends_s, probabilities, cuts.weights, familiarity, salience)
 
-    def _scored(self, cuts: Cuts) -> Scored:
+    def _scored(self, cuts: WindowBatch) -> WindowScores:
         """Let the network hear or see what is not silent."""
         return self.heard(cuts, self._run(*self.ask(cuts)) if cuts.weights.any() else ())

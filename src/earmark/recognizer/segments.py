@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from earmark.recognizer.windows import Scored
+from earmark.recognizer.windows import WindowScores
 
 CHANGE_COST = 2.0
 """In nats: what follows must be e² times likelier with the change than without. Chosen on medleys, see docs/zoo.md."""
@@ -23,7 +23,7 @@ CHANGE_COST = 2.0
 _LEAST = 1e-6  # one window, however sure, is no proof
 
 
-def segments(scored: Scored) -> Iterator[tuple[float, float, Scored]]:
+def segments(scored: WindowScores) -> Iterator[tuple[float, float, WindowScores]]:
     """Yield start, end and windows of every segment; together they cover the whole sound.
 
     A border lies halfway between the middles of two windows.
@@ -35,13 +35,13 @@ def segments(scored: Scored) -> Iterator[tuple[float, float, Scored]]:
         yield float(borders[first]), float(borders[last]), scored.part(slice(first, last))
 
 
-def _borders(scored: Scored) -> npt.NDArray[np.float64]:
+def _borders(scored: WindowScores) -> npt.NDArray[np.float64]:
     """Return the times between the middles of neighbouring windows, from the start to the end of the sound."""
     middles = (scored.starts_s + scored.ends_s) / 2
     return np.concatenate([scored.starts_s[:1], (middles[:-1] + middles[1:]) / 2, scored.ends_s[-1:]])
 
 
-def _evidence(scored: Scored, spans_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _evidence(scored: WindowScores, spans_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return what each window says for each label and for none of them, ``(n_windows, n_labels + 1)``."""
     known = scored.familiarity[:, None]
     claims = np.concatenate([known * scored.probabilities, 1 - known], axis=1)

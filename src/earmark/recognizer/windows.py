@@ -26,7 +26,7 @@ Shape: TypeAlias = tuple[str, *tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Cuts:
+class WindowBatch:
     """Windows of one length, of one input.
 
     Attributes
@@ -68,7 +68,7 @@ class Cuts:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class WindowScores:
     """What the network says about each window of one input.
 
     Attributes
@@ -141,15 +141,15 @@ def _mean(values: FloatArray, weights: FloatArray) -> FloatArray:
     return result
 
 
-def drawing(raster: FloatArray) -> Cuts:
+def drawing(raster: FloatArray) -> WindowBatch:
     """Return the one window of a drawing, ``(channel, height, width)``."""
     nowhere = np.zeros(0)
-    return Cuts(nowhere, nowhere, np.ones(1, np.float32), "features", raster[None])
+    return WindowBatch(nowhere, nowhere, np.ones(1, np.float32), "features", raster[None])
 
 
 def cut(
     content: Path | bytes | BinaryIO | Sound | Picture | Numbers, features: Features, *, window: Window, where: str
-) -> Iterator[Cuts]:
+) -> Iterator[WindowBatch]:
     """Yield the windows of what a recognizer that listens is given, in batches.
 
     Raises
@@ -172,7 +172,7 @@ def cut(
 
 def cut_sound(
     source: Path | bytes | BinaryIO | Sound, features: SoundFeatures | WindowFeatures, *, window: Window, where: str
-) -> Iterator[Cuts]:
+) -> Iterator[WindowBatch]:
     """Yield the windows of a sound in batches, so that memory does not grow with its length.
 
     Raises
@@ -201,24 +201,24 @@ def cut_sound(
         weights = np.where(peaks >= SILENCE_PEAK, _importance(samples, window), 0)
         if samples.shape[1] < shortest:
             samples = np.pad(samples, ((0, 0), (0, shortest - samples.shape[1])))
-        yield Cuts(starts_s, ends_s, weights.astype(np.float32), "samples", samples)
+        yield WindowBatch(starts_s, ends_s, weights.astype(np.float32), "samples", samples)
 
 
 def cut_features(
     source: Path | bytes | BinaryIO | Sound, features: WindowFeatures, *, window: Window, where: str
-) -> Iterator[Cuts]:
+) -> Iterator[WindowBatch]:
     """Yield the windows of a sound as features that are made outside the graph; raises as `cut_sound`."""
     for cuts in cut_sound(source, features, window=window, where=where):
         yield replace(cuts, enters="features", batch=np.stack([features(samples) for samples in cuts.batch]))
 
 
-def one_row(numbers: Numbers, features: TableFeatures, *, window: Window) -> Cuts:
+def one_row(numbers: Numbers, features: TableFeatures, *, window: Window) -> WindowBatch:
     """Return a row of a feature table as the one window that it describes; raises as `TableFeatures.from_numbers`."""
     start_s, end_s = np.zeros(1), np.full(1, window.length_s)
-    return Cuts(start_s, end_s, np.ones(1, np.float32), "features", features.from_numbers(numbers)[None])
+    return WindowBatch(start_s, end_s, np.ones(1, np.float32), "features", features.from_numbers(numbers)[None])
 
 
-def cut_picture(picture: Picture, kind: SoundFeatures, *, window: Window, where: str) -> Cuts:
+def cut_picture(picture: Picture, kind: SoundFeatures, *, window: Window, where: str) -> WindowBatch:
     """Return the windows of a picture of a sound; it has no energies, so each counts the same.
 
     Raises
@@ -235,7 +235,7 @@ def cut_picture(picture: Picture, kind: SoundFeatures, *, window: Window, where:
     cuts = np.stack([features[..., start : start + length] for start in starts])
     starts_s = np.array(starts) / frames_hz
     ends_s = starts_s + cuts.shape[-1] / frames_hz
-    return Cuts(starts_s, ends_s, np.ones(len(starts), np.float32), "features", cuts)
+    return WindowBatch(starts_s, ends_s, np.ones(len(starts), np.float32), "features", cuts)
 
 
 def _importance(samples: FloatArray, window: Window) -> npt.NDArray[np.float64]:

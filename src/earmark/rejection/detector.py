@@ -7,13 +7,13 @@ from torch import nn
 from torch.nn import functional
 
 from earmark.models.base import Normalize, Scaling
-from earmark.training.rejection_config import GateConfig
+from earmark.training.rejection_config import DetectorConfig
 
 N_BEST = 5
 """Logits, best first, whose relation to each other the gate sees."""
 
 
-class Gate(nn.Module):
+class Detector(nn.Module):
     """A few convolutions over the picture, beside the embedding and the best logits of the network it guards.
 
     Parameters
@@ -30,7 +30,7 @@ class Gate(nn.Module):
 
     def __init__(  # noqa: PLR0913 - the sizes of what it sees
         self,
-        config: GateConfig,
+        config: DetectorConfig,
         *,
         normalize: Scaling,
         floor_db: float,
@@ -90,7 +90,7 @@ class Gate(nn.Module):
         return torch.cat([best, entropy, torch.logsumexp(logits, 1, keepdim=True)], dim=1)
 
 
-def _convolutions(config: GateConfig, n_channels: int) -> list[nn.Module]:
+def _convolutions(config: DetectorConfig, n_channels: int) -> list[nn.Module]:
     layers: list[nn.Module] = []
     stride = config.stem_stride
     for width in config.widths:
@@ -104,8 +104,8 @@ def _convolutions(config: GateConfig, n_channels: int) -> list[nn.Module]:
     return layers
 
 
-def _narrowed(n_inputs: int, config: GateConfig, *, drop: float = 0.0) -> nn.Sequential:
-    """Return layers that bring numbers of any scale to `GateConfig.hidden` ones."""
+def _narrowed(n_inputs: int, config: DetectorConfig, *, drop: float = 0.0) -> nn.Sequential:
+    """Return layers that bring numbers of any scale to `DetectorConfig.hidden` ones."""
     return nn.Sequential(
         nn.BatchNorm1d(n_inputs),
         nn.Dropout(drop),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from earmark.rejection.detector import Gate
+from earmark.rejection.detector import Detector
 from earmark.training.export import export_module
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class _Familiarity(torch.nn.Module):
     """The gate, answering with a probability."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Detector) -> None:
         super().__init__()
         self.gate = gate
 
@@ -25,7 +25,7 @@ class _Familiarity(torch.nn.Module):
         return familiarity
 
 
-def export_gate(gate: Gate, example: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> onnx.ModelProto:
+def export_detector(gate: Detector, example: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> onnx.ModelProto:
     """Return a gate as ONNX: ``features``, ``logits`` and ``embedding`` in, ``familiarity`` out.
 
     Parameters

@@ -23,14 +23,14 @@ from earmark.evaluation import Outcome
 from earmark.evaluation.evaluate import evaluate
 from earmark.features import FeatureCache, InkFeatures, SoundFeatures
 from earmark.files import atomic_path
-from earmark.recognizer import Card, Recognizer, Rejection, add_gate, find, set_card
-from earmark.rejection.export import export_gate
-from earmark.rejection.fit_detector import GateTeacher, least_familiarity
-from earmark.rejection.sources import RealExample, foreign_of
+from earmark.recognizer import Card, Recognizer, Rejection, add_detector, find, set_card
+from earmark.rejection.export import export_detector
+from earmark.rejection.fit_detector import DetectorTrainer, least_familiarity
+from earmark.rejection.sources import RealExample, ood_sources
 from earmark.rejection.windows import Draw, sample
 from earmark.training.fit import default_cache
 from earmark.training.recipe import Recipe
-from earmark.training.rejection_config import Declining
+from earmark.training.rejection_config import RejectionConfig
 from earmark.training.split import split_for
 from earmark.types import Content, Progress, no_progress
 
@@ -40,12 +40,12 @@ MOST_REAL = 2000
 log = logging.getLogger(__name__)
 
 
-def teach_to_decline(  # noqa: PLR0913 - what to learn from and where to put it
+def add_rejection(  # noqa: PLR0913 - what to learn from and where to put it
     model: str | Path,
     data: Manifest | str | Path,
     *,
     out: str | Path,
-    settings: Declining | None = None,
+    settings: RejectionConfig | None = None,
     folders: Sequence[str | Path] = (),
     outcome: Outcome | None = None,
     cache: str | Path | None = None,
@@ -84,22 +84,22 @@ def teach_to_decline(  # noqa: PLR0913 - what to learn from and where to put it
     path = find(model)
     recognizer = Recognizer.load(path)
     recipe = _recipe_of(recognizer.card)
-    settings = settings or recipe.rejection or Declining()
+    settings = settings or recipe.rejection or RejectionConfig()
     manifest = split_for(recipe, data if isinstance(data, Manifest) else read_manifest(data))
-    learned = manifest.where("train")
+    learned = manifest.part("train")
     unlearned = replace(manifest, examples=tuple(e for e in manifest.examples if e.split in ("valid", "test")))
     if not len(unlearned):
         raise DataError(f"{manifest.name}: all of it is learned from; thresholds need a validation or a test part")
-    foreign = foreign_of(recognizer.card, kinds=settings.kinds, folders=folders, real=_any_of(learned))
+    foreign = ood_sources(recognizer.card, kinds=settings.kinds, folders=folders, real=_any_of(learned))
 
     store = FeatureCache(Path(cache) if cache else default_cache())
     draw = Draw(recognizer, recipe, foreign, cache=store, progress=progress)
     seed = settings.seed
     learn = draw(learned, n_real=settings.n_examples, n_foreign=settings.n_examples, seed=(seed, 0))
     check = draw(unlearned, n_real=settings.n_check, n_foreign=settings.n_check, seed=(seed, 1))
-    teacher = GateTeacher(recognizer.card, recipe, settings, learn=learn, check=check, progress=progress)
+    teacher = DetectorTrainer(recognizer.card, recipe, settings, learn=learn, check=check, progress=progress)
     measured = teacher.measure(foreign) if settings.measure else ()
-    gate = teacher.teach()
+    gate = teacher.fit_network()
 
     outcome = outcome or _unlearned_answers(recognizer, manifest, progress)
     rejection = Rejection(
@@ -110,8 +110,8 @@ def teach_to_decline(  # noqa: PLR0913 - what to learn from and where to put it
         foreign=tuple(foreign),
         measured=measured,
     )
-    added = export_gate(gate, max(learn, key=len).where(np.arange(2)).tensors())
-    graph = add_gate(onnx.load(path), added, _with(recognizer.card, rejection))
+    added = export_detector(gate, max(learn, key=len).where(np.arange(2)).tensors())
+    graph = add_detector(onnx.load(path), added, _with(recognizer.card, rejection))
     with atomic_path(out) as temporary:
         temporary.write_bytes(graph.SerializeToString(deterministic=True))
         whole = sample(unlearned, MOST_REAL, seed=[seed])
@@ -126,7 +126,7 @@ def teach_to_decline(  # noqa: PLR0913 - what to learn from and where to put it
     return rejection
 
 
-def declining_of(model: str | Path, *, overrides: Iterable[str] = ()) -> Declining:
+def rejection_config_of(model: str | Path, *, overrides: Iterable[str] = ()) -> RejectionConfig:
     """Return how a recognizer would learn to decline: as its recipe says, with changes such as ``"epochs=12"``.
 
     Raises
@@ -134,8 +134,8 @@ def declining_of(model: str | Path, *, overrides: Iterable[str] = ()) -> Declini
     ModelError, ConfigError
         When there is no such recognizer, it has no recipe, or a change does not fit.
     """
-    settings = _recipe_of(Recognizer.load(find(model)).card).rejection or Declining()
-    return Declining.parse(apply_overrides(settings.model_dump(), overrides), where="[rejection]")
+    settings = _recipe_of(Recognizer.load(find(model)).card).rejection or RejectionConfig()
+    return RejectionConfig.parse(apply_overrides(settings.model_dump(), overrides), where="[rejection]")
 
 
 def least_confidence(outcome: Outcome, precision: float) -> float:
@@ -183,7 +183,7 @@ def _any_of(manifest: Manifest) -> RealExample:
 def _unlearned_answers(recognizer: Recognizer, manifest: Manifest, progress: Progress) -> Outcome | None:
     """Return the answers to a part that the recognizer has not learned from; None when there is none."""
     for part in ("test", "valid"):
-        if part not in recognizer.card.data.learned and len(manifest.where(part)):
+        if part not in recognizer.card.data.learned and len(manifest.part(part)):
             return evaluate(recognizer, manifest, split=part, progress=progress)[0]
     log.warning(
         "%s has learned from all of the data, so nothing shows how often its answers are right; only the familiarity"

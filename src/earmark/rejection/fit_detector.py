@@ -12,20 +12,20 @@ import torch
 from torch.nn import functional
 
 from earmark.evaluation import log_softmax
-from earmark.recognizer import Card, ForeignScore
-from earmark.rejection.detector import Gate
-from earmark.rejection.sources import Foreign
+from earmark.recognizer import Card, OodScore
+from earmark.rejection.detector import Detector
+from earmark.rejection.sources import OodSource
 from earmark.rejection.windows import REAL, Windows
 from earmark.training.examples import IntArray
 from earmark.training.recipe import Recipe
-from earmark.training.rejection_config import Declining
+from earmark.training.rejection_config import RejectionConfig
 from earmark.types import Progress
 
 RealArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class GateTeacher:
+class DetectorTrainer:
     """Teaches gates for one recognizer.
 
     Attributes
@@ -42,12 +42,12 @@ class GateTeacher:
 
     card: Card
     recipe: Recipe
-    settings: Declining
+    settings: RejectionConfig
     learn: Sequence[Windows]
     check: Sequence[Windows]
     progress: Progress
 
-    def teach(self, *, without: Sequence[int] = (), stage: str = "gate") -> Gate:
+    def fit_network(self, *, without: Sequence[int] = (), stage: str = "gate") -> Detector:
         """Return a gate that has learned all kinds of foreign windows but some, by their index."""
         torch.manual_seed(self.settings.seed)
         gate = self._fresh()
@@ -60,7 +60,7 @@ class GateTeacher:
         gate.scale.copy_(torch.tensor([slope, offset + math.log(share / (1 - share))]))
         return gate
 
-    def measure(self, foreign: Mapping[str, Foreign]) -> tuple[ForeignScore, ...]:
+    def measure(self, foreign: Mapping[str, OodSource]) -> tuple[OodScore, ...]:
         """Return how each kind fares before a gate that has learned no kind of its family."""
         from sklearn.metrics import roc_auc_score
 
@@ -68,14 +68,14 @@ class GateTeacher:
         scores = {}
         for done, family in enumerate(dict.fromkeys(families), start=1):
             left_out = [index for index, each in enumerate(families) if each == family]
-            gate = self.teach(without=left_out, stage=f"gate without {family}")
+            gate = self.fit_network(without=left_out, stage=f"gate without {family}")
             confidence, familiarity, kinds = self._answers(gate, [*self.check, *self._only(left_out)])
             real = kinds == REAL
             least = least_familiarity(familiarity[real], self.settings)
             for index in left_out:
                 of_kind = kinds == index
                 both = real | of_kind
-                scores[index] = ForeignScore(
+                scores[index] = OodScore(
                     kind=list(foreign)[index],
                     n=int(of_kind.sum()),
                     auroc=round(float(roc_auc_score(real[both], confidence[both])), 4),
@@ -84,16 +84,16 @@ class GateTeacher:
             self.progress("measuring", done, len(set(families)), family)
         return tuple(scores[index] for index in sorted(scores))
 
-    def real_familiarity(self, gate: Gate) -> RealArray:
+    def real_familiarity(self, gate: Detector) -> RealArray:
         """Return how familiar real windows of groups that were not learned are."""
         _, familiarity, kinds = self._answers(gate, self.check)
         real: RealArray = familiarity[kinds == REAL]
         return real
 
-    def _fresh(self) -> Gate:
+    def _fresh(self) -> Detector:
         first = self.learn[0]
         n_numbers = self.recipe.features.n_numbers
-        return Gate(
+        return Detector(
             self.settings.gate,
             normalize=self.recipe.model.normalize,
             floor_db=self.recipe.model.floor_db,
@@ -108,7 +108,7 @@ class GateTeacher:
         parts = [part.where(np.isin(part.kinds, kinds)) for part in self.learn]
         return [part for part in parts if len(part)]
 
-    def _answers(self, gate: Gate, windows: Sequence[Windows]) -> tuple[RealArray, RealArray, IntArray]:
+    def _answers(self, gate: Detector, windows: Sequence[Windows]) -> tuple[RealArray, RealArray, IntArray]:
         """Return confidence, familiarity and kind of every window, as the recognizer would answer."""
         odds, kinds = log_odds(gate, windows)
         familiarity = 1 / (1 + np.exp(-odds))
@@ -116,18 +116,18 @@ class GateTeacher:
         return familiarity * np.exp(log_softmax(logits).max(axis=1)), familiarity, kinds
 
 
-def least_familiarity(real: RealArray, settings: Declining) -> float:
+def least_familiarity(real: RealArray, settings: RejectionConfig) -> float:
     """Return the threshold that declines the share of real examples that `settings` allow, at most.
 
-    It is not above `Declining.real_share`, the familiarity of what looks as much like real as like foreign inputs.
+    It is not above `RejectionConfig.real_share`, the familiarity of what looks as much in-distribution as not.
 
-    >>> least_familiarity(np.array([0.1, 0.2, 0.9, 0.95]), Declining(real_declined=0.25))
+    >>> least_familiarity(np.array([0.1, 0.2, 0.9, 0.95]), RejectionConfig(real_declined=0.25))
     0.2
     """
     return min(settings.real_share, float(np.sort(real)[math.floor(settings.real_declined * len(real))]))
 
 
-def log_odds(gate: Gate, windows: Sequence[Windows]) -> tuple[RealArray, IntArray]:
+def log_odds(gate: Detector, windows: Sequence[Windows]) -> tuple[RealArray, IntArray]:
     """Return what a gate says of windows, and their kinds, ``(n_windows,)`` each."""
     gate.eval()
     with torch.no_grad():
@@ -139,7 +139,7 @@ def log_odds(gate: Gate, windows: Sequence[Windows]) -> tuple[RealArray, IntArra
     return np.concatenate(parts), np.concatenate([part.kinds for part in windows])
 
 
-def _fit(gate: Gate, windows: Sequence[Windows], settings: Declining, progress: Progress, stage: str) -> None:
+def _fit(gate: Detector, windows: Sequence[Windows], settings: RejectionConfig, progress: Progress, stage: str) -> None:
     n_real = sum(int((part.kinds == REAL).sum()) for part in windows)
     n_foreign = sum(len(part) for part in windows) - n_real
     # Real and foreign count the same, however many kinds were left out.

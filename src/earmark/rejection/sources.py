@@ -26,7 +26,7 @@ RealExample: TypeAlias = Callable[[np.random.Generator, str | None], Content]
 
 
 @dataclass(frozen=True)
-class Foreign:
+class OodSource:
     """One kind of foreign input.
 
     Attributes
@@ -42,13 +42,13 @@ class Foreign:
     make: Maker
 
 
-def foreign_of(
+def ood_sources(
     card: Card,
     *,
     kinds: Sequence[str] = (),
     folders: Sequence[str | Path] = (),
     real: RealExample | None = None,
-) -> dict[str, Foreign]:
+) -> dict[str, OodSource]:
     """Return the kinds of foreign input for a recognizer with this card.
 
     Parameters
@@ -75,13 +75,13 @@ def foreign_of(
     for folder in map(Path, folders):
         if folder.name in chosen:
             raise DataError(f"{folder}: there is already a kind of foreign input called {folder.name!r}; rename it")
-        chosen[folder.name] = Foreign(folder.name, folder.name, _picker(folder, card))
+        chosen[folder.name] = OodSource(folder.name, folder.name, _picker(folder, card))
     if not chosen:
         raise DataError(f"{card.name}: there is nothing foreign to learn from; give a folder of foreign examples")
     return chosen
 
 
-def _made(card: Card, real: RealExample | None) -> list[Foreign]:
+def _made(card: Card, real: RealExample | None) -> list[OodSource]:
     if isinstance(card.features, InkFeatures):
         return _drawings()
     if isinstance(card.features, SoundFeatures) and card.window is not None:
@@ -89,24 +89,24 @@ def _made(card: Card, real: RealExample | None) -> list[Foreign]:
     return []
 
 
-def _drawings() -> list[Foreign]:
+def _drawings() -> list[OodSource]:
     from earmark.rejection import drawings
 
     families = _families(drawings.FAMILIES)
-    return [Foreign(kind, families[kind], partial(drawings.make_foreign, kind)) for kind in drawings.foreign_kinds()]
+    return [OodSource(kind, families[kind], partial(drawings.make_ood, kind)) for kind in drawings.ood_kinds()]
 
 
-def _sounds(card: Card, rate_hz: int, duration_s: float, real: RealExample | None) -> list[Foreign]:
+def _sounds(card: Card, rate_hz: int, duration_s: float, real: RealExample | None) -> list[OodSource]:
     from earmark.rejection import sounds
 
     def make(rng: np.random.Generator, kind: str) -> Sound:
-        return Sound(sounds.make_foreign(kind, rng, duration_s=duration_s, sample_rate_hz=rate_hz), rate_hz)
+        return Sound(sounds.make_ood(kind, rng, duration_s=duration_s, sample_rate_hz=rate_hz), rate_hz)
 
     one_key = card.task == "note"
     families = _families(sounds.FAMILIES)
-    made = [Foreign(kind, families[kind], partial(make, kind=kind)) for kind in sounds.foreign_kinds(chords=one_key)]
+    made = [OodSource(kind, families[kind], partial(make, kind=kind)) for kind in sounds.ood_kinds(chords=one_key)]
     if one_key and real is not None:
-        made.append(Foreign("real-chord", "chords", partial(_chord, card=card, real=real)))
+        made.append(OodSource("real-chord", "chords", partial(_chord, card=card, real=real)))
     return made
 
 

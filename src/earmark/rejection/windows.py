@@ -13,7 +13,7 @@ import torch
 from earmark.data import Manifest
 from earmark.features import FeatureCache
 from earmark.recognizer import Recognizer
-from earmark.rejection.sources import Foreign
+from earmark.rejection.sources import OodSource
 from earmark.training.augment import BatchAugmentation, ContentAugmentation, Mixup
 from earmark.training.batches import crop, frames_of
 from earmark.training.examples import IntArray, compute_view, make_features, views_of
@@ -77,7 +77,7 @@ class Draw:
         self,
         recognizer: Recognizer,
         recipe: Recipe,
-        foreign: Mapping[str, Foreign],
+        foreign: Mapping[str, OodSource],
         *,
         cache: FeatureCache,
         progress: Progress = no_progress,
@@ -134,7 +134,7 @@ class Draw:
             return self._cache.get(view.key, compute)
         return compute()
 
-    def _foreign_features(self, kind: Foreign, rng: np.random.Generator) -> FloatArray:
+    def _foreign_features(self, kind: OodSource, rng: np.random.Generator) -> FloatArray:
         content: Content = kind.make(rng)
         # Of the views of a real example, too, the first is as it is.
         if self._content_changes and rng.integers(self.recipe.training.views + 1):

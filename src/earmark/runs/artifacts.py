@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-def claim(folder: Path, recipe: Recipe, manifest: Manifest) -> None:
+def claim_run_folder(folder: Path, recipe: Recipe, manifest: Manifest) -> None:
     """Make the folder this run's own, or find that it already is."""
     identity = {"recipe": recipe.model_dump(mode="json"), "data": manifest.fingerprint}
     path = folder / "recipe.json"
@@ -42,7 +42,7 @@ def claim(folder: Path, recipe: Recipe, manifest: Manifest) -> None:
     manifest.to_csv(folder / "manifest.csv")
 
 
-def write_papers(
+def write_artifacts(
     folder: Path,
     model: Path,
     manifest: Manifest,
@@ -92,7 +92,7 @@ def card_for(recipe: Recipe, manifest: Manifest) -> Card:
 
 def summarize(manifest: Manifest, *, learned: tuple[str, ...] = ("train",)) -> DataSummary:
     """Return what a card says about the data of the training part, which holds the parts `learned` of the split."""
-    examples = manifest.where("train").examples
+    examples = manifest.part("train").examples
     return DataSummary(
         name=manifest.name,
         fingerprint=manifest.fingerprint,

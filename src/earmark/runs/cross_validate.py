@@ -16,12 +16,12 @@ from earmark.data import SPLITS, Manifest, read_manifest
 from earmark.errors import ConfigError
 from earmark.evaluation import Outcome, fit_temperature, read_outcome, score
 from earmark.features import FeatureCache
-from earmark.rejection.fit import teach_to_decline
-from earmark.runs.artifacts import card_for, claim, headline, recognizer_file, summarize, write_papers
+from earmark.rejection.fit import add_rejection
+from earmark.runs.artifacts import card_for, claim_run_folder, headline, recognizer_file, summarize, write_artifacts
 from earmark.runs.train import Run, finished, train
 from earmark.training.distributed import first_ahead, is_first, joined
 from earmark.training.export import export_network
-from earmark.training.fit import default_cache, teach
+from earmark.training.fit import default_cache, fit_network
 from earmark.training.recipe import Recipe, load_recipe
 from earmark.training.split import split_for
 from earmark.types import Progress, no_progress
@@ -69,8 +69,8 @@ def train_every_fold(
     everything = split_for(recipe, manifest)
     everything = everything.with_splits([part and "train" for part in (e.split for e in everything.examples)])
     with first_ahead():
-        claim(folder / ALL_FOLDS, recipe, everything)
-    network, rows = teach(
+        claim_run_folder(folder / ALL_FOLDS, recipe, everything)
+    network, rows = fit_network(
         everything,
         recipe=recipe,
         folder=folder / ALL_FOLDS,
@@ -92,9 +92,9 @@ def train_every_fold(
         }
     )
     model = recognizer_file(folder / "model.onnx", export_network(network, recipe.features), card)
-    write_papers(folder, model, everything, outcome=outcome, scores=scores, rows=rows)
+    write_artifacts(folder, model, everything, outcome=outcome, scores=scores, rows=rows)
     if recipe.rejection is not None:
-        teach_to_decline(model, manifest, out=model, outcome=outcome, cache=cache, progress=progress)
+        add_rejection(model, manifest, out=model, outcome=outcome, cache=cache, progress=progress)
     return finished(folder)
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earmark.data import SPLITS, Manifest, read_manifest
-from earmark.evaluation import Scores, read_outcome, word_protocol
+from earmark.evaluation import Scores, describe_protocol, read_outcome
 from earmark.evaluation.evaluate import calibrate, evaluate
 from earmark.features import FeatureCache
 from earmark.recognizer import Card
-from earmark.rejection.fit import teach_to_decline
-from earmark.runs.artifacts import card_for, claim, headline, recognizer_file, summarize, write_papers
+from earmark.rejection.fit import add_rejection
+from earmark.runs.artifacts import card_for, claim_run_folder, headline, recognizer_file, summarize, write_artifacts
 from earmark.training.distributed import first_ahead, is_first, joined, wait
 from earmark.training.export import export_network
-from earmark.training.fit import default_cache, teach
+from earmark.training.fit import default_cache, fit_network
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe, load_recipe
 from earmark.training.split import split_for
@@ -93,11 +93,11 @@ def train(
     manifest = split_for(recipe, manifest)
     folder = Path(out)
     with first_ahead():
-        claim(folder, recipe, manifest)
+        claim_run_folder(folder, recipe, manifest)
 
     progress = progress if is_first() else no_progress
     store = FeatureCache(Path(cache) if cache else default_cache())
-    fit_to = partial(teach, recipe=recipe, cache=store, progress=progress)
+    fit_to = partial(fit_network, recipe=recipe, cache=store, progress=progress)
     network, rows = fit_to(manifest, folder=folder, validated=True)
     if not is_first():
         if recipe.training.refit != "none":
@@ -111,7 +111,7 @@ def train(
 
     # Some published splits come without their test part; the validation part, which chose the epoch, must do then,
     # and it is scored before the network learns from it.
-    part = "test" if len(manifest.where("test")) else "valid"
+    part = "test" if len(manifest.part("test")) else "valid"
     judge = partial(_judge, manifest=manifest, recipe=recipe, folder=folder, rows=rows, part=part, progress=progress)
     learns_test = recipe.training.refit == "everything"
     scores = judge(graph, card) if part == "valid" or learns_test or recipe.training.refit == "none" else None
@@ -124,7 +124,7 @@ def train(
     model = recognizer_file(folder / "model.onnx", graph, card.model_copy(update={"scores": (headline(scores),)}))
     if recipe.rejection is not None:
         outcome = read_outcome(folder / "outcome.npz")
-        teach_to_decline(model, manifest, out=model, outcome=outcome, cache=cache, progress=progress)
+        add_rejection(model, manifest, out=model, outcome=outcome, cache=cache, progress=progress)
     return finished(folder)
 
 
@@ -163,11 +163,11 @@ def _judge(  # noqa: PLR0913 - what a report tells
             candidate,
             manifest,
             split=part,
-            protocol=word_protocol(recipe.split.description, part),
+            protocol=describe_protocol(recipe.split.description, part),
             seeds=(recipe.training.seed,),
             progress=progress,
         )
-        write_papers(folder, candidate, manifest, outcome=outcome, scores=scores, rows=rows)
+        write_artifacts(folder, candidate, manifest, outcome=outcome, scores=scores, rows=rows)
     return scores
 
 

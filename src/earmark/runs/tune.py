@@ -18,7 +18,7 @@ from earmark.errors import ConfigError, ModelError, UsageError
 from earmark.extras import needs_train_extra
 from earmark.features import FeatureCache
 from earmark.files import sha256_bytes, write_text
-from earmark.training.fit import default_cache, teach
+from earmark.training.fit import default_cache, fit_network
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe, load_recipe
 from earmark.training.split import split_for
@@ -198,7 +198,7 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
                 raise optuna.TrialPruned
 
         place = folder / f"trial-{sha256_bytes(json.dumps(changes).encode())[:12]}"
-        _, rows = teach(
+        _, rows = fit_network(
             manifest, recipe=changed, folder=place, validated=True, cache=store, progress=no_progress, watch=watch
         )
         trial.set_user_attr("n_epochs", len(rows))

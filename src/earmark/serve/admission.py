@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from earmark.serve.limits import CURRENT_WORK, AbandonedError, Limits, Work
+from earmark.serve.limits import CURRENT_WORK, AbandonedError, CancelToken, Limits
 from earmark.serve.problems import Problem
 
 T = TypeVar("T")
@@ -110,11 +110,11 @@ class Admission:
         future.add_done_callback(self._release)
         return await self.watched(request, work, future)
 
-    def begin(self) -> Work:
+    def begin(self) -> CancelToken:
         """Return work that begins now."""
-        return Work(time.monotonic() + self.limits.work_s)
+        return CancelToken(time.monotonic() + self.limits.work_s)
 
-    async def watched(self, request: Request, work: Work, future: asyncio.Future[T]) -> T:
+    async def watched(self, request: Request, work: CancelToken, future: asyncio.Future[T]) -> T:
         """Return the result of `future`; raises as `work`."""
         try:
             while not future.done():

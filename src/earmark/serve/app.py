@@ -18,7 +18,7 @@ from earmark.serve.describe import RECOGNIZER_BODY, about, predict_operation
 from earmark.serve.limits import AbandonedError, Limits
 from earmark.serve.models import summary
 from earmark.serve.pages import add_page
-from earmark.serve.predict import CLIENT_GONE, Predict, Question
+from earmark.serve.predict import CLIENT_GONE, Predict, PredictQuery
 from earmark.serve.problems import PROBLEM_JSON, Problem, problem_of
 from earmark.serve.service import Service
 
@@ -30,7 +30,7 @@ class _App(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
-        document["paths"][_PREDICT] = {"post": predict_operation(Question)}
+        document["paths"][_PREDICT] = {"post": predict_operation(PredictQuery)}
         return document
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from earmark.recognizer.file import NEXT
-from earmark.serve.limits import CURRENT_WORK, NO_WORK, AbandonedError, Work
+from earmark.serve.limits import CURRENT_WORK, NO_WORK, AbandonedError, CancelToken
 from earmark.serve.problems import Problem
 from earmark.types import FloatArray
 
@@ -33,7 +33,7 @@ _Key: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, tuple[int, ...]], ...]
 class _Ticket:
     outputs: Sequence[str]
     feed: Feed
-    work: Work
+    work: CancelToken
     result: Future[list[FloatArray]] = field(default_factory=Future)
 
     @property
@@ -89,7 +89,7 @@ class BatchingSession:
         work.check()
         return self.submit(outputs, feed, work=work).result()
 
-    def submit(self, outputs: Sequence[str], feed: Feed, *, work: Work = NO_WORK) -> Future[list[FloatArray]]:
+    def submit(self, outputs: Sequence[str], feed: Feed, *, work: CancelToken = NO_WORK) -> Future[list[FloatArray]]:
         """Let the session run as soon as it can; its answer comes from the thread that computes."""
         ticket = _Ticket(outputs, feed, work)
         self._tickets.put(ticket)

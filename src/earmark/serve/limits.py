@@ -57,7 +57,7 @@ class AbandonedError(Exception):
 
 
 @dataclass
-class Work:
+class CancelToken:
     """A request that is being worked on in a thread, which asks now and then whether to go on.
 
     Attributes
@@ -85,5 +85,5 @@ class Work:
             raise Problem(504, "the request took too long; send a shorter sound or fewer inputs, or try again later")
 
 
-NO_WORK = Work(deadline_s=float("inf"))
-CURRENT_WORK: contextvars.ContextVar[Work] = contextvars.ContextVar("CURRENT_WORK", default=NO_WORK)
+NO_WORK = CancelToken(deadline_s=float("inf"))
+CURRENT_WORK: contextvars.ContextVar[CancelToken] = contextvars.ContextVar("CURRENT_WORK", default=NO_WORK)

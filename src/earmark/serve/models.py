@@ -13,9 +13,9 @@ from earmark.errors import ModelError, UsageError, did_you_mean
 from earmark.recognizer import Card, Recognizer, find
 from earmark.recognizer.file import card_of, open_session
 from earmark.serve.batching import BatchingSession
+from earmark.serve.event_loop_batcher import EventLoopBatcher
 from earmark.serve.metrics import Metrics
 from earmark.serve.problems import Problem
-from earmark.serve.together import Together
 
 _NAME = re.compile(r"[\w.-]{1,64}")
 
@@ -54,7 +54,7 @@ class Models:
         self._changing = threading.Lock()
         self._recognizers: dict[str, Recognizer] = {}
         self._sessions: list[BatchingSession] = []
-        self.together: dict[str, Together] = {}
+        self.together: dict[str, EventLoopBatcher] = {}
         for name, path in files.items():
             self._add(name, path)
 
@@ -64,7 +64,7 @@ class Models:
         batching = BatchingSession(session, on_batch=self._metrics.windows.labels(name).observe)
         recognizer = Recognizer(batching, card)
         self._sessions.append(batching)
-        self.together[name] = Together(recognizer, batching)
+        self.together[name] = EventLoopBatcher(recognizer, batching)
         self._recognizers[name] = recognizer
 
     @property

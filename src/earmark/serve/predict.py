@@ -18,7 +18,7 @@ from earmark.config import Config
 from earmark.errors import EarmarkError
 from earmark.features import WindowFeatures
 from earmark.recognizer import Recognizer, as_dict
-from earmark.recognizer.windows import Cuts
+from earmark.recognizer.windows import WindowBatch
 from earmark.serve.inputs import JSON, Item, content_of, items_of
 from earmark.serve.limits import CURRENT_WORK, AbandonedError, Limits
 from earmark.serve.problems import Problem, problem_of
@@ -34,7 +34,7 @@ _SMALL_JSON_BYTES = 1 << 12
 """Some hundred points, or half a second of samples."""
 
 
-class Question(Config):
+class PredictQuery(Config):
     """What the query of a prediction asks.
 
     Attributes
@@ -61,9 +61,9 @@ class Question(Config):
 
 
 @lru_cache(maxsize=256)
-def _question(query: bytes) -> Question:
+def _question(query: bytes) -> PredictQuery:
     """Read a query; most clients send the same one again and again."""
-    return Question.parse(dict(QueryParams(query)), where="the query")
+    return PredictQuery.parse(dict(QueryParams(query)), where="the query")
 
 
 class Predict:
@@ -80,7 +80,7 @@ class Predict:
         recognizer = service.models[model]  # one that is not there is not counted
         try:
             question = _question(scope["query_string"])
-            answer = await self._answer(request, model, _Asked(recognizer, question, service.limits))
+            answer = await self._answer(request, model, _SmallRequest(recognizer, question, service.limits))
             status = 200
         except Problem as problem:
             status = problem.status
@@ -96,7 +96,7 @@ class Predict:
             service.metrics.answered(model, status, time.monotonic() - began_s)
         await Response(to_json(answer), media_type=JSON)(scope, receive, send)
 
-    async def _answer(self, request: Request, model: str, asked: _Asked) -> dict[str, Any]:
+    async def _answer(self, request: Request, model: str, asked: _SmallRequest) -> dict[str, Any]:
         """Return one prediction, or ``{"results": …}`` when the request holds several inputs."""
         admission, content_type = self._service.admission, request.headers.get("content-type", "")
         with admission.admitted():
@@ -115,11 +115,11 @@ class Predict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _SmallRequest:
     """What is asked of a recognizer, and how it is answered."""
 
     recognizer: Recognizer
-    question: Question
+    question: PredictQuery
     limits: Limits
 
     def is_small(self, body: bytes, content_type: str) -> bool:
@@ -134,8 +134,8 @@ class _Asked:
     def items(self, body: bytes, content_type: str) -> list[Item]:
         return items_of(body, content_type, limits=self.limits)
 
-    def cut(self, item: Item) -> Cuts:
-        return Cuts.joined(self.recognizer.cut(self.content(item)))
+    def cut(self, item: Item) -> WindowBatch:
+        return WindowBatch.joined(self.recognizer.cut(self.content(item)))
 
     def content(self, item: Item) -> Content | bytes:
         rate_hz = self.question.sample_rate_hz

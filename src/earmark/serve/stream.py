@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from earmark.config import Config
 from earmark.errors import DataError, EarmarkError, UsageError
-from earmark.live import Denoise, Listener, Listening, Update
+from earmark.live import DenoiseConfig, ListenConfig, Listener, Update
 from earmark.serve.limits import Limits
 from earmark.serve.metrics import Metrics
 from earmark.serve.models import Models
@@ -30,7 +30,7 @@ _IDLE_S = 30.0
 _MOST_MESSAGE_S = 5.0
 
 
-class Hello(Config):
+class StreamStart(Config):
     """The first message of a stream."""
 
     model: str
@@ -79,7 +79,7 @@ class Streams:
         listener = Listener(
             self._models[hello.model],
             hello.sample_rate_hz,
-            config=Listening(top=hello.top, force=hello.force, denoise=Denoise() if hello.denoise else None),
+            config=ListenConfig(top=hello.top, force=hello.force, denoise=DenoiseConfig() if hello.denoise else None),
             skip_late=True,
         )
         await socket.send_json({"ready": True, "window_s": listener.window_s, "hop_s": listener.hop_s})
@@ -92,7 +92,7 @@ class Streams:
             updates = await asyncio.to_thread(listener.feed, samples, arrived_s=arrived_s)
             await _send(socket, updates, listener)
 
-    async def _hello(self, socket: WebSocket) -> Hello:
+    async def _hello(self, socket: WebSocket) -> StreamStart:
         async with asyncio.timeout(_IDLE_S):
             try:
                 values = await socket.receive_json()
@@ -100,7 +100,7 @@ class Streams:
                 raise UsageError('the first message is not JSON; send {"model": …, "sample_rate_hz": …}') from error
         if not isinstance(values, dict):
             raise UsageError('the first message is not an object; send {"model": …, "sample_rate_hz": …}')
-        hello = Hello.parse(values, where="the first message")
+        hello = StreamStart.parse(values, where="the first message")
         if not self._is_allowed(hello.token):
             raise UsageError("this service needs a token; send it as 'token' in the first message")
         return hello

@@ -1,19 +1,19 @@
 """The feature lab: tables of numbers about sounds, and what classical models make of them."""
 
 from earmark.tables.config import Exploration
-from earmark.tables.exploration import Findings, explore
+from earmark.tables.exploration import ExplorationResult, explore
 from earmark.tables.export import write_recognizer
 from earmark.tables.extraction import Extracted, extract
-from earmark.tables.results import write_findings
+from earmark.tables.results import write_results
 from earmark.tables.rows import Segments
 
 __all__ = [
     "Exploration",
+    "ExplorationResult",
     "Extracted",
-    "Findings",
     "Segments",
     "explore",
     "extract",
-    "write_findings",
     "write_recognizer",
+    "write_results",
 ]

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from earmark.data import Manifest
-from earmark.evaluation import Comparison, Outcome, Scores, compare, score, word_protocol
+from earmark.evaluation import Comparison, Outcome, Scores, compare, describe_protocol, score
 from earmark.files import sha256_bytes
 from earmark.tables.classical import CLASSIFIERS, TRANSFORMS
 from earmark.tables.config import Exploration
 from earmark.tables.search import Tried
-from earmark.tables.split import Examination, examine
-from earmark.tables.trial import Cell, Job, learned
+from earmark.tables.split import TableSplit, examine
+from earmark.tables.trial import Job, Trial, learned
 from earmark.tables.trials import Pair, measure_all
 from earmark.types import Progress, no_progress
 
@@ -71,11 +71,11 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Findings:
+class ExplorationResult:
     """All candidates, best first by their score in the search, and what the best gains over each."""
 
     exploration: Exploration
-    examination: Examination
+    examination: TableSplit
     candidates: tuple[Candidate, ...]
     comparisons: tuple[Comparison, ...]
     protocol: str
@@ -98,7 +98,7 @@ def explore(
     folder: Path | None = None,
     workers: int = 1,
     progress: Progress = no_progress,
-) -> Findings:
+) -> ExplorationResult:
     """Try every transform with every model.
 
     The best is the one that did best in the search, on rows that the scores never see; so its score is not the luckiest
@@ -123,7 +123,7 @@ def explore(
     exam = examine(manifest, exploration.split)
     leaky = exploration.split.protocol == "random" and manifest.groups_known
     grouped = examine(manifest, exploration.split.model_copy(update={"protocol": "grouped"})) if leaky else None
-    protocol = word_protocol(exploration.split.description, exam.part)
+    protocol = describe_protocol(exploration.split.description, exam.part)
     pairs = [(transform, model) for transform in exploration.transforms for model in exploration.models]
     with ExitStack() as stack:
         place = folder or Path(stack.enter_context(TemporaryDirectory()))
@@ -135,7 +135,7 @@ def explore(
     ]
     candidates.sort(key=lambda candidate: -max(tried.valid_accuracy for tried in candidate.search))
     comparisons = tuple(compare(candidates[0].outcome, other.outcome) for other in candidates[1:])
-    return Findings(exploration, exam, tuple(candidates), comparisons, protocol)
+    return ExplorationResult(exploration, exam, tuple(candidates), comparisons, protocol)
 
 
 def _asked(manifest: Manifest, exploration: Exploration) -> str:
@@ -145,7 +145,7 @@ def _asked(manifest: Manifest, exploration: Exploration) -> str:
     return sha256_bytes(json.dumps([_VERSION, manifest.fingerprint, settings, known]).encode())
 
 
-def _candidate(pair: Pair, cell: Cell, exam: Examination, *, protocol: str, seed: int) -> Candidate:
+def _candidate(pair: Pair, cell: Trial, exam: TableSplit, *, protocol: str, seed: int) -> Candidate:
     outcome = Outcome.from_logits(
         np.array(cell.logits),
         exam.truth[exam.test],

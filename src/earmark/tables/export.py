@@ -17,7 +17,7 @@ from earmark.files import write_bytes
 from earmark.recognizer import Card, assemble
 from earmark.recognizer.card import DataSummary, Score
 from earmark.tables.config import NEURAL_NET
-from earmark.tables.exploration import Candidate, Findings
+from earmark.tables.exploration import Candidate, ExplorationResult
 from earmark.tables.onnx_nodes import to_onnx
 from earmark.tables.trial import learned, scores_of
 
@@ -25,7 +25,7 @@ _SHORTEST_S = 0.5
 
 
 def write_recognizer(
-    findings: Findings, manifest: Manifest, path: Path, *, window_s: float, padding: Padding = "silence"
+    findings: ExplorationResult, manifest: Manifest, path: Path, *, window_s: float, padding: Padding = "silence"
 ) -> None:
     """Write the best candidate of `findings` as a recognizer file.
 
@@ -55,7 +55,7 @@ def write_recognizer(
     write_bytes(path, model.SerializeToString(deterministic=True))
 
 
-def _card(findings: Findings, manifest: Manifest, *, window_s: float, padding: Padding) -> Card:
+def _card(findings: ExplorationResult, manifest: Manifest, *, window_s: float, padding: Padding) -> Card:
     best, exam = findings.best, findings.examination
     temperature = _temperature(best, findings)
     calibrated = best.outcome.calibrated(temperature)
@@ -83,13 +83,13 @@ def _card(findings: Findings, manifest: Manifest, *, window_s: float, padding: P
     )
 
 
-def _layers(findings: Findings) -> dict[str, list[int] | list[float]]:
+def _layers(findings: ExplorationResult) -> dict[str, list[int] | list[float]]:
     """Return what shaped the neural net; nothing for any other model."""
     plan = findings.exploration
     return {"widths": list(plan.widths), "dropout": list(plan.dropout)} if findings.best.model == NEURAL_NET else {}
 
 
-def _temperature(best: Candidate, findings: Findings) -> float:
+def _temperature(best: Candidate, findings: ExplorationResult) -> float:
     """Fit it on the rows that settings were chosen by, answered by pipelines that did not learn from them."""
     exam = findings.examination
     answered = []

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.tables.exploration import Candidate, Findings
+from earmark.tables.exploration import Candidate, ExplorationResult
 from earmark.tables.search import Tried
-from earmark.tables.split import Examination
+from earmark.tables.split import TableSplit
 
 _N_REPEATS = 5
 _N_SHOWN = 20
@@ -19,7 +19,7 @@ _MOST_ROWS = 1500
 Importances = list[tuple[str, float, float]]
 
 
-def heat_map(axes: Any, findings: Findings) -> None:
+def heat_map(axes: Any, findings: ExplorationResult) -> None:
     """Draw the accuracy of every transform with every model."""
     transforms = sorted({c.transform for c in findings.candidates})
     models = sorted({c.model for c in findings.candidates})
@@ -54,7 +54,7 @@ def search(figure: Any, candidate: Candidate) -> None:
     figure.suptitle(candidate.name)
 
 
-def importances(findings: Findings) -> Importances:
+def importances(findings: ExplorationResult) -> Importances:
     """Return what the best model loses when one column is shuffled (Breiman 2001), most important first."""
     from sklearn.inspection import permutation_importance
 
@@ -75,7 +75,7 @@ def importance_bars(axes: Any, values: Importances) -> None:
     axes.set_xlabel("accuracy lost when shuffled")
 
 
-def components(figure: Any, exam: Examination) -> None:
+def components(figure: Any, exam: TableSplit) -> None:
     """Draw the variance that principal components explain, and the rows on the first two."""
     from sklearn.decomposition import PCA
 
@@ -92,7 +92,7 @@ def components(figure: Any, exam: Examination) -> None:
     right.legend(markerscale=3, fontsize="small")
 
 
-def clusters(figure: Any, exam: Examination) -> None:
+def clusters(figure: Any, exam: TableSplit) -> None:
     """Draw how well k clusters fit, for several k, and which labels are in which of as many clusters as labels."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
@@ -115,12 +115,12 @@ def clusters(figure: Any, exam: Examination) -> None:
     right.set(xlabel="cluster")
 
 
-def _some(exam: Examination) -> npt.NDArray[np.int64]:
+def _some(exam: TableSplit) -> npt.NDArray[np.int64]:
     rows = exam.train
     return rows if len(rows) <= _MOST_ROWS else np.sort(np.random.default_rng(0).permutation(rows)[:_MOST_ROWS])
 
 
-def _standardised(exam: Examination) -> npt.NDArray[np.float64]:
+def _standardised(exam: TableSplit) -> npt.NDArray[np.float64]:
     from sklearn.preprocessing import StandardScaler
 
     values: npt.NDArray[np.float64] = StandardScaler().fit_transform(exam.values[_some(exam)])

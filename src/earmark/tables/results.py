@@ -11,7 +11,7 @@ from typing import Any
 
 from earmark.files import atomic_path, write_text
 from earmark.tables import plots
-from earmark.tables.exploration import Candidate, Findings
+from earmark.tables.exploration import Candidate, ExplorationResult
 
 _CANDIDATE_COLUMNS = (
     "transform",
@@ -33,7 +33,7 @@ _CANDIDATE_COLUMNS = (
 _LEAK_COLUMNS = ("grouped_accuracy", "leaked")
 
 
-def write_findings(findings: Findings, folder: Path) -> None:
+def write_results(findings: ExplorationResult, folder: Path) -> None:
     """Write everything that `findings` say into `folder`.
 
     ``accuracy.csv`` has a row for each transform and model; ``findings.json`` the same with every setting tried;
@@ -60,12 +60,12 @@ def write_findings(findings: Findings, folder: Path) -> None:
     _draw_many(folder / "clusters.png", partial(plots.clusters, exam=findings.examination))
 
 
-def _table(findings: Findings) -> list[tuple[Any, ...]]:
+def _table(findings: ExplorationResult) -> list[tuple[Any, ...]]:
     leaky = findings.best.grouped_accuracy is not None
     return [_CANDIDATE_COLUMNS + (_LEAK_COLUMNS if leaky else ()), *_rows(findings)]
 
 
-def _rows(findings: Findings) -> Iterator[tuple[Any, ...]]:
+def _rows(findings: ExplorationResult) -> Iterator[tuple[Any, ...]]:
     for candidate, comparison in zip(findings.candidates, (None, *findings.comparisons), strict=True):
         scores = candidate.scores
         gains: tuple[Any, ...] = ("", "", "", "")
@@ -95,7 +95,7 @@ def settings_text(candidate: Candidate) -> str:
     return " ".join(f"{name.split('__')[-1]}={value}" for name, value in candidate.chosen.items())
 
 
-def _as_dict(findings: Findings) -> dict[str, Any]:
+def _as_dict(findings: ExplorationResult) -> dict[str, Any]:
     exam = findings.examination
     header, *rows = _table(findings)
     candidates = [dict(zip(header, row, strict=True)) for row in rows]

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _WIDE = 10
 
 Setting: TypeAlias = Mapping[str, int | float | str | None]
-Judge: TypeAlias = Callable[[Setting], tuple[float, float]]
+Objective: TypeAlias = Callable[[Setting], tuple[float, float]]
 """From a setting to the accuracy on what was learned from and on what was not."""
-Told: TypeAlias = Callable[[int, float], None]
+OnTrial: TypeAlias = Callable[[int, float], None]
 """Hears how many settings were tried, and the best accuracy so far."""
 
 
@@ -30,7 +30,7 @@ class Tried(Config):
     valid_accuracy: float
 
 
-def grid_search(values: Mapping[str, Sequence[Any]], judge: Judge, told: Told) -> tuple[Tried, ...]:
+def grid_search(values: Mapping[str, Sequence[Any]], judge: Objective, told: OnTrial) -> tuple[Tried, ...]:
     """Try every combination of the values of each parameter."""
     from sklearn.model_selection import ParameterGrid
 
@@ -61,7 +61,9 @@ class Study:
     seed: int
 
 
-def tuned_search(values: Mapping[str, Sequence[Any]], judge: Judge, told: Told, *, plan: Study) -> tuple[Tried, ...]:
+def tuned_search(
+    values: Mapping[str, Sequence[Any]], judge: Objective, told: OnTrial, *, plan: Study
+) -> tuple[Tried, ...]:
     """Try settings between the least and the largest value of each parameter, as Optuna suggests (Akiba et al. 2019).
 
     A parameter that is not a number takes one of its values. A setting that was tried is not tried again.

@@ -20,7 +20,7 @@ Rows: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Examination:
+class TableSplit:
     """A table and who learns from which rows.
 
     Attributes
@@ -55,7 +55,7 @@ class Examination:
     part: str
 
 
-def examine(manifest: Manifest, split: Split) -> Examination:
+def examine(manifest: Manifest, split: Split) -> TableSplit:
     """Divide a feature table.
 
     With a test part, settings are searched on the valid part. A published split of which only train and valid are at
@@ -80,7 +80,7 @@ def examine(manifest: Manifest, split: Split) -> Examination:
         folds: tuple[tuple[Rows, Rows], ...] = ((rows["train"], rows["valid"]),)
     else:
         folds = tuple(_folds(rows["train"], truth, groups))
-    return Examination(
+    return TableSplit(
         columns=divided.table.names,
         labels=divided.labels,
         values=divided.table.values.astype(np.float32).astype(np.float64),

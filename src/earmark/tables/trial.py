@@ -16,8 +16,8 @@ from earmark.config import Config
 from earmark.tables.classical import grid, logits
 from earmark.tables.config import Exploration
 from earmark.tables.onnx_nodes import to_onnx
-from earmark.tables.search import Setting, Study, Told, Tried, best_of, grid_search, tuned_search
-from earmark.tables.split import Examination, Rows
+from earmark.tables.search import OnTrial, Setting, Study, Tried, best_of, grid_search, tuned_search
+from earmark.tables.split import Rows, TableSplit
 
 _N_NEIGHBOURS = "model__n_neighbors"
 
@@ -40,14 +40,14 @@ class Job:
         Identifies table and settings, but for the number of trials: a study goes on with more of them.
     """
 
-    exam: Examination
-    grouped: Examination | None
+    exam: TableSplit
+    grouped: TableSplit | None
     exploration: Exploration
     studies: Path
     asked: str
 
 
-class Cell(Config):
+class Trial(Config):
     """What came of one transform with one model, as it is kept on disk.
 
     Attributes
@@ -75,7 +75,7 @@ class Cell(Config):
     grouped_accuracy: float | None
 
 
-def measure(job: Job, transform: str, model: str, *, told: Told) -> Cell:
+def measure(job: Job, transform: str, model: str, *, told: OnTrial) -> Trial:
     """Search the settings of a transform and a model, learn with the best, and answer the rows to score on."""
     exam = job.exam
     search = _search(job, transform, model, told)
@@ -89,7 +89,7 @@ def measure(job: Job, transform: str, model: str, *, told: Told) -> Cell:
     if job.grouped is not None:
         again = learned(job.exploration, transform, model, chosen, exam=job.grouped, rows=job.grouped.train)
         grouped_accuracy = _accuracy(again, job.grouped, job.grouped.test)
-    return Cell(
+    return Trial(
         search=search,
         chosen=chosen,
         logits=tuple(map(tuple, answers.tolist())),
@@ -101,7 +101,7 @@ def measure(job: Job, transform: str, model: str, *, told: Told) -> Cell:
 
 
 def learned(
-    exploration: Exploration, transform: str, model: str, chosen: Setting, *, exam: Examination, rows: Rows
+    exploration: Exploration, transform: str, model: str, chosen: Setting, *, exam: TableSplit, rows: Rows
 ) -> Any:
     """Return the pipeline with the chosen settings, fitted on some rows."""
     from sklearn.exceptions import ConvergenceWarning
@@ -113,7 +113,7 @@ def learned(
         return unfitted.fit(exam.values[rows], exam.truth[rows])
 
 
-def scores_of(fitted: Any, exam: Examination, rows: Rows) -> npt.NDArray[np.float64]:
+def scores_of(fitted: Any, exam: TableSplit, rows: Rows) -> npt.NDArray[np.float64]:
     """Return logits ``(n, n_labels)``; a label that was not learned has the least of its row."""
     given = logits(fitted, exam.values[rows])
     if given.shape[1] == len(exam.labels):
@@ -123,7 +123,7 @@ def scores_of(fitted: Any, exam: Examination, rows: Rows) -> npt.NDArray[np.floa
     return scores
 
 
-def _search(job: Job, transform: str, model: str, told: Told) -> tuple[Tried, ...]:
+def _search(job: Job, transform: str, model: str, told: OnTrial) -> tuple[Tried, ...]:
     exam, plan = job.exam, job.exploration
     folds = [(_thinned(learn, plan), validate) for learn, validate in exam.folds]
 
@@ -156,6 +156,6 @@ def _thinned(rows: Rows, exploration: Exploration) -> Rows:
     return np.sort(np.random.default_rng(exploration.seed).permutation(rows)[: exploration.search_rows])
 
 
-def _accuracy(fitted: Any, exam: Examination, rows: Rows) -> float:
+def _accuracy(fitted: Any, exam: TableSplit, rows: Rows) -> float:
     right: npt.NDArray[np.bool_] = fitted.predict(exam.values[rows]) == exam.truth[rows]
     return float(right.mean())

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from earmark.errors import DataError
 from earmark.tables.classical import CLASSIFIERS, TRANSFORMS
 from earmark.tables.journal import Journal
-from earmark.tables.trial import Cell, Job, measure
+from earmark.tables.trial import Job, Trial, measure
 from earmark.types import Progress, no_progress
 
 Pair: TypeAlias = tuple[str, str]
@@ -29,7 +29,7 @@ _DEAREST = ("boosting", "neural-net", "forest")
 
 def measure_all(
     job: Job, pairs: Sequence[Pair], *, folder: Path, workers: int = 1, progress: Progress = no_progress
-) -> list[Cell]:
+) -> list[Trial]:
     """Return the cell of every pair, in their order; those that `folder` remembers are not measured again.
 
     Raises
@@ -53,7 +53,7 @@ def measure_all(
             journal.add(_number(pair), cell.model_dump(mode="json"))
             progress(_STAGE, done, len(pairs), f"{_name(pair)} done")
         cells = dict(journal.values())
-    return [Cell.model_validate(cells[_number(pair)]) for pair in pairs]
+    return [Trial.model_validate(cells[_number(pair)]) for pair in pairs]
 
 
 def _number(pair: Pair) -> int:
@@ -65,7 +65,7 @@ def _name(pair: Pair) -> str:
     return " + ".join(pair)
 
 
-def _in_this_process(job: Job, pairs: Sequence[Pair], progress: Progress) -> Iterator[tuple[Pair, Cell]]:
+def _in_this_process(job: Job, pairs: Sequence[Pair], progress: Progress) -> Iterator[tuple[Pair, Trial]]:
     n_trials = job.exploration.n_trials
     for pair in pairs:
 
@@ -87,7 +87,7 @@ def _begin(job: Job) -> None:
     _job[:] = [job]
 
 
-def _measured(pair: Pair) -> Cell:
+def _measured(pair: Pair) -> Trial:
     return measure(_job[0], *pair, told=_ignore)
 
 
@@ -95,7 +95,7 @@ def _ignore(_done: int, _best: float) -> None:
     pass
 
 
-def _in_processes(job: Job, pairs: Sequence[Pair], n_workers: int) -> Iterator[tuple[Pair, Cell]]:
+def _in_processes(job: Job, pairs: Sequence[Pair], n_workers: int) -> Iterator[tuple[Pair, Trial]]:
     context = multiprocessing.get_context("spawn")
     ordered = sorted(pairs, key=lambda pair: (pair[1] not in _DEAREST, pair[0] != "polynomial"))
     with ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin, initargs=(job,)) as pool:

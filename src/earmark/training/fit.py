@@ -28,7 +28,7 @@ from earmark.types import Progress
 
 
 @explains_memory
-def teach(  # noqa: PLR0913 - what a fit consists of
+def fit_network(  # noqa: PLR0913 - what a fit consists of
     manifest: Manifest,
     *,
     recipe: Recipe,
@@ -45,8 +45,8 @@ def teach(  # noqa: PLR0913 - what a fit consists of
     examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
     with first_ahead():
         recipe.model.fetch()
-        learning = examples(manifest.where("train"), augmented=True)
-        validation = examples(manifest.where("valid")) if validated else None
+        learning = examples(manifest.part("train"), augmented=True)
+        validation = examples(manifest.part("valid")) if validated else None
     torch.manual_seed(recipe.training.seed)
     network = fresh_network(recipe, learning, n_labels=len(manifest.labels))
     learner = make_learner(

@@ -84,7 +84,7 @@ def find_learning_rate(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     manifest = split_for(recipe, data if isinstance(data, Manifest) else read_manifest(data))
     store = FeatureCache(Path(cache) if cache else default_cache())
-    learning = manifest.where("train")
+    learning = manifest.part("train")
     examples = prepare(learning, recipe, labels=manifest.labels, cache=store, augmented=True, progress=progress)
     return range_test(recipe, examples, n_labels=len(manifest.labels), n_steps=n_steps, progress=progress)
 

@@ -15,7 +15,7 @@ from earmark.features import FEATURES, Features, Window, WindowFeatures
 from earmark.models.base import MODELS, ModelConfig
 from earmark.recognizer.card import Task
 from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
-from earmark.training.rejection_config import Declining
+from earmark.training.rejection_config import RejectionConfig
 from earmark.training.shipped import shipped_recipes
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
@@ -140,7 +140,7 @@ class Recipe(Config):
     model: SerializeAsAny[ModelConfig]
     augment: tuple[SerializeAsAny[Augmentation], ...] = ()
     training: Training = Field(default_factory=Training)
-    rejection: Declining | None = None
+    rejection: RejectionConfig | None = None
     limits: tuple[str, ...] = ()
 
     @field_validator("features", mode="before")

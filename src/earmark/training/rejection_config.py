@@ -7,8 +7,8 @@ from pydantic import Field
 from earmark.config import Config
 
 
-class GateConfig(Config):
-    """Configuration of a `Gate`.
+class DetectorConfig(Config):
+    """Configuration of a `Detector`.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class GateConfig(Config):
     logits: bool = True
 
 
-class Declining(Config):
+class RejectionConfig(Config):
     """How a recognizer learns to decline, see `earmark.rejection.fit`.
 
     Attributes
@@ -80,4 +80,4 @@ class Declining(Config):
     weight_decay: float = Field(default=0.05, ge=0)
     measure: bool = False
     seed: int = Field(default=0, ge=0)
-    gate: GateConfig = Field(default_factory=GateConfig)
+    gate: DetectorConfig = Field(default_factory=DetectorConfig)

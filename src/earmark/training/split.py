@@ -35,7 +35,7 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
     manifest = apply_split(manifest.hashed(), recipe.split)
     for sentence in leaks(manifest):
         log.warning("the split leaks: %s", sentence)
-    missing = set(manifest.labels) - set(manifest.where("train").labels)
+    missing = set(manifest.labels) - set(manifest.part("train").labels)
     if missing:
         raise DataError(
             f"{manifest.name}: the training part has no example of {', '.join(sorted(missing))}; every label needs "

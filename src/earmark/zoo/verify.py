@@ -13,7 +13,7 @@ import numpy as np
 from earmark.data import SPLITS, Manifest, Split, apply_split, read_manifest
 from earmark.data.facts import PUBLISHED_SPLITS
 from earmark.errors import DataError
-from earmark.evaluation import Scores, word_protocol
+from earmark.evaluation import Scores, describe_protocol
 from earmark.evaluation.evaluate import evaluate
 from earmark.recognizer.card import Card, Score
 from earmark.recognizer.locate import load, zoo
@@ -41,7 +41,7 @@ _TOLERANCE = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Redone:
+class ScoreCheck:
     """One figure of a card, and what the file reaches today.
 
     Attributes
@@ -84,7 +84,7 @@ class Redone:
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
+class CostCheck:
     """What using a recognizer costs.
 
     Attributes
@@ -106,7 +106,7 @@ class Bill:
 
 def bench_model(
     name: str, data: Path, *, limit: int | None = None, progress: Progress = no_progress
-) -> tuple[list[Redone], Bill]:
+) -> tuple[list[ScoreCheck], CostCheck]:
     """Make the figures of one built-in recognizer again.
 
     Parameters
@@ -122,12 +122,12 @@ def bench_model(
     """
     recognizer = load(name)
     item, duration_s = _ITEMS[name]
-    bill = Bill(name, zoo()[name].stat().st_size, item, _time_ms(recognizer, duration_s), cost_of(name).answer_ms)
+    bill = CostCheck(name, zoo()[name].stat().st_size, item, _time_ms(recognizer, duration_s), cost_of(name).answer_ms)
     source = _source(name, data)
     if source is None:
         looked = " or ".join(_PLACES[name])
         says = f"{data} holds no {looked}"
-        return [Redone(name, "no data", says, score) for score in recognizer.card.scores], bill
+        return [ScoreCheck(name, "no data", says, score) for score in recognizer.card.scores], bill
     manifest = read_manifest(source).hashed()
     return [
         _redo(recognizer, manifest, score, limit=limit, progress=progress) for score in recognizer.card.scores
@@ -153,7 +153,9 @@ def _source(name: str, data: Path) -> Path | None:
     return next((path for place in _PLACES[name] for path in sorted(data.glob(place))), None)
 
 
-def _redo(recognizer: Recognizer, manifest: Manifest, score: Score, *, limit: int | None, progress: Progress) -> Redone:
+def _redo(
+    recognizer: Recognizer, manifest: Manifest, score: Score, *, limit: int | None, progress: Progress
+) -> ScoreCheck:
     status, part, says = _plan(recognizer.card, manifest, score)
     chosen = _thin(manifest if part is None else part, limit)
     n_all = len(manifest if part is None else part)
@@ -165,7 +167,7 @@ def _redo(recognizer: Recognizer, manifest: Manifest, score: Score, *, limit: in
         low, high = now.accuracy_interval
         same = len(chosen) == score.n
         agrees = abs(now.accuracy - score.accuracy) <= _TOLERANCE if same else low <= score.accuracy <= high
-    return Redone(recognizer.card.name, status, says, score, now, agrees)
+    return ScoreCheck(recognizer.card.name, status, says, score, now, agrees)
 
 
 def _plan(card: Card, manifest: Manifest, score: Score) -> tuple[Status, Manifest | None, str]:
@@ -178,13 +180,13 @@ def _plan(card: Card, manifest: Manifest, score: Score) -> tuple[Status, Manifes
             f"{manifest.name} is not the data of the card; how much of it the file has learned is not known",
         )
     divided = apply_split(manifest, split)
-    parts = {part: divided.where(part) for part in SPLITS}
-    scored = next((part for part in SPLITS if word_protocol(split.description, part) == score.protocol), None)
+    parts = {part: divided.part(part) for part in SPLITS}
+    scored = next((part for part in SPLITS if describe_protocol(split.description, part) == score.protocol), None)
     if scored is not None and scored not in card.data.learned and len(parts[scored]):
         return "redone", parts[scored], score.protocol
     unseen = next((part for part in SPLITS if part not in card.data.learned and len(parts[part])), None)
     if unseen is not None:
-        says = f"{word_protocol(split.description, unseen)}, which the file has not learned"
+        says = f"{describe_protocol(split.description, unseen)}, which the file has not learned"
         return "other examples", parts[unseen], f"{score.protocol} cannot be redone; instead {says}"
     says = (
         f"{score.protocol} cannot be redone from the file, which has since learned {', '.join(card.data.learned)}: the"

@@ -36,18 +36,18 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Kinds that are near each other; leaving a family out shows how unforeseen kinds fare."""
 
 
-def foreign_kinds() -> tuple[str, ...]:
-    """Return the kinds of letters and doodles that `make_foreign` draws."""
+def ood_kinds() -> tuple[str, ...]:
+    """Return the kinds of letters and doodles that `make_ood` draws."""
     return tuple(_DRAWERS)
 
 
-def make_foreign(kind: str, rng: np.random.Generator) -> Ink:
+def make_ood(kind: str, rng: np.random.Generator) -> Ink:
     """Draw a letter or a doodle of a kind, as some hand might.
 
     Parameters
     ----------
     kind
-        One of `foreign_kinds`.
+        One of `ood_kinds`.
     rng
         Decides on everything; the same state gives the same drawing.
 

@@ -3,10 +3,10 @@
 Examples
 --------
 >>> import numpy as np
->>> from earmark.rejection.sounds import foreign_kinds, make_foreign
->>> "speech" in foreign_kinds()
+>>> from earmark.rejection.sounds import make_ood, ood_kinds
+>>> "speech" in ood_kinds()
 True
->>> make_foreign("rain", np.random.default_rng(0), duration_s=0.5, sample_rate_hz=16000).shape
+>>> make_ood("rain", np.random.default_rng(0), duration_s=0.5, sample_rate_hz=16000).shape
 (8000,)
 """
 
@@ -26,7 +26,7 @@ from earmark.sound.degrade import add_noise, equalize, limit_band, reverberate
 from earmark.types import FloatArray, Sound
 from earmark.units import seconds_to_samples
 
-__all__ = ["FAMILIES", "choose_chord", "foreign_kinds", "make_foreign", "mix_chord"]
+__all__ = ["FAMILIES", "choose_chord", "make_ood", "mix_chord", "ood_kinds"]
 
 SHORTEST_S, LONGEST_S = 0.1, 120.0
 
@@ -104,7 +104,7 @@ for _family in FAMILIES.values():
 del _family, _name, _maker
 
 
-def foreign_kinds(*, chords: bool = False) -> tuple[str, ...]:
+def ood_kinds(*, chords: bool = False) -> tuple[str, ...]:
     """Return the names of the kinds, in a fixed order.
 
     Parameters
@@ -115,13 +115,13 @@ def foreign_kinds(*, chords: bool = False) -> tuple[str, ...]:
     return tuple(kind for kind in _KINDS if chords or kind not in FAMILIES["chords"])
 
 
-def make_foreign(kind: str, rng: Rng, *, duration_s: float, sample_rate_hz: int) -> FloatArray:
+def make_ood(kind: str, rng: Rng, *, duration_s: float, sample_rate_hz: int) -> FloatArray:
     """Return a sound of `kind` as a microphone would hear it, another one for every state of `rng`.
 
     Parameters
     ----------
     kind
-        One of `foreign_kinds`.
+        One of `ood_kinds`.
     duration_s
         0.1…120.
     sample_rate_hz

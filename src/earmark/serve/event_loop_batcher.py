@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from earmark.recognizer import Recognizer, as_dict
-from earmark.recognizer.windows import Cuts, Shape
+from earmark.recognizer.windows import Shape, WindowBatch
 from earmark.serve.batching import MAX_WINDOWS, BatchingSession
 from earmark.types import FloatArray
 
@@ -31,10 +31,10 @@ class _Waiting:
     cuts
         The windows of its input.
     name, options
-        For `Recognizer.conclude`.
+        For `Recognizer.to_prediction`.
     """
 
-    cuts: Cuts
+    cuts: WindowBatch
     name: str
     options: dict[str, Any]
     answer: asyncio.Future[dict[str, Any]]
@@ -44,7 +44,7 @@ class _Waiting:
         return len(self.cuts.weights)
 
 
-class Together:
+class EventLoopBatcher:
     """Answers small requests for one recognizer; used from one event loop alone.
 
     Parameters
@@ -60,7 +60,7 @@ class Together:
         self._waiting: dict[Shape, deque[_Waiting]] = {}
         self._n_running = 0
 
-    def answer(self, cuts: Cuts, name: str, options: dict[str, Any]) -> asyncio.Future[dict[str, Any]]:
+    def answer(self, cuts: WindowBatch, name: str, options: dict[str, Any]) -> asyncio.Future[dict[str, Any]]:
         """Return what will be the answer to windows of one input."""
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(cuts.shape, deque()).append(_Waiting(cuts, name, options, answer))
@@ -84,7 +84,7 @@ class Together:
         return batch
 
     def _run(self, batch: Sequence[_Waiting]) -> None:
-        cuts = Cuts.joined(waiting.cuts for waiting in batch)
+        cuts = WindowBatch.joined(waiting.cuts for waiting in batch)
         if not cuts.weights.any():
             self._finish(batch, cuts, tuple)
             return
@@ -93,12 +93,12 @@ class Together:
         future = self._session.submit(*self._recognizer.ask(cuts))
         future.add_done_callback(lambda said: loop.call_soon_threadsafe(self._done, batch, cuts, said))
 
-    def _done(self, batch: Sequence[_Waiting], cuts: Cuts, said: Future[list[FloatArray]]) -> None:
+    def _done(self, batch: Sequence[_Waiting], cuts: WindowBatch, said: Future[list[FloatArray]]) -> None:
         self._n_running -= 1
         self._go_on()  # first of all, so that the network does not wait for the answers of others
         self._finish(batch, cuts, said.result)
 
-    def _finish(self, batch: Sequence[_Waiting], cuts: Cuts, said: Callable[[], Sequence[FloatArray]]) -> None:
+    def _finish(self, batch: Sequence[_Waiting], cuts: WindowBatch, said: Callable[[], Sequence[FloatArray]]) -> None:
         """Answer everybody, or tell who is at fault what went wrong, in the network or afterwards."""
         try:
             self._conclude(batch, cuts, said())
@@ -110,8 +110,8 @@ class Together:
                 for each in waiting:
                     self._run([each])
 
-    def _conclude(self, batch: Sequence[_Waiting], cuts: Cuts, said: Sequence[FloatArray]) -> None:
+    def _conclude(self, batch: Sequence[_Waiting], cuts: WindowBatch, said: Sequence[FloatArray]) -> None:
         scored = self._recognizer.heard(cuts, said)
         for waiting, own in zip(batch, scored.split(waiting.n_windows for waiting in batch), strict=True):
             if not waiting.answer.done():  # else nobody waits for it any more
-                waiting.answer.set_result(as_dict(self._recognizer.conclude(own, waiting.name, **waiting.options)))
+                waiting.answer.set_result(as_dict(self._recognizer.to_prediction(own, waiting.name, **waiting.options)))
