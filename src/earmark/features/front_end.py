@@ -93,7 +93,7 @@ def session_of(features: SoundFeatures) -> Any:
         raise MissingExtraError("computing spectrograms outside a recognizer", "train") from error
     graph = Graph()
     output = features.add_nodes(graph, "samples")
-    shape = ["batch", features.n_channels, features.n_bins, "frames"]
+    shape: list[str | int] = ["batch", features.n_channels, features.n_bins, "frames"]
     body = helper.make_graph(
         graph.nodes,
         "front_end",

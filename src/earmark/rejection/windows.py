@@ -24,6 +24,7 @@ REAL = -1
 
 N_LENGTHS = 4
 N_MEASURED = 16  # real examples whose length says how long whole ones are
+N_TRIES = 200  # for a window of a sound that is almost all silent
 FADED_DB = 45.0  # what has died away by more is an example of nothing
 _BATCH_SIZE = 64
 
@@ -113,7 +114,7 @@ class Draw:
                 if index < n_real:
                     crops = self._real(part, rng)
                     length_s = _length_s(crops, rng, lengths_s)
-                    real_lengths_s += [] if length_s is None else [length_s]
+                    real_lengths_s.extend([] if length_s is None else [length_s])
                     yield REAL, _window(crops, rng, length_s)
                 else:
                     number = index % len(kinds)
@@ -178,10 +179,13 @@ def _window(crops: Crops, rng: np.random.Generator, length_s: float | None) -> F
     """Return a random window, and not of what has faded."""
     if length_s is None:
         return crops.random(0.0, None)
-    has_choice = crops.duration_s > length_s
-    loud = crops.peak - FADED_DB if has_choice else -np.inf
     window = crops.random(rng.random(), length_s)
-    while window.max() < loud:
+    if crops.duration_s <= length_s:
+        return window
+    loud = crops.peak - FADED_DB
+    for _ in range(N_TRIES):
+        if window.max() >= loud:
+            break
         window = crops.random(rng.random(), length_s)
     return window
 

@@ -272,6 +272,7 @@ def prepare(
         For a training part: add the recipe's augmented views to the clean one, and keep what random crops are made of;
         otherwise all windows are made, to be scored after every epoch.
     """
+    manifest = manifest.hashed()  # the cache tells examples apart by their content
     n_views = recipe.training.views if augmented else 0
     views = views_of(manifest, recipe, n_views=n_views, labels=labels)
     n_kept = 1 if recipe.training.fresh_views else n_views + 1
