@@ -1,4 +1,4 @@
-"""The command line: results on stdout, everything else on stderr, one sentence for what goes wrong.
+"""Command line: results on stdout, everything else on stderr, one sentence for each error.
 
 Exit codes: 0 done, 1 the data or the model is bad, 2 the call is wrong, 130 interrupted.
 """

@@ -1,4 +1,4 @@
-"""``earmark models`` and ``earmark info``: which recognizers there are, and what one says about itself."""
+"""``earmark models`` and ``earmark info``: list the built-in recognizers, and show the card of one."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def info(
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the card as a page.")] = False,
 ) -> None:
-    """Show what a recognizer says about itself: labels, data, scores, limits."""
+    """Show the card of a recognizer.
+
+    The card holds labels, data, scores and limits.
+    """
     from earmark.recognizer import find, load
     from earmark.zoo.costs import cost_of
 
