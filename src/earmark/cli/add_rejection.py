@@ -10,7 +10,6 @@ import typer
 from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.text import percent
-from earmark.zoo.card_page import rejection_pairs
 
 if TYPE_CHECKING:
     from earmark.recognizer import Rejection
@@ -45,6 +44,7 @@ def add_rejection(
     """
     from earmark.evaluation import read_outcome
     from earmark.rejection.fit import add_rejection, rejection_config_of
+    from earmark.zoo.card_page import rejection_pairs
 
     with progress_on_stderr() as progress:
         rejection = add_rejection(
