@@ -50,6 +50,8 @@ def serve(
     try:
         from earmark.serve import make_app, make_server, model_files, refuse_taken
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith("earmark."):
+            raise
         raise MissingExtraError("the service", "serve") from error
     tokens = _tokens(token_file)
     if host not in _LOCAL and not tokens:

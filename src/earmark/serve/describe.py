@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
-import earmark
 from earmark.config import Config
 from earmark.serve.problems import PROBLEM_JSON
 
@@ -110,7 +110,7 @@ def about() -> dict[str, Any]:
     """Return title, version and description."""
     return {
         "title": "Earmark",
-        "version": earmark.__version__,
+        "version": version("earmark"),
         "description": "Recognise music by ear and by mark. Errors are problem+json (RFC 9457).",
         "license_info": {"name": "MIT", "identifier": "MIT"},
     }
