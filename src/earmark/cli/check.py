@@ -38,7 +38,8 @@ def check(
 ) -> None:
     """Find faults in a data set.
 
-    Faults are damaged files, duplicates, wrong labels and leaks between the parts of a split. Every example is read once. The exit code is 1 when there are errors.
+    Faults are damaged files, duplicates, wrong labels and leaks between the parts of a split. Every example is read
+    once. The exit code is 1 when there are errors.
     """
     from earmark.data import Split
     from earmark.doctor import check as checked

@@ -51,7 +51,8 @@ def explore(
 ) -> None:
     """Compare classical models on a feature table.
 
-    The best becomes a recognizer. Every transform is combined with every model. The best is chosen on validation rows, never on those that are scored.
+    Every transform is combined with every model, and the best becomes a recognizer. It is chosen by its score in the
+    search, on rows that are not scored.
     When the command was stopped, the same command continues it.
     """
     from earmark.data import read_manifest
