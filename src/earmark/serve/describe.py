@@ -1,4 +1,4 @@
-"""What the OpenAPI document says, with examples."""
+"""OpenAPI by hand, because `Predict` reads its body itself, past FastAPI, which therefore cannot describe it."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ _RESPONSES: dict[str, dict[str, Any]] = {
 }
 
 
-def predict_operation(question: type[Config]) -> dict[str, Any]:
-    """Return how OpenAPI describes a prediction that asks a question of this form."""
-    fields = question.model_json_schema()["properties"]
+def predict_operation(query: type[Config]) -> dict[str, Any]:
+    """Return how OpenAPI describes a prediction with query parameters of this form."""
+    fields = query.model_json_schema()["properties"]
     model = {
         "name": "model",
         "in": "path",

@@ -1,4 +1,4 @@
-"""From the body of a request to contents, within limits: nothing is decoded before its size is known."""
+"""Parsing of request bodies, within limits: nothing is decoded before its size is known."""
 
 from __future__ import annotations
 
