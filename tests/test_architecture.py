@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ast
+import importlib.util
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-SOURCES = sorted((ROOT / "src" / "earmark").rglob("*.py"))
+PACKAGE = ROOT / "src" / "earmark"
 
 # A package to the names it is imported by, where these differ.
 IMPORTED_AS = {
@@ -34,26 +33,9 @@ USED_THROUGH = {
 }
 
 
-def module_of(path: Path) -> str:
-    parts = path.relative_to(ROOT / "src").with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Yield all that a file imports, also within functions, but not what only type checkers read."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-IMPORTS = {module_of(path): set(imports(path)) for path in SOURCES}
+SPEC = importlib.util.spec_from_file_location("reading_distance", ROOT / "tools" / "reading_distance.py")
+reading_distance = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(reading_distance)
 
 
 def test_dependencies_are_those_that_are_imported():
@@ -63,8 +45,8 @@ def test_dependencies_are_those_that_are_imported():
         *(name for extra in project["optional-dependencies"].values() for name in extra),
     ]
     names = {re.match(r"[\w.-]+", requirement)[0] for requirement in required}
-    everything = {name for found in IMPORTS.values() for name in found}
-    text = "".join(path.read_text() for path in SOURCES)
+    everything = {name for path in PACKAGE.rglob("*.py") for name in reading_distance.imports(path)}
+    text = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
     for name, use in USED_THROUGH.items():
         assert name in names
         assert use in text, f"{name} is declared for {use}, which is not used any more"
@@ -74,26 +56,26 @@ def test_dependencies_are_those_that_are_imported():
 
 
 def test_there_is_no_import_circle():
-    modules = set(IMPORTS)
-    graph = {
-        # A name taken from a package is the module of that name, or else comes from the package itself.
-        module: {name for name in found if name in modules} - {module}
-        for module, found in IMPORTS.items()
-    }
-    graph = {
-        module: {name for name in found if not any(other.startswith(f"{name}.") for other in found & modules)}
-        for module, found in graph.items()
-    }
-    # Drop what imports nothing and what nothing imports until only circles, and ways between them, are left.
-    while True:
-        imported = set().union(*graph.values())
-        kept = {
-            module: found & set(graph) for module, found in graph.items() if found & set(graph) and module in imported
-        }
-        if len(kept) == len(graph):
-            break
-        graph = kept
-    assert not graph, f"these import each other: {', '.join(graph)}"
+    found = reading_distance.circles(reading_distance.import_graph(PACKAGE))
+    assert not found, f"these import each other: {found}"
+
+
+def test_a_circle_is_found_also_within_functions(tmp_path):
+    package = tmp_path / "earmark"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "a.py").write_text("from earmark.b import thing\n")
+    (package / "b.py").write_text("def thing():\n    from earmark import c\n")
+    (package / "c.py").write_text("import earmark.a\n")
+    (package / "d.py").write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from earmark.e import x\n")
+    (package / "e.py").write_text("import earmark.d\n")
+    (circle,) = reading_distance.circles(reading_distance.import_graph(package))
+    assert {path.stem for path in circle} == {"a", "b", "c"}
+
+
+def test_code_lines_leave_out_blanks_comments_and_docstrings(tmp_path):
+    (tmp_path / "a.py").write_text('"""Two\nlines."""\n\nx = """kept\nkept"""  # said\n# said\ny = [\n    1,\n]\n')
+    assert reading_distance.code_lines(tmp_path / "a.py") == {4, 5, 7, 8, 9}
 
 
 def test_the_ladder_in_contributing_is_the_contract():
@@ -102,6 +84,6 @@ def test_the_ladder_in_contributing_is_the_contract():
     text = (ROOT / "CONTRIBUTING.md").read_text().split("## The ladder")[1].split("\n## ")[0]
     rows = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in text.splitlines() if line.startswith("| `")]
     assert [set(row) for row in rows] == floors
-    packages = {path.name for path in (ROOT / "src" / "earmark").iterdir() if (path / "__init__.py").is_file()}
-    modules = {path.stem for path in (ROOT / "src" / "earmark").glob("*.py")} - {"__init__", "__main__"}
+    packages = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
     assert set().union(*floors) == packages | modules
