@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from earmark.errors import MissingExtraError
-from earmark.features.base import SoundFeatures
 from earmark.features.graph import OPSET, Graph
 from earmark.types import FloatArray
+
+if TYPE_CHECKING:
+    from earmark.features.base import SoundFeatures
 
 FRAMES_AT_ONCE = 2048
 """Frames that are computed together, so that the memory does not grow with the length of a recording."""
