@@ -198,8 +198,8 @@ class BatchingSession:
             return
         ends = np.cumsum(lengths)[:-1]
         parts = [np.split(result, ends) for result in results]
-        for run, *own in zip(batch, *parts, strict=True):
-            run.result.set_result(own)
+        for run, *part in zip(batch, *parts, strict=True):
+            run.result.set_result(part)
 
 
 def _is_over(run: _Run) -> bool:

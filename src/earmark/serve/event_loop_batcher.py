@@ -110,6 +110,8 @@ class EventLoopBatcher:
 
     def _resolve(self, batch: Sequence[_Waiting], windows: WindowBatch, outputs: Sequence[FloatArray]) -> None:
         scores = self._recognizer.heard(windows, outputs)
-        for waiting, own in zip(batch, scores.split(waiting.n_windows for waiting in batch), strict=True):
+        for waiting, part in zip(batch, scores.split(waiting.n_windows for waiting in batch), strict=True):
             if not waiting.answer.done():  # else nobody waits for it any more
-                waiting.answer.set_result(as_dict(self._recognizer.to_prediction(own, waiting.name, **waiting.options)))
+                waiting.answer.set_result(
+                    as_dict(self._recognizer.to_prediction(part, waiting.name, **waiting.options))
+                )
