@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +48,21 @@ def test_pictures_cannot_be_degraded_as_sounds(pictures, kind):
     degrading = recipe(augment=[{"kind": kind}], training={"views": 2})
     with pytest.raises(DataError, match=rf"x: holds picture data made of sounds, and '{kind}' .* give the recordings"):
         split_for(degrading, pictures)
+
+
+def test_a_leaking_split_is_one_warning_however_many_groups_leak(caplog):
+    examples = [
+        Example(f"{group}-{n}.wav", ("blues", "pop")[group % 2], f"artist {group:03}", sha256=f"{group}-{n}")
+        for group in range(120)
+        for n in range(4)
+    ]
+    manifest = Manifest(tuple(examples), "sound", Path(), "made up")
+    split_for(recipe(split={"protocol": "random"}), manifest)
+    (record,) = caplog.records
+    leaking = (
+        r"the split leaks: \d+ groups are in more than one part \(artist 00\d, artist 00\d, artist 00\d and \d+ more\)"
+    )
+    assert re.match(leaking, record.getMessage())
 
 
 def test_pictures_can_be_shifted_masked_and_mixed(pictures):

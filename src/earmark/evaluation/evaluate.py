@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from earmark.data import Manifest, read_content, read_manifest
+from earmark.data import Manifest, as_manifest, read_content
 from earmark.evaluation.calibration import fit_temperature
 from earmark.evaluation.outcome import Outcome
 from earmark.evaluation.protocol import describe_protocol
@@ -68,7 +68,7 @@ def evaluate(  # noqa: PLR0913 - how it was measured belongs to the figures
     >>> scores.sentence  # doctest: +SKIP
     '97.3 % of 776 examples of 8 groups are right (95 % interval 94.9–99.0 %, by resampling the groups, …'
     """
-    recognizer, manifest = _loaded(recognizer), _read(data)
+    recognizer, manifest = _loaded(recognizer), as_manifest(data)
     replies = _replies(recognizer, manifest, split, batch_size=batch_size, progress=progress)
     temperature = recognizer.card.temperature
     outcome = replies.outcome(temperature)
@@ -94,7 +94,7 @@ def calibrate(
     It is the best one to divide the logits of every window by before their probabilities are averaged, as a recognizer
     does. Parameters and errors as for `evaluate`.
     """
-    loaded, manifest = _loaded(recognizer), _read(data)
+    loaded, manifest = _loaded(recognizer), as_manifest(data)
     replies = _replies(loaded, manifest, split, batch_size=batch_size, progress=progress)
     return fit_temperature(replies.logits, replies.truth, row=replies.row, weights=replies.weights)
 
@@ -114,10 +114,6 @@ def example_pictures(recognizer: Recognizer, manifest: Manifest, outcome: Outcom
 
 def _loaded(recognizer: Recognizer | str | Path) -> Recognizer:
     return recognizer if isinstance(recognizer, Recognizer) else load(recognizer)
-
-
-def _read(data: Manifest | str | Path) -> Manifest:
-    return data if isinstance(data, Manifest) else read_manifest(data)
 
 
 def _replies(

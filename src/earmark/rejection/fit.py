@@ -17,18 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.config import apply_overrides
-from earmark.data import Manifest, read_content, read_manifest
+from earmark.data import Manifest, as_manifest, read_content
 from earmark.errors import DataError, ModelError
 from earmark.evaluation import Outcome
 from earmark.evaluation.evaluate import evaluate
-from earmark.features import FeatureCache, InkFeatures, SoundFeatures
+from earmark.features import InkFeatures, SoundFeatures, open_cache
 from earmark.files import atomic_path
 from earmark.recognizer import Card, Recognizer, Rejection, add_detector, find, set_card
 from earmark.rejection.export import export_detector
 from earmark.rejection.fit_detector import DetectorTrainer, least_familiarity
 from earmark.rejection.sources import RealExample, ood_sources
 from earmark.rejection.windows import Draw, sample
-from earmark.training.fit import default_cache
 from earmark.training.recipe import Recipe
 from earmark.training.rejection_config import RejectionConfig
 from earmark.training.split import split_for
@@ -85,14 +84,14 @@ def add_rejection(  # noqa: PLR0913 - what to learn from and where to put it
     recognizer = Recognizer.load(path)
     recipe = _recipe_of(recognizer.card)
     settings = settings or recipe.rejection or RejectionConfig()
-    manifest = split_for(recipe, data if isinstance(data, Manifest) else read_manifest(data))
+    manifest = split_for(recipe, as_manifest(data))
     learned = manifest.part("train")
     unlearned = replace(manifest, examples=tuple(e for e in manifest.examples if e.split in ("valid", "test")))
     if not len(unlearned):
         raise DataError(f"{manifest.name}: all of it is learned from; thresholds need a validation or a test part")
     foreign = ood_sources(recognizer.card, kinds=settings.kinds, folders=folders, real=_any_of(learned))
 
-    store = FeatureCache(Path(cache) if cache else default_cache())
+    store = open_cache(cache)
     draw = Draw(recognizer, recipe, foreign, cache=store, progress=progress)
     seed = settings.seed
     learn = draw(learned, n_real=settings.n_examples, n_foreign=settings.n_examples, seed=(seed, 0))

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.data import SPLITS, Manifest, read_manifest
+from earmark.data import SPLITS, Manifest, as_manifest
 from earmark.errors import ConfigError
 from earmark.evaluation import Outcome, fit_temperature, read_outcome, score
-from earmark.features import FeatureCache
+from earmark.features import open_cache
 from earmark.rejection.fit import add_rejection
 from earmark.runs.artifacts import card_for, claim_run_folder, headline, recognizer_file, summarize, write_artifacts
 from earmark.runs.train import Run, finished, train
 from earmark.training.distributed import first_ahead, is_first, joined
 from earmark.training.export import export_network
-from earmark.training.fit import default_cache, fit_network
+from earmark.training.fit import fit_network
 from earmark.training.recipe import Recipe, load_recipe
 from earmark.training.split import split_for
 from earmark.types import Progress, no_progress
@@ -58,7 +58,7 @@ def train_every_fold(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides=overrides)
     if recipe.split.folds is None:
         raise ConfigError(f"recipe {recipe.name!r} has no folds; add --set split.folds=5")
-    manifest = (data if isinstance(data, Manifest) else read_manifest(data)).hashed()
+    manifest = as_manifest(data).hashed()
     folder = Path(out)
     runs = [
         train(_fold(recipe, number), data=manifest, out=folder / f"fold-{number + 1}", cache=cache, progress=progress)
@@ -75,7 +75,7 @@ def train_every_fold(
         recipe=recipe,
         folder=folder / ALL_FOLDS,
         validated=False,
-        cache=FeatureCache(Path(cache) if cache else default_cache()),
+        cache=open_cache(cache),
         progress=progress if is_first() else no_progress,
     )
     if not is_first():

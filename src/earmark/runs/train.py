@@ -9,16 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.data import SPLITS, Manifest, read_manifest
+from earmark.data import SPLITS, Manifest, as_manifest
 from earmark.evaluation import Scores, describe_protocol, read_outcome
 from earmark.evaluation.evaluate import calibrate, evaluate
-from earmark.features import FeatureCache
+from earmark.features import open_cache
 from earmark.recognizer import Card
 from earmark.rejection.fit import add_rejection
 from earmark.runs.artifacts import card_for, claim_run_folder, headline, recognizer_file, summarize, write_artifacts
 from earmark.training.distributed import first_ahead, is_first, joined, wait
 from earmark.training.export import export_network
-from earmark.training.fit import default_cache, fit_network
+from earmark.training.fit import fit_network
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe, load_recipe
 from earmark.training.split import split_for
@@ -89,14 +89,14 @@ def train(
         When the recipe is wrong, the data is bad or does not fit it, or the folder holds another run.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides=overrides)
-    manifest = data if isinstance(data, Manifest) else read_manifest(data)
+    manifest = as_manifest(data)
     manifest = split_for(recipe, manifest)
     folder = Path(out)
     with first_ahead():
         claim_run_folder(folder, recipe, manifest)
 
     progress = progress if is_first() else no_progress
-    store = FeatureCache(Path(cache) if cache else default_cache())
+    store = open_cache(cache)
     fit_to = partial(fit_network, recipe=recipe, cache=store, progress=progress)
     network, rows = fit_to(manifest, folder=folder, validated=True)
     if not is_first():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -84,14 +83,6 @@ def input_shape(examples: FeatureSet, recipe: Recipe) -> tuple[int, int, int]:
     if recipe.window is not None:
         width = frames_of(recipe.features, recipe.window.length_s)
     return n_channels, height, width
-
-
-def default_cache() -> Path:
-    """Return the folder of the feature cache: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
-    base = (
-        os.environ.get("EARMARK_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark"
-    )
-    return Path(base) / "features"
 
 
 class _EpochLog:

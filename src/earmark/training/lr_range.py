@@ -12,14 +12,14 @@ import torch
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
-from earmark.data import Manifest, read_manifest
+from earmark.data import Manifest, as_manifest
 from earmark.evaluation.figures import curve_figure
-from earmark.features import FeatureCache
+from earmark.features import open_cache
 from earmark.files import write_bytes
 from earmark.training.augment import BatchAugmentation
 from earmark.training.batches import training_batches
 from earmark.training.examples import FeatureSet, prepare
-from earmark.training.fit import default_cache, fresh_network
+from earmark.training.fit import fresh_network
 from earmark.training.learner import Learner, make_learner, take_step
 from earmark.training.memory import explains_memory
 from earmark.training.recipe import Recipe, load_recipe
@@ -82,8 +82,8 @@ def find_learning_rate(
         As for `train`.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    manifest = split_for(recipe, data if isinstance(data, Manifest) else read_manifest(data))
-    store = FeatureCache(Path(cache) if cache else default_cache())
+    manifest = split_for(recipe, as_manifest(data))
+    store = open_cache(cache)
     learning = manifest.part("train")
     examples = prepare(learning, recipe, labels=manifest.labels, cache=store, augmented=True, progress=progress)
     return range_test(recipe, examples, n_labels=len(manifest.labels), n_steps=n_steps, progress=progress)
