@@ -12,7 +12,7 @@ from earmark.demo import specimens as made
 from earmark.demo import story
 from earmark.errors import DataError
 from earmark.recognizer import load
-from earmark.runs.train import train
+from earmark.runs.pipeline import train
 
 SPECIMENS = [specimen for specimen in made.specimens() if specimen.meant]
 

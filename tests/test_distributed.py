@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from earmark.errors import ConfigError
-from earmark.runs.train import train
+from earmark.runs.pipeline import train
 from earmark.training import Training, distributed, load_recipe, loop
 from light_training import lighten
 

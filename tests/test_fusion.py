@@ -20,7 +20,7 @@ from earmark.models import CnnConfig, CrnnConfig, DoubleResidualConfig
 from earmark.models.base import Standardize
 from earmark.recognizer import Recognizer
 from earmark.runs.compare import compare_runs, count_parameters
-from earmark.runs.train import train
+from earmark.runs.pipeline import train
 from earmark.training import Recipe, load_recipe
 from earmark.training.checkpoint import load_weights
 from earmark.training.export import export_follower

@@ -17,8 +17,7 @@ from earmark.evaluation import read_outcome
 from earmark.features import FEATURES, Window
 from earmark.models import CnnConfig
 from earmark.recognizer import Recognizer
-from earmark.runs.cross_validate import train_every_fold
-from earmark.runs.train import train
+from earmark.runs.pipeline import cross_validate, train
 from earmark.training import Recipe, Training, load_recipe, shipped_recipes
 from earmark.training import batches as batching
 from earmark.training.checkpoint import load_weights
@@ -216,7 +215,7 @@ def test_refit_from_everything_keeps_the_score_of_what_had_not_seen_the_test_par
 @pytest.mark.slow
 def test_every_fold_scores_every_example_once_and_the_file_learns_all(homus, tmp_path):
     few = recipe(split={"folds": 3}, training={**SMALL["training"], "epochs": 12})
-    run = train_every_fold(few, data=homus, out=tmp_path / "run", cache=tmp_path / "cache")
+    run = cross_validate(few, data=homus, out=tmp_path / "run", cache=tmp_path / "cache")
     outcome = read_outcome(run.folder / "outcome.npz")
     assert sorted(outcome.inputs) == sorted(set(outcome.inputs))
     assert (run.scores.n, run.scores.n_groups) == (90, 10)
@@ -227,7 +226,7 @@ def test_every_fold_scores_every_example_once_and_the_file_learns_all(homus, tmp
 
 def test_every_fold_needs_folds(homus, tmp_path):
     with pytest.raises(ConfigError, match=r"'small' has no folds; add --set split\.folds=5"):
-        train_every_fold(recipe(), data=homus, out=tmp_path / "run")
+        cross_validate(recipe(), data=homus, out=tmp_path / "run")
 
 
 @pytest.mark.slow

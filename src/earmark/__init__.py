@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from earmark.explain.explain import explain as explain
     from earmark.recognizer import Recognizer as Recognizer
     from earmark.recognizer import load as load
-    from earmark.runs.train import train as train
+    from earmark.runs.pipeline import train as train
 
 # Filled on first use (PEP 562), so that `import earmark` costs nothing and predicting never imports torch.
 _HOMES = {
@@ -26,7 +26,7 @@ _HOMES = {
     "explain": "earmark.explain.explain",
     "load": "earmark.recognizer",
     "read_manifest": "earmark.data",
-    "train": "earmark.runs.train",
+    "train": "earmark.runs.pipeline",
 }
 
 __all__ = ["Manifest", "Recognizer", "__version__", "evaluate", "explain", "load", "read_manifest", "train"]

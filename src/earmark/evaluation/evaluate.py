@@ -88,15 +88,20 @@ def calibrate(
     split: str | None = "valid",
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
-) -> float:
-    """Return the temperature that suits the answers of `recognizer` to a part of `data` that it was not trained on.
+) -> tuple[float, Outcome]:
+    """Fit the temperature to the answers of `recognizer` to a part of `data` that it was not trained on.
 
     It is the best one to divide the logits of every window by before their probabilities are averaged, as a recognizer
     does. Parameters and errors as for `evaluate`.
+
+    Returns
+    -------
+    The temperature, and the answers at that temperature, by which thresholds can be chosen.
     """
     loaded, manifest = _loaded(recognizer), as_manifest(data)
     replies = _replies(loaded, manifest, split, batch_size=batch_size, progress=progress)
-    return fit_temperature(replies.logits, replies.truth, row=replies.row, weights=replies.weights)
+    temperature = fit_temperature(replies.logits, replies.truth, row=replies.row, weights=replies.weights)
+    return temperature, replies.outcome(temperature)
 
 
 def example_pictures(recognizer: Recognizer, manifest: Manifest, outcome: Outcome) -> Callable[[int], npt.NDArray[Any]]:

@@ -22,7 +22,7 @@ from earmark.evaluation.templates import template
 from earmark.features import InkFeatures, SoundFeatures, Window, WindowFeatures
 from earmark.files import write_text
 from earmark.recognizer import Recognizer
-from earmark.runs.cross_validate import ALL_FOLDS
+from earmark.runs.pipeline import ALL_FOLDS
 from earmark.training.batches import frames_of
 from earmark.training.recipe import Recipe
 from earmark.types import Sound

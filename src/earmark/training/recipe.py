@@ -212,6 +212,16 @@ class Recipe(Config):
         return self
 
 
+def as_recipe(recipe: Recipe | str | Path, *, overrides: Iterable[str] = ()) -> Recipe:
+    """Return a recipe with changes, reading it by `load_recipe` unless it is one."""
+    if not isinstance(recipe, Recipe):
+        return load_recipe(recipe, overrides=overrides)
+    changes = list(overrides)
+    if not changes:
+        return recipe
+    return Recipe.parse(apply_overrides(recipe.model_dump(), changes), where=f"recipe {recipe.name}")
+
+
 def load_recipe(name: str | Path, *, overrides: Iterable[str] = ()) -> Recipe:
     """Read a shipped recipe by name, or a TOML file.
 
