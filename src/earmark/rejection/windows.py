@@ -14,7 +14,7 @@ from earmark.data import Manifest
 from earmark.features import FeatureCache
 from earmark.recognizer import Recognizer
 from earmark.rejection.sources import OodSource
-from earmark.training.augment import BatchAugmentation, ContentAugmentation, Mixup
+from earmark.training.augment import BatchAugmentation, ContentAugmentation, Drawn, Mixup
 from earmark.training.batches import crop, frames_of
 from earmark.training.examples import IntArray, compute_view, make_features, views_of
 from earmark.training.recipe import Recipe
@@ -128,7 +128,7 @@ class WindowSampler:
         labels, n_views = self.recognizer.card.labels, self.recipe.training.views
         (views,) = views_of(one, self.recipe, n_views=n_views, labels=labels)
         view = views[int(rng.integers(len(views)))]
-        compute = partial(compute_view, view, manifest=one, recipe=self.recipe, labels=labels)
+        compute = partial(compute_view, view, manifest=one, recipe=self.recipe)
         # Of many views few are drawn, so they are not kept; but training may have kept them.
         if view.key in self._cache:
             return self._cache.get(view.key, compute)
@@ -139,7 +139,7 @@ class WindowSampler:
         # Of the views of a real example, too, the first is as it is.
         if self._content_changes and rng.integers(self.recipe.training.views + 1):
             for change in self._content_changes:
-                content = change(content, "", "", rng)
+                content = change(content, Drawn(""), rng)
         return make_features(self.recipe.features, content)
 
     def _widths(self, part: Manifest, rng: np.random.Generator) -> list[int]:
