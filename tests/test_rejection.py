@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import soundfile
@@ -174,6 +176,12 @@ def run_folder(homus, tmp_path_factory):  # noqa: F811
 def test_a_recipe_that_says_so_adds_rejection(run_folder, homus):  # noqa: F811
     recognizer = Recognizer.load(run_folder / "model.onnx")
     rejection = recognizer.card.rejection
+    validation, outcome = (read_outcome(run_folder / f"{name}.npz") for name in ("validation", "outcome"))
+    assert not set(validation.groups) & set(outcome.groups)
+    assert rejection.min_confidence == min_confidence_for(validation, QUICK.precision)
+    scores = json.loads((run_folder / "scores.json").read_text())
+    assert scores["selective"]["n"] == (outcome.confidence >= rejection.min_confidence).sum()
+    assert (rejection.n_real, rejection.n_groups) == (outcome.n, len(set(outcome.groups)))
     assert rejection.foreign == QUICK.kinds
     assert (rejection.precision, rejection.measured) == (QUICK.precision, ())
     assert 0 < rejection.min_familiarity <= QUICK.prior

@@ -135,7 +135,7 @@ def test_weights_of_another_network(tmp_path):
     with pytest.raises(ModelError, match=r"these weights are of another network; give the run of this recipe"):
         load_weights(tmp_path / "cnn.safetensors", MlpConfig(widths=(4,)).build(n_labels=2, input_shape=shape))
     (tmp_path / "torn.safetensors").write_bytes((tmp_path / "cnn.safetensors").read_bytes()[:100])
-    with pytest.raises(ModelError, match=r"torn\.safetensors: not a checkpoint .* delete it to start anew"):
+    with pytest.raises(ModelError, match=r"torn\.safetensors: not a checkpoint .* delete it to start again"):
         load_weights(tmp_path / "torn.safetensors", CnnConfig().build(n_labels=2, input_shape=shape))
 
 

@@ -42,10 +42,10 @@ def train(
         raise UsageError(f"{out}: holds no run to go on with; leave --resume out to start one")
     from earmark.runs.pipeline import cross_validate
     from earmark.runs.pipeline import train as train_once
-    from earmark.training.distributed import is_first, joined
+    from earmark.training.distributed import is_first, process_group
 
     learn = cross_validate if every_fold else train_once
-    with joined(), progress_on_stderr() as progress:
+    with process_group(), progress_on_stderr() as progress:
         run = learn(recipe, data=data, out=out, overrides=changes or (), progress=progress)
         if not is_first():
             return

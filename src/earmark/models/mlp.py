@@ -1,4 +1,4 @@
-"""A multilayer perceptron over the numbers of a table, or over what a picture amounts to: statistics of its rows."""
+"""Multilayer perceptron over the numbers of a table, or over statistics of the rows of a spectrogram."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Artifacts of a run: the folder that is its own, the recognizer file and its card, the scores and the report."""
+"""Artifacts of a run: its folder, the recognizer file and its card, the scores and the report."""
 
 from __future__ import annotations
 

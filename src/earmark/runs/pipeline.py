@@ -31,7 +31,7 @@ from earmark.runs.artifacts import (
     write_artifacts,
     write_recognizer,
 )
-from earmark.training.distributed import first_ahead, is_first, joined
+from earmark.training.distributed import first_ahead, is_first, process_group
 from earmark.training.export import export_network
 from earmark.training.fit import fit_network
 from earmark.training.loop import Row
@@ -46,7 +46,7 @@ ALL_FOLDS = "all"
 """Where in the folder of a cross-validation lies the network that was fitted to everything."""
 
 
-@joined()
+@process_group()
 def train(
     recipe: Recipe | str | Path,
     *,
@@ -106,7 +106,7 @@ def train(
     return finished(pipeline.folder)
 
 
-@joined()
+@process_group()
 def cross_validate(
     recipe: Recipe | str | Path,
     *,

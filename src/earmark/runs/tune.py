@@ -1,4 +1,4 @@
-"""Search over the fields of a recipe: pruned, resumable, judged by the validation part only."""
+"""Hyperparameter search over the fields of a recipe: pruned, resumable, scored on the validation part only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fit of one network: features of a manifest, a fresh network, the loop, and its log on disk."""
+"""Fit of one network: features of a manifest, a fresh network, the training loop, and its log on disk."""
 
 from __future__ import annotations
 

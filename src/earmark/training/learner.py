@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
-from earmark.training.distributed import layers_of_whole, own, sum_gradients, sum_up, whole_batch
+from earmark.training.distributed import layers_of_whole, local_part, sum_gradients, sum_over_processes, whole_batch
 from earmark.training.examples import IntArray
 from earmark.training.parameters import freeze, make_optimizer, make_schedule
 from earmark.training.recipe import Precision, Training
@@ -122,15 +122,15 @@ def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float
     total = torch.zeros(2, dtype=torch.float64)
     n_pieces = min(learner.training.accumulate, len(x))
     for pictures, targets in zip(x.tensor_split(n_pieces), y.tensor_split(n_pieces), strict=True):
-        wanted = own(targets)
+        wanted = local_part(targets)
         with autocast(learner.device, learner.training.precision), layers_of_whole(len(pictures)):
-            logits = learner.classify(own(pictures))
+            logits = learner.classify(local_part(pictures))
             loss = functional.cross_entropy(logits, wanted, label_smoothing=learner.training.label_smoothing)
         loss = loss * (len(wanted) / len(x))
         learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         n_right = (logits.argmax(1) == wanted.argmax(1)).sum()
         total += torch.tensor([loss.item(), n_right.item()], dtype=torch.float64)
-    loss_of_all, n_right_of_all = sum_up(total).tolist()
+    loss_of_all, n_right_of_all = sum_over_processes(total).tolist()
     if math.isfinite(loss_of_all):
         _update(learner)
     return loss_of_all, int(n_right_of_all)

@@ -1,4 +1,4 @@
-"""The training loop: one epoch, one validation, and `fit`, which repeats them and can be killed at any moment."""
+"""The training loop: one epoch, one validation, and `fit`, which repeats them and resumes after a stop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from earmark.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from earmark.training.distributed import is_first, n_processes, own, own_rows, sum_up
+from earmark.training.distributed import is_first, local_part, local_rows, n_processes, sum_over_processes
 from earmark.training.examples import FeatureSet
 from earmark.training.learner import Learner, to_device, train_batch
 from earmark.training.recipe import Training
@@ -94,7 +94,7 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
         batch_size=training.batch_size,
         vary_length=training.vary_length,
         rng=np.random.default_rng(seed),
-        rows_of=partial(own_rows, n_pieces=training.accumulate),
+        rows_of=partial(local_rows, n_pieces=training.accumulate),
     )
     total = n_batches(len(examples), training.batch_size)
     loss_sum, n_right, n_seen, waited_s, started_s = 0.0, 0, 0, 0.0, time.perf_counter()
@@ -120,13 +120,13 @@ def validate(network: Network, examples: FeatureSet, *, batch_size: int, device:
     network.eval()
     sums: np.ndarray[Any, np.dtype[np.float64]] = np.zeros((len(examples), network.n_labels))
     counts = np.zeros(len(examples))
-    chosen = own(range(len(examples)))
+    chosen = local_part(range(len(examples)))
     for pictures, owners in prefetch(whole_batches(examples, batch_size=batch_size, chosen=chosen)):
         probabilities = network(to_device(pictures, device)).softmax(1).double().cpu().numpy()
         np.add.at(sums, owners, probabilities)
         np.add.at(counts, owners, 1)
     # Every process has scored some of the examples.
-    summed = sum_up(torch.from_numpy(np.column_stack([sums, counts]))).numpy()
+    summed = sum_over_processes(torch.from_numpy(np.column_stack([sums, counts]))).numpy()
     probabilities = summed[:, :-1] / summed[:, -1:]
     truth = examples.targets[:, 0]
     likelihood = probabilities[np.arange(len(truth)), truth].clip(1e-12)

@@ -1,4 +1,4 @@
-"""Which examples a recipe can use, and which part each is in."""
+"""The split of a recipe applied to a manifest that it can read, with a warning about leaks."""
 
 from __future__ import annotations
 

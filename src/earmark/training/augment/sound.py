@@ -88,7 +88,7 @@ class Excerpt(ContentAugmentation):
     start_share
         Share of the views that begin with the sound.
     latest_s
-        Latest beginning of the others; what has died away by 45 dB is not heard as an example of anything.
+        Latest beginning of the others; what has died away by 45 dB is an example of nothing.
     length_s
         Shortest and longest part.
     lead_s
