@@ -22,6 +22,7 @@ from earmark.runs.pipeline import cross_validate, train
 from earmark.training import Recipe, Training, load_recipe, shipped_recipes
 from earmark.training import batches as batching
 from earmark.training.checkpoint import load_weights
+from earmark.training.crops import FrameCrops, WindowCrops, frames_of
 from earmark.training.examples import FeatureSet
 from earmark.training.learner import make_learner
 from earmark.training.loop import fit
@@ -115,7 +116,11 @@ def feature_set(n=7, length=50, window=None):
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=(1, 128, length)).astype(np.float32) + i for i in range(n)]
     targets = np.arange(n)[:, None] % 3
-    return FeatureSet(lambda i, _: arrays[i], targets, tuple("g" * n), window, FEATURES["log-mel"]()), arrays
+    features = FEATURES["log-mel"]()
+    crops = [
+        WindowCrops.one(array, features) if window is None else FrameCrops(array, features, window) for array in arrays
+    ]
+    return FeatureSet(lambda i, _: crops[i], targets, tuple("g" * n), window, features), arrays
 
 
 def test_batches_hold_every_example_once_and_none_is_lonely():
@@ -130,7 +135,7 @@ def test_batches_hold_every_example_once_and_none_is_lonely():
 def test_crops_are_windows_of_the_sound():
     window = Window(length_s=0.5, hop_s=0.25, min_s=0.25)
     examples, arrays = feature_set(n=4, window=window)
-    n_frames = batching.frames_of(examples.features, 0.5)
+    n_frames = frames_of(examples.features, 0.5)
     batch, targets = next(
         batching.training_batches(examples, batch_size=4, vary_length=False, rng=np.random.default_rng(1))
     )
@@ -148,8 +153,8 @@ def test_crops_are_windows_of_the_sound():
 def test_validation_sees_every_window_in_order():
     window = Window(length_s=0.5, hop_s=0.25, min_s=0.25)
     examples, arrays = feature_set(n=3, window=window)
-    owners = np.concatenate([o for _, o in batching.whole_batches(examples, batch_size=2)])
-    n_frames = batching.frames_of(examples.features, 0.5)
+    owners = np.concatenate([o for _, o, _ in batching.whole_batches(examples, batch_size=2)])
+    n_frames = frames_of(examples.features, 0.5)
     starts = window.starts(arrays[0].shape[2], length=n_frames, hop=round(n_frames / 2))
     assert owners.tolist() == sorted(list(range(3)) * len(starts))
 

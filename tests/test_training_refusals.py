@@ -17,6 +17,7 @@ from earmark.models import CnnConfig, MlpConfig
 from earmark.training import Recipe, Training, loop
 from earmark.training import learner as learning
 from earmark.training.checkpoint import load_weights, save_weights
+from earmark.training.crops import WindowCrops
 from earmark.training.examples import FeatureSet
 from earmark.training.memory import explains_memory
 from earmark.training.split import split_for
@@ -149,8 +150,9 @@ def test_pictures_of_other_features(pictures):
 
 def examples(n=8):
     arrays = torch.rand(n, 1, 16, 16, generator=torch.Generator().manual_seed(0)).numpy()
+    crops = [WindowCrops.one(array, FEATURES["log-mel"]()) for array in arrays]
     targets = np.arange(n)[:, None] % 2
-    return FeatureSet(lambda i, _: arrays[i], targets, tuple("g" * n), None, FEATURES["log-mel"]())
+    return FeatureSet(lambda i, _: crops[i], targets, tuple("g" * n), None, FEATURES["log-mel"]())
 
 
 def test_a_compiled_network_learns_the_same(monkeypatch, tmp_path):

@@ -20,7 +20,7 @@ def demo(
         "earmark-demo"
     ),
 ) -> None:
-    """Recognise with the built-in recognizers, train a new one, score it, and write a report."""
+    """Recognise, train and score in a few minutes, offline."""
     from earmark.demo import tell
 
     with progress_on_stderr() as progress:

@@ -1,4 +1,4 @@
-"""``earmark explore``: every transform with every model on a feature table."""
+"""``earmark explore``: compare classical models on a feature table."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def explore(
         bool, typer.Option("--as-published", help="The table is the published one; see 'earmark features'.")
     ] = False,
 ) -> None:
-    """Search, score and compare transforms and models, and write the best as a recognizer.
+    """Compare classical models on a feature table.
 
-    The best is chosen by its score in the search, on rows that are not scored. A command that was stopped goes on where
-    it was when it is given again.
+    The best becomes a recognizer. Every transform is combined with every model. The best is chosen on validation rows, never on those that are scored.
+    When the command was stopped, the same command continues it.
     """
     from earmark.data import read_manifest
     from earmark.tables import Exploration, write_recognizer, write_results

@@ -1,4 +1,4 @@
-"""``earmark listen``: the answer moves while one plays."""
+"""``earmark listen``: recognise a microphone stream."""
 
 from __future__ import annotations
 
@@ -37,18 +37,19 @@ def listen(
     file: Annotated[Path | None, typer.Option("--input", help="Play a file instead of a microphone.")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="With --input: do not wait for real time.")] = False,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.0, help="Stop after so long.")] = None,
-    save: Annotated[Path | None, typer.Option("--save", help="Keep what was heard: .wav, .flac or .ogg.")] = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Also save the sound: .wav, .flac or .ogg.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for every answer.")] = False,
     clean: Annotated[bool, typer.Option("--denoise", help="Remove noise; the first second is only noise.")] = False,
     noise: Annotated[Path | None, typer.Option("--noise", help="A recording of the noise to remove.")] = None,
     hop_s: Annotated[float | None, typer.Option("--hop-s", help="Seconds between answers; at most 0.25.")] = None,
     gate_db: Annotated[float, typer.Option("--gate-db", help="Quieter windows are silence.")] = -60.0,
-    force: Annotated[
-        bool, typer.Option("--force", help="Give the best label even where it would be 'unknown'.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Give the best label instead of 'unknown'.")] = False,
     list_devices: Annotated[bool, typer.Option("--devices", help="List the microphones and stop.")] = False,
 ) -> None:
-    """Recognise what a microphone hears, or a file as if it were heard; stop with Ctrl-C."""
+    """Recognise sound from a microphone as it comes.
+
+    With --input a file takes the place of the microphone. Stop with Ctrl-C.
+    """
     from earmark.live import DenoiseConfig, ListenConfig, Listener, devices
     from earmark.recognizer import load
     from earmark.sound import read

@@ -1,4 +1,4 @@
-"""How results look on stdout and complaints on stderr."""
+"""Output of the commands: results on stdout, complaints on stderr."""
 
 from __future__ import annotations
 

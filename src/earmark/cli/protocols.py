@@ -1,4 +1,4 @@
-"""``earmark evaluate --protocols``: the same learner under several protocols, side by side."""
+"""``earmark evaluate --protocols``: score one recipe under several split protocols."""
 
 from __future__ import annotations
 

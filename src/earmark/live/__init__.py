@@ -1,4 +1,4 @@
-"""Sound as it arrives: sources, noise removal, windows over a stream, and a steady answer."""
+"""Live recognition: sources of sound, noise removal, windows over a stream, and a smoothed answer."""
 
 from earmark.live.denoise import DenoiseConfig, Denoiser, denoise
 from earmark.live.denoise_file import denoise_file

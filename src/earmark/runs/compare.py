@@ -23,7 +23,7 @@ from earmark.features import InkFeatures, SoundFeatures, Window, WindowFeatures
 from earmark.files import write_text
 from earmark.recognizer import Recognizer
 from earmark.runs.pipeline import ALL_FOLDS
-from earmark.training.batches import frames_of
+from earmark.training.crops import frames_of
 from earmark.training.recipe import Recipe
 from earmark.types import Sound
 from earmark.units import seconds_to_samples

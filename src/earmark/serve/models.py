@@ -1,4 +1,4 @@
-"""The recognizers of a service, each behind a session that batches."""
+"""Model store of a service: recognizers by name, each behind a batching session."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Models:
 
     Attributes
     ----------
-    together
+    batchers
         By name, what answers small requests.
 
     Raises
@@ -54,7 +54,7 @@ class Models:
         self._changing = threading.Lock()
         self._recognizers: dict[str, Recognizer] = {}
         self._sessions: list[BatchingSession] = []
-        self.together: dict[str, EventLoopBatcher] = {}
+        self.batchers: dict[str, EventLoopBatcher] = {}
         for name, path in files.items():
             self._add(name, path)
 
@@ -64,7 +64,7 @@ class Models:
         batching = BatchingSession(session, on_batch=self._metrics.windows.labels(name).observe)
         recognizer = Recognizer(batching, card)
         self._sessions.append(batching)
-        self.together[name] = EventLoopBatcher(recognizer, batching)
+        self.batchers[name] = EventLoopBatcher(recognizer, batching)
         self._recognizers[name] = recognizer
 
     @property

@@ -16,7 +16,7 @@ from earmark.features import FeatureCache
 from earmark.files import write_text
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
-from earmark.training.batches import frames_of, n_batches, whole_batches
+from earmark.training.batches import n_batches, whole_batches
 from earmark.training.distributed import first_ahead
 from earmark.training.examples import FeatureSet, prepare
 from earmark.training.learner import make_learner
@@ -72,17 +72,15 @@ def fresh_network(recipe: Recipe, examples: FeatureSet, *, n_labels: int) -> Net
         n_labels=n_labels, input_shape=input_shape(examples, recipe), n_numbers=recipe.features.n_numbers
     )
     batches = whole_batches(examples, batch_size=recipe.training.batch_size)
-    network.learn_scales(torch.from_numpy(pictures) for pictures, _ in batches)
+    network.learn_scales(torch.from_numpy(pictures) for pictures, *_ in batches)
     return network
 
 
 def input_shape(examples: FeatureSet, recipe: Recipe) -> tuple[int, int, int]:
     """Return ``(channel, freq|height, time|width)`` of what the network will see."""
-    n_channels, height, width = examples.load(0, 0).shape
-    height -= recipe.features.n_numbers
-    if recipe.window is not None:
-        width = frames_of(recipe.features, recipe.window.length_s)
-    return n_channels, height, width
+    length_s = None if recipe.window is None else recipe.window.length_s
+    n_channels, height, width = examples.load(0, 0).random(0.0, length_s).shape
+    return n_channels, height - recipe.features.n_numbers, width
 
 
 class _EpochLog:

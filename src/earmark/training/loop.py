@@ -116,24 +116,27 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
 
 @torch.no_grad()
 def validate(network: Network, examples: FeatureSet, *, batch_size: int, device: torch.device) -> Row:
-    """Score `examples` by the mean probability of their windows; return loss (negative log likelihood) and accuracy."""
+    """Score `examples`; return loss (negative log likelihood) and accuracy.
+
+    The answer of an example is the mean of its windows' probabilities, weighted as predictions are; a silent example,
+    of which a recognizer says nothing, counts as wrong, with all labels alike.
+    """
     network.eval()
-    sums: np.ndarray[Any, np.dtype[np.float64]] = np.zeros((len(examples), network.n_labels))
-    counts = np.zeros(len(examples))
+    sums: np.ndarray[Any, np.dtype[np.float64]] = np.zeros((len(examples), network.n_labels + 1))
     chosen = local_part(range(len(examples)))
-    for pictures, owners in prefetch(whole_batches(examples, batch_size=batch_size, chosen=chosen)):
+    for pictures, owners, weights in prefetch(whole_batches(examples, batch_size=batch_size, chosen=chosen)):
         probabilities = network(to_device(pictures, device)).softmax(1).double().cpu().numpy()
-        np.add.at(sums, owners, probabilities)
-        np.add.at(counts, owners, 1)
+        np.add.at(sums, owners, weights[:, None] * np.column_stack([probabilities, np.ones(len(weights))]))
     # Every process has scored some of the examples.
-    summed = sum_over_processes(torch.from_numpy(np.column_stack([sums, counts]))).numpy()
-    probabilities = summed[:, :-1] / summed[:, -1:]
+    sums = sum_over_processes(torch.from_numpy(sums)).numpy()
+    total = sums[:, -1:]
+    probabilities = np.divide(
+        sums[:, :-1], total, where=total > 0, out=np.full_like(sums[:, :-1], 1 / network.n_labels)
+    )
     truth = examples.targets[:, 0]
     likelihood = probabilities[np.arange(len(truth)), truth].clip(1e-12)
-    return {
-        "valid_loss": float(-np.log(likelihood).mean()),
-        "valid_accuracy": float((probabilities.argmax(1) == truth).mean()),
-    }
+    is_right = (probabilities.argmax(1) == truth) & (total[:, 0] > 0)
+    return {"valid_loss": float(-np.log(likelihood).mean()), "valid_accuracy": float(is_right.mean())}
 
 
 def _refuse_what_cannot_be_shared(training: Training, *, n_examples: int) -> None:
