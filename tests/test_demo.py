@@ -12,7 +12,7 @@ from earmark.demo import run as steps
 from earmark.demo import samples as made
 from earmark.errors import DataError
 from earmark.recognizer import load
-from earmark.runs.train import train
+from earmark.runs.pipeline import train
 
 SAMPLES = [sample for sample in made.samples() if sample.expected]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +49,21 @@ def test_pictures_cannot_be_degraded_as_sounds(pictures, kind):
     degrading = recipe(augment=[{"kind": kind}], training={"views": 2})
     with pytest.raises(DataError, match=rf"x: holds picture data made of sounds, and '{kind}' .* give the recordings"):
         split_for(degrading, pictures)
+
+
+def test_a_leaking_split_is_one_warning_however_many_groups_leak(caplog):
+    examples = [
+        Example(f"{group}-{n}.wav", ("blues", "pop")[group % 2], f"artist {group:03}", sha256=f"{group}-{n}")
+        for group in range(120)
+        for n in range(4)
+    ]
+    manifest = Manifest(tuple(examples), "sound", Path(), "made up")
+    split_for(recipe(split={"protocol": "random"}), manifest)
+    (record,) = caplog.records
+    leaking = (
+        r"the split leaks: \d+ groups are in more than one part \(artist 00\d, artist 00\d, artist 00\d and \d+ more\)"
+    )
+    assert re.match(leaking, record.getMessage())
 
 
 def test_pictures_can_be_shifted_masked_and_mixed(pictures):
@@ -118,7 +136,7 @@ def test_weights_of_another_network(tmp_path):
     with pytest.raises(ModelError, match=r"these weights are of another network; give the run of this recipe"):
         load_weights(tmp_path / "cnn.safetensors", MlpConfig(widths=(4,)).build(n_labels=2, input_shape=shape))
     (tmp_path / "torn.safetensors").write_bytes((tmp_path / "cnn.safetensors").read_bytes()[:100])
-    with pytest.raises(ModelError, match=r"torn\.safetensors: not a checkpoint .* delete it to start anew"):
+    with pytest.raises(ModelError, match=r"torn\.safetensors: not a checkpoint .* delete it to start again"):
         load_weights(tmp_path / "torn.safetensors", CnnConfig().build(n_labels=2, input_shape=shape))
 
 

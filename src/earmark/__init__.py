@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from earmark.recognizer import load as load
     from earmark.rejection.fit import add_rejection as add_rejection
     from earmark.runs.compare import compare_runs as compare_runs
-    from earmark.runs.cross_validate import train_every_fold as train_every_fold
-    from earmark.runs.train import train as train
+    from earmark.runs.pipeline import cross_validate as cross_validate
+    from earmark.runs.pipeline import train as train
     from earmark.types import Ink as Ink
     from earmark.types import Prediction as Prediction
     from earmark.types import Sound as Sound
@@ -39,12 +39,12 @@ _HOMES = {
     "add_rejection": "earmark.rejection.fit",
     "check": "earmark.doctor",
     "compare_runs": "earmark.runs.compare",
+    "cross_validate": "earmark.runs.pipeline",
     "evaluate": "earmark.evaluation.evaluate",
     "explain": "earmark.explain.explain",
     "load": "earmark.recognizer",
     "read_manifest": "earmark.data",
-    "train": "earmark.runs.train",
-    "train_every_fold": "earmark.runs.cross_validate",
+    "train": "earmark.runs.pipeline",
 }
 
 __all__ = [
@@ -59,12 +59,12 @@ __all__ = [
     "add_rejection",
     "check",
     "compare_runs",
+    "cross_validate",
     "evaluate",
     "explain",
     "load",
     "read_manifest",
     "train",
-    "train_every_fold",
 ]
 
 

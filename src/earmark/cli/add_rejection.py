@@ -27,7 +27,7 @@ def add_rejection(
     ] = None,
     outcome: Annotated[
         Path | None,
-        typer.Option("--outcome", metavar="NPZ", help="outcome.npz of the run: its answers to held-out examples."),
+        typer.Option("--outcome", metavar="NPZ", help="validation.npz of the run: answers to its validation part."),
     ] = None,
     changes: Annotated[
         list[str] | None,

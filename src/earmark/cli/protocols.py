@@ -53,7 +53,7 @@ def compare(model: str, *, data: str, protocols: str, n_folds: int, n_seeds: int
 def _trainer(model: str) -> Learner:
     """Return a learner that trains a recipe from its beginning."""
     from earmark.evaluation import read_outcome
-    from earmark.runs.train import train
+    from earmark.runs.pipeline import train
 
     recipe = _recipe(model)
 

@@ -39,12 +39,12 @@ def train(
     """
     if resume and not (out / RECIPE_FILE).is_file():
         raise UsageError(f"{out}: holds no run to continue; leave --resume out to start one")
-    from earmark.runs.cross_validate import train_every_fold
-    from earmark.runs.train import train as train_once
-    from earmark.training.distributed import is_first, joined
+    from earmark.runs.pipeline import cross_validate
+    from earmark.runs.pipeline import train as train_once
+    from earmark.training.distributed import is_first, process_group
 
-    learn = train_every_fold if every_fold else train_once
-    with joined(), progress_on_stderr() as progress:
+    learn = cross_validate if every_fold else train_once
+    with process_group(), progress_on_stderr() as progress:
         run = learn(recipe, data=data, out=out, overrides=changes or (), progress=progress)
         if not is_first():
             return

@@ -12,7 +12,8 @@ from earmark.evaluation.figures import picture_figure
 from earmark.evaluation.templates import template
 from earmark.files import write_text
 from earmark.recognizer import load
-from earmark.runs.train import Run, train
+from earmark.runs.artifacts import Run
+from earmark.runs.pipeline import train
 from earmark.types import Prediction, Progress, no_progress
 
 RECIPES = {"sound": "sound", "ink": "drawing"}

@@ -28,7 +28,7 @@ from earmark.features.front_end import reuses_frames
 from earmark.files import sha256_bytes
 from earmark.recognizer.windows import WindowBatch, cut_features
 from earmark.sound import resample
-from earmark.training.augment import ContentAugmentation
+from earmark.training.augment import ContentAugmentation, Drawn
 from earmark.training.crops import Crops, FrameCrops, RecordingCrops, WindowCrops
 from earmark.training.recipe import Recipe
 from earmark.types import Content, Domain, FloatArray, Image, Ink, Numbers, Picture, Progress, Sound, no_progress
@@ -40,6 +40,8 @@ IntArray = npt.NDArray[np.int64]
 IN_MEMORY_BYTES = 4 * 2**30
 # Starting a worker process costs more than making a few hundred features.
 FEWEST_FOR_WORKERS = 200
+# Counts up when the same settings come to mean other views, so that those in the cache are not taken for them.
+VIEWS_VERSION = 2
 
 
 Store: TypeAlias = Callable[[str, Callable[[], FloatArray]], FloatArray]
@@ -133,12 +135,25 @@ def _sound(content: Content) -> Sound:
 
 @dataclass(frozen=True)
 class View:
-    """One version of one example: which, how augmented (0 is clean), what it is called, and where its features lie."""
+    """One version of one example.
+
+    Attributes
+    ----------
+    number
+        Which one; 0 is clean.
+    label
+        What it is an example of.
+    key
+        Where its features lie in the cache, and the seed of what is random in it.
+    drawn
+        What each content augmentation does to it; none does anything to the clean one.
+    """
 
     example: Example
     number: int
     label: str
     key: str
+    drawn: tuple[Drawn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,7 +187,7 @@ class FeatureSet:
 def views_of(manifest: Manifest, recipe: Recipe, *, n_views: int, labels: tuple[str, ...]) -> list[list[View]]:
     """Return the clean view and `n_views` augmented ones of every example."""
     changes = [a for a in recipe.augment if isinstance(a, ContentAugmentation)]
-    recipe_of_views = [recipe.training.seed, [a.model_dump(mode="json") for a in changes], list(labels)]
+    recipe_of_views = [VIEWS_VERSION, recipe.training.seed, [a.model_dump(mode="json") for a in changes], list(labels)]
     result = []
     for example in manifest.examples:
         content_key: list[Any] = [recipe.features.fingerprint, example.sha256, example.start_s, example.duration_s]
@@ -182,26 +197,27 @@ def views_of(manifest: Manifest, recipe: Recipe, *, n_views: int, labels: tuple[
         for number in range(n_views + 1):
             parts = content_key if number == 0 else [*content_key, example.label, number, *recipe_of_views]
             key = sha256_bytes(json.dumps(parts).encode())
-            label, rng = example.label, np.random.default_rng(int(key[:16], 16))
+            label, drawn, rng = example.label, [], _generator(key, 0)
             for change in changes if number else ():
-                label = change.relabel(label, labels, rng)
-            of_example.append(View(example, number, label, key))
+                drawn.append(change.draw(label, labels, rng))
+                label = drawn[-1].label
+            of_example.append(View(example, number, label, key, tuple(drawn)))
         result.append(of_example)
     return result
 
 
-def read_view(view: View, *, manifest: Manifest, recipe: Recipe, labels: tuple[str, ...]) -> Content:
-    """Read an example and change it as its view says."""
+def _generator(key: str, number: int) -> np.random.Generator:
+    """Return one of the sources of what is random in a view."""
+    return np.random.default_rng([int(key[:16], 16), number])
+
+
+def read_view(view: View, *, manifest: Manifest, recipe: Recipe) -> Content:
+    """Read an example and change it as was drawn for its view."""
     content = read_content(manifest, view.example)
-    if view.number:
-        changes = [a for a in recipe.augment if isinstance(a, ContentAugmentation)]
-        # The same generator as in `views_of`, so that the labels come out the same.
-        rng = np.random.default_rng(int(view.key[:16], 16))
-        path = [view.example.label]
-        for change in changes:
-            path.append(change.relabel(path[-1], labels, rng))
-        for change, old, new in zip(changes, path, path[1:], strict=False):
-            content = change(content, old, new, rng)
+    changes = [a for a in recipe.augment if isinstance(a, ContentAugmentation)]
+    rng = _generator(view.key, 1)
+    for change, drawn in zip(changes, view.drawn, strict=False):  # nothing is drawn for the clean view
+        content = change(content, drawn, rng)
     return content
 
 
@@ -219,12 +235,11 @@ class ViewLoader:
 
     place: Manifest
     recipe: Recipe
-    labels: tuple[str, ...]
     to_score: bool = False
 
     def __call__(self, view: View, *, cache: FeatureCache | None = None) -> Crops:
         """Return the crops of `view`, keeping the arrays in `cache`."""
-        read = lru_cache(1)(partial(read_view, view, manifest=self.place, recipe=self.recipe, labels=self.labels))
+        read = lru_cache(1)(partial(read_view, view, manifest=self.place, recipe=self.recipe))
         return make_crops(
             self.recipe.features,
             read,
@@ -278,7 +293,7 @@ def prepare(
     n_kept = 1 if recipe.training.fresh_views else n_views + 1
     flat = [view for of_example in views for view in of_example[:n_kept]]
     # Reading needs only the place of the files; the examples would be sent to the workers over and over.
-    loader = ViewLoader(replace(manifest, examples=()), recipe, labels, to_score=not augmented)
+    loader = ViewLoader(replace(manifest, examples=()), recipe, to_score=not augmented)
     _fill(cache, flat, loader, progress)
     index = {label: i for i, label in enumerate(labels)}
     targets = np.array([[index[view.label] for view in of_example] for of_example in views], dtype=np.int64)

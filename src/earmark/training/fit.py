@@ -1,10 +1,9 @@
-"""The fit of one network: features of a manifest, a fresh network, the loop, and its log on disk."""
+"""Fit of one network: features of a manifest, a fresh network, the training loop, and its log on disk."""
 
 from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -82,14 +81,6 @@ def input_shape(examples: FeatureSet, recipe: Recipe) -> tuple[int, int, int]:
     length_s = None if recipe.window is None else recipe.window.length_s
     n_channels, height, width = examples.load(0, 0).random(0.0, length_s).shape
     return n_channels, height - recipe.features.n_numbers, width
-
-
-def default_cache() -> Path:
-    """Return the folder of the feature cache: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
-    base = (
-        os.environ.get("EARMARK_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark"
-    )
-    return Path(base) / "features"
 
 
 class _EpochLog:
