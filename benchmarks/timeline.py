@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from earmark.demo.specimens import dance_piece
 
+from earmark.demo.samples import dance_piece
 from earmark.sound import resample
 
 MINUTES = (2, 10, 60)
