@@ -116,7 +116,7 @@ class FrameCrops:
 
     @property
     def duration_s(self) -> float:
-        return self.frames.shape[2] * self.features.hop_samples / self.features.sample_rate_hz
+        return int(self.frames.shape[2]) * self.features.hop_samples / self.features.sample_rate_hz
 
     @property
     def peak(self) -> float:
