@@ -176,7 +176,8 @@ class Recurrent:
 
     def _spectrogram(self, samples: FloatArray) -> FloatArray:
         """Take the few new frames from the recognizer itself: it needs nothing that is not installed."""
-        return self._recognizer.run(["picture"], samples=samples[None])[0][0]
+        frames: FloatArray = self._recognizer.run(["picture"], samples=samples[None])[0][0]
+        return frames
 
     def _advance(self, end: int, *, is_last: bool) -> None:
         frames = self._frames.until(end, is_last=is_last)
