@@ -97,13 +97,13 @@ def test_logits_before_the_temperature_are_those_of_the_graph(listener, sounds):
     outcome, _ = evaluate(listener, replace(sounds, examples=sounds.examples[:2]))
     samples, _ = soundfile.read(sounds.root / "1.wav", dtype="float32")
     shares = np.exp(outcome.logits_uncalibrated[1].astype(np.float64))
-    logits = np.exp(listener.logits(samples=samples[None])[0].astype(np.float64))
+    logits = np.exp(listener.network.logits(samples=samples[None])[0].astype(np.float64))
     np.testing.assert_allclose(shares / shares.sum(), logits / logits.sum(), rtol=1e-4)
 
 
 def test_drawings_go_through_the_network_together(reader, drawings):
-    counting = Counting(reader._session)
-    reader._session = counting
+    counting = Counting(reader.network.session)
+    reader.network.session = counting
     outcome, scores = evaluate(reader, drawings, batch_size=4)
     n_runs = counting.n_runs
 
@@ -217,7 +217,7 @@ def test_a_report_shows_what_the_network_saw(listener, sounds, tmp_path):
 
 
 def test_the_temperature_suits_the_pooled_answers(listener, sounds):
-    listener._session = Timid(listener._session)
+    listener.network.session = Timid(listener.network.session)
     # Right three times of four, so that neither certainty nor despair is best.
     labels = [listener.predict(sounds.root / example.path).label for example in sounds.examples]
     labels[0] = next(label for label in LABELS if label != labels[0])

@@ -1,4 +1,4 @@
-"""The words for how examples were chosen, so that no figure travels without them."""
+"""Descriptions of evaluation protocols: how the scored examples were chosen, in words that every score carries."""
 
 from __future__ import annotations
 

@@ -108,15 +108,16 @@ def _refusals(card: Card) -> Iterator[str]:
 def rejection_pairs(rejection: Rejection) -> dict[str, str]:
     """Return what is declined, for people."""
     least, salience = rejection.min_familiarity, rejection.min_pitch_salience
+    rejected = rejection.false_rejection_rate
     groups = f"{counted(rejection.n_groups, 'group')} that the gate had not learned"
     real = f"{counted(rejection.n_real, 'real example')} of {groups}"
     return {
         "declines": "" if least is None else f"familiarity below {percent(least)}",
-        "cost": "" if rejection.declines is None else f"{percent(rejection.declines)} of {real} are declined",
+        "cost": "" if rejected is None else f"{percent(rejected)} of {real} are declined",
         "too uncertain": _uncertain(rejection),
         "no pitch": "" if salience is None else f"partials that stand out by less than {salience:.1f} dB",
-        "learned to decline": ", ".join(rejection.foreign),
-        "left out": ", ".join(f"{each.kind} (AUROC {each.auroc:.3f})" for each in rejection.measured),
+        "learned to decline": ", ".join(rejection.ood_kinds),
+        "left out": ", ".join(f"{each.kind} (AUROC {each.auroc:.3f})" for each in rejection.ood_scores),
     }
 
 

@@ -1,4 +1,4 @@
-"""What can be taken away from a spectrogram, a scan or a drawing, piece by piece, to see what an answer rests on."""
+"""Occlusion units: the time-frequency cells, image patches and parts of strokes that an explanation takes away."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _GRID = (32, 24)  # cells along freq|height and time|width
 _PATCH = 3  # cells along each side of what is covered at once
 
 
-class Pieces(Protocol):
-    """Something that a network sees, with pieces that can be taken away.
+class OcclusionUnits(Protocol):
+    """The input of a network as pieces that can be taken away.
 
     Attributes
     ----------
@@ -46,8 +46,8 @@ class Pieces(Protocol):
 
 
 @dataclass(frozen=True)
-class Cells:
-    """A picture in cells.
+class GridCells:
+    """A spectrogram or an image as a grid of cells.
 
     Attributes
     ----------
@@ -93,8 +93,8 @@ class Cells:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A piece of a stroke.
+class StrokePart:
+    """A part of a stroke.
 
     Attributes
     ----------
@@ -109,19 +109,19 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """A drawing in parts of strokes; what is taken away was never drawn, and the rest stays where it is."""
+class StrokeParts:
+    """A drawing as parts of strokes; a part that is taken away is not drawn, and the rest stays where it is."""
 
     ink: Ink
     raster: InkRaster
 
     @cached_property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[StrokePart, ...]:
         """The parts, of about equal length, in the order drawn."""
         placed = self.raster.place(self.ink)
         longest_px = sum(float(_travelled(stroke)[-1]) for stroke in placed.strokes) / _N_PARTS
         return tuple(
-            Part(number, points)
+            StrokePart(number, points)
             for number, stroke in enumerate(placed.strokes)
             for points in _cut_stroke(stroke, longest_px)
         )
