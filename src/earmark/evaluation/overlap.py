@@ -111,7 +111,7 @@ def training_overlap(card: Card, manifest: Manifest, *, split: str | None = None
     split
         The part that is scored; None for all examples.
     protocol
-        When it already says that groups are on both sides, they are not counted again.
+        When it already says that groups are on both sides, only contents that were trained on are counted.
     """
     manifest = _hashed(manifest)
     scored = (manifest if split is None else manifest.part(split)).examples
@@ -119,15 +119,18 @@ def training_overlap(card: Card, manifest: Manifest, *, split: str | None = None
     if sets is None:
         sources = set(card.data.source.split("; "))
         return Overlap(len(scored), n_same_source=sum(example.source in sources for example in scored))
+    if LEAK in protocol:
+        return Overlap(len(scored), sum(content_key(example) in sets.contents for example in scored))
     learned = [_is_learned(example, sets) for example in scored]
-    shares_group = [] if LEAK in protocol else [group_key(example) in sets.groups for example in scored]
-    others = sum(shared and not known for known, shared in zip(learned, shares_group, strict=False))
+    shares_group = [group_key(example) in sets.groups for example in scored]
+    others = sum(shared and not known for known, shared in zip(learned, shares_group, strict=True))
     return Overlap(len(scored), sum(learned), others)
 
 
 def _is_learned(example: Example, sets: TrainingSets) -> bool:
-    keys = recording_keys(example)
-    return content_key(example) in sets.contents or any(key in sets.recordings for key in keys)
+    """Return whether the content of an example, or another format or excerpt of its recording, was trained on."""
+    keys = (content_key(example), example.sha256, *recording_keys(example))
+    return any(key in sets.contents or key in sets.recordings for key in keys)
 
 
 def _training_sets(card: Card, manifest: Manifest) -> TrainingSets | None:

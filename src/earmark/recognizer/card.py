@@ -24,6 +24,8 @@ FEATURES_OUT = "features_out"
 """The output of sound recognizers that gives the features that the network was given."""
 FEATURES_OUT_1 = "picture"
 """What `FEATURES_OUT` is called in files of format 1."""
+PART_NAMES = {"train": "training", "valid": "validation", "test": "test"}
+"""What people read for the parts of a split."""
 
 Task: TypeAlias = Literal["genre", "note", "symbol", "label"]
 

@@ -116,6 +116,12 @@ def parse_card(text: str, *, where: Path | str) -> Card:
 
 def _upgraded(card: dict[str, Any]) -> dict[str, Any]:
     """Return a card of format 1 with the keys of format 2; `Card.format_version` still says how the graph is named."""
+    scores = card.get("scores")
+    if isinstance(scores, list):
+        # "valid part" reads as "faultless part".
+        protocols = [str(score.get("protocol", "")).replace(" valid part", " validation part") for score in scores]
+        scores = [{**score, "protocol": protocol} for score, protocol in zip(scores, protocols, strict=True)]
+        card = {**card, "scores": scores}
     rejection = card.get("rejection")
     if not isinstance(rejection, dict):
         return card

@@ -53,13 +53,14 @@ def content_key(example: Example) -> str | None:
 
 
 def recording_keys(example: Example) -> tuple[str, ...]:
-    """Return what identifies the recording of an example in other formats and excerpts: its track, its whole file.
+    """Return what identifies the recording of an example in other formats and excerpts: its track, the file of a span.
 
     Tracks of GTZAN are known by name, whatever the format; other tracks by name within their data set.
     """
     track = _gtzan_track(example)
     names = [f"gtzan/{track}"] if track else [f"{example.source}/{example.track}"] * bool(example.track)
-    return (*names, *([example.sha256] if example.sha256 else []))
+    file = [example.sha256] if example.sha256 and example.start_s is not None else []
+    return (*names, *file)
 
 
 def group_key(example: Example) -> str | None:

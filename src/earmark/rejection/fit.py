@@ -197,7 +197,7 @@ def _write(path: Path, out: Path, rejection: Rejection, *, trainer: DetectorTrai
         rejection = rejection.model_copy(
             update={
                 "min_familiarity": round(least, 6),
-                "declines": float((cost < least).mean()),
+                "false_rejection_rate": float((cost < least).mean()),
                 "n_real": len(cost),
                 "n_groups": len(groups),
             }
