@@ -52,8 +52,8 @@ def drops(recognizer: Recognizer, manifest: Manifest, examples: list[Example]) -
     """Yield what each example loses; of what is only silence, or one dot, nothing can be taken away."""
     rng = np.random.default_rng(0)
     for example in examples:
-        place, seen = strongest_window(recognizer, read_content(manifest, example))
-        pieces = seen.pieces
+        place, window = strongest_window(recognizer, read_content(manifest, example))
+        pieces = window.pieces
         full, importance = worth(recognizer, pieces, place=place)
         marked = decisive(importance, pieces.sizes)
         if not marked.any():

@@ -34,8 +34,8 @@ def drops(model: str, item, *, n_random: int = 6) -> tuple[float, float]:
     """Return what the marked pieces cost in log-odds, and what as many random ones do."""
     recognizer = load(model)
     explanation = explain(recognizer, item)
-    place, seen = strongest_window(recognizer, item)
-    pieces = seen.pieces
+    place, window = strongest_window(recognizer, item)
+    pieces = window.pieces
     (whole,) = occluded_log_odds(recognizer, pieces, np.zeros((1, len(pieces.sizes)), bool), place=place)
     rng = np.random.default_rng(0)
     n_marked = max(1, round(MARKED_SHARE * len(pieces.sizes)))
@@ -56,8 +56,8 @@ def test_without_the_marked_part_it_is_less_sure_than_without_a_random_one(model
 def test_what_a_key_rests_on_is_its_partials():
     explanation = earmark.explain("notes", NOTE)
     assert explanation.label == "C4"
-    assert explanation.picture.shape == explanation.importance.shape == explanation.marked.shape
-    assert explanation.picture.shape == (len(explanation.frequencies_hz), len(explanation.times_s))
+    assert explanation.feature_map.shape == explanation.importance.shape == explanation.marked.shape
+    assert explanation.feature_map.shape == (len(explanation.frequencies_hz), len(explanation.times_s))
     assert 0 < explanation.marked.mean() <= MARKED_SHARE + 1e-6
     marked_hz = explanation.frequencies_hz[explanation.marked.any(axis=1)]
     assert np.any(np.abs(np.log2(marked_hz / 261.6)) < 1 / 12)
@@ -82,7 +82,7 @@ def test_a_picture_of_a_sound_is_explained_without_an_excerpt(ears):
     picture = Picture(ears.feature_map(Sound(tone(), 22050)))
     explanation = explain(ears, picture)
     assert explanation.sound is None
-    np.testing.assert_array_equal(explanation.picture, picture.values)
+    np.testing.assert_array_equal(explanation.feature_map, picture.values)
 
 
 def test_a_scan_is_explained_by_its_pixels():

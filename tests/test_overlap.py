@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -157,7 +158,12 @@ def test_what_cannot_be_read_is_still_known_by_name(tmp_path):
     assert training_overlap(card, missing).n_learned == 1
 
 
-def test_a_card_does_not_print_its_hashes():
+def test_a_card_does_not_print_its_hashes(run, tmp_path):
     card = trained_on(example("a.wav", "Nina"))
+    model = save_tiny(tmp_path / "model.onnx", card)
     assert card.data.content_hashes
     assert card.data.content_hashes not in repr(card)
+    code, out, _ = run("info", model, "--json")
+    assert (code, json.loads(out)["data"]["name"]) == (0, "made up")
+    assert "hashes" not in out
+    assert Recognizer.load(model).card == card

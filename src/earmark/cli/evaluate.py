@@ -97,16 +97,18 @@ def _divided(manifest: Manifest, card: Card, *, part: str, protocol: str | None)
     else:
         how = Split.parse(card.recipe.get("split", {}), where=f"the recipe of {card.name}")
         manifest = manifest.hashed()
-        if manifest.fingerprint != card.data.fingerprint:
+        # A card of format 2 says itself what was trained on; of format 1 only whether the data set is the same.
+        if not card.data.content_hashes and manifest.fingerprint != card.data.fingerprint:
             complain(
-                f"{manifest.name} is not what {card.name} learned from, so its {part} part may hold what it has seen"
+                f"{manifest.name} is not the data set that {card.name} was trained on, so its {part} part may hold"
+                " training examples"
             )
     return apply_split(manifest, how), describe_protocol(how.description, part)
 
 
 def _write_report(path: Path, recognizer: Recognizer, manifest: Manifest, *, outcome: Outcome, scores: Scores) -> None:
     from earmark.evaluation import write_report
-    from earmark.evaluation.evaluate import example_pictures
+    from earmark.evaluation.evaluate import example_feature_maps
 
     card = recognizer.card
     write_report(
@@ -114,7 +116,7 @@ def _write_report(path: Path, recognizer: Recognizer, manifest: Manifest, *, out
         title=card.name,
         scores=scores,
         outcome=outcome,
-        picture=example_pictures(recognizer, manifest, outcome),
+        picture=example_feature_maps(recognizer, manifest, outcome),
         origin="lower" if card.features.domain == "sound" else "upper",
         card=card,
     )

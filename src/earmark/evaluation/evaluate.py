@@ -100,7 +100,7 @@ def calibrate(
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
 ) -> tuple[float, Outcome]:
-    """Fit the temperature to the answers of `recognizer` to a part of `data` that it was not trained on.
+    """Fit the temperature of `recognizer` on a part of `data` that it was not trained on (temperature scaling).
 
     It is the best one to divide the logits of every window by before their probabilities are averaged, as a recognizer
     does. Parameters and errors as for `evaluate`.
@@ -115,17 +115,19 @@ def calibrate(
     return temperature, outputs.outcome(temperature)
 
 
-def example_pictures(recognizer: Recognizer, manifest: Manifest, outcome: Outcome) -> Callable[[int], npt.NDArray[Any]]:
+def example_feature_maps(
+    recognizer: Recognizer, manifest: Manifest, outcome: Outcome
+) -> Callable[[int], npt.NDArray[Any]]:
     """Return the function that gives a report the feature map ``(freq|height, time|width)`` of row `i` of `outcome`.
 
     It is of the first window of a sound, or the raster of a drawing.
     """
     examples = {example_name(example): example for example in manifest.examples}
 
-    def picture(row: int) -> npt.NDArray[Any]:
+    def feature_map(row: int) -> npt.NDArray[Any]:
         return recognizer.feature_map(read_content(manifest, examples[outcome.inputs[row]]))
 
-    return picture
+    return feature_map
 
 
 def _loaded(recognizer: Recognizer | str | Path) -> Recognizer:

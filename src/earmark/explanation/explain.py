@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.errors import DataError, UsageError, did_you_mean
+from earmark.evaluation.outcome import RealArray
 from earmark.explanation.occlusion import GridCells, Mask, OcclusionUnits, StrokePart, StrokeParts, surroundings
 from earmark.features import InkFeatures, InkRaster, SoundFeatures
 from earmark.recognizer.card import FEATURES_OUT
@@ -24,16 +23,15 @@ from earmark.recognizer.recognizer import Recognizer
 from earmark.types import FloatArray, Ink, Sound
 
 MARKED_SHARE = 0.1
-"""Of the picture or of the pen's way; what is marked is at most that."""
+"""Largest share of the feature map, or of the length of the strokes, that is marked."""
 
 _SHORTEST_S = 0.5
 _BATCH_SIZE = 64
-_Real: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """What one answer rests on.
+    """The explanation of one answer: the importance of each part of the input for it.
 
     Attributes
     ----------
@@ -43,8 +41,8 @@ class Explanation:
         The answer, and how sure the network is of it, 0…1; for a sound in the window that speaks for it most.
     without
         How sure it is when the marked part is taken away.
-    picture
-        What the network sees, ``(freq|height, time|width)``.
+    feature_map
+        What the network is given, ``(freq|height, time|width)``.
     importance
         Of the same shape: nats of log-odds that the answer loses without each piece; below zero where a piece speaks
         against it.
@@ -64,11 +62,11 @@ class Explanation:
     label: str
     confidence: float
     without: float
-    picture: FloatArray
+    feature_map: FloatArray
     importance: FloatArray
     marked: Mask
-    frequencies_hz: _Real
-    times_s: _Real
+    frequencies_hz: RealArray
+    times_s: RealArray
     strokes: tuple[tuple[StrokePart, float, bool], ...] = ()
     deciding_s: tuple[float, float] | None = None
     sound: Sound | None = None
@@ -76,7 +74,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class OccludedWindow:
-    """The window of an input that is explained.
+    """The window of an input that is explained, and the pieces that can be taken away.
 
     Attributes
     ----------
@@ -101,7 +99,7 @@ def explain(
     sample_rate_hz: int | None = None,
     name: str | None = None,
 ) -> Explanation:
-    """Find what an answer rests on.
+    """Explain an answer by occlusion: find the parts of the input that it rests on.
 
     Parameters
     ----------
@@ -134,7 +132,7 @@ def explain(
     full, importance = worth(recognizer, pieces, place=place)
     chosen = decisive(importance, pieces.sizes)
     less = occluded_log_odds(recognizer, pieces, chosen[None], place=place)[0]
-    picture = pieces.without(np.zeros(len(chosen), np.bool_))[0]
+    feature_map = pieces.without(np.zeros(len(chosen), np.bool_))[0]
     values = pieces.spread(importance)
     strokes = (
         tuple(zip(pieces.parts, importance.tolist(), chosen.tolist(), strict=True))
@@ -146,7 +144,7 @@ def explain(
         "label": recognizer.card.labels[place],
         "confidence": _probability(full),
         "without": _probability(less),
-        "picture": picture,
+        "feature_map": feature_map,
         "importance": values,
         "marked": (pieces.spread(chosen.astype(np.float32)) > 0.5),
         "strokes": strokes,
@@ -155,7 +153,7 @@ def explain(
     features = recognizer.card.features
     if not isinstance(features, SoundFeatures):
         return Explanation(**shown, frequencies_hz=nothing, times_s=nothing)
-    times_s = window.start_s + np.arange(picture.shape[1]) * features.hop_samples / features.sample_rate_hz
+    times_s = window.start_s + np.arange(feature_map.shape[1]) * features.hop_samples / features.sample_rate_hz
     first, last = _half(np.maximum(values, 0).sum(axis=0), shortest=_SHORTEST_S / (times_s[1] - times_s[0]))
     deciding_s = (float(times_s[first]), float(times_s[last]))
     return Explanation(
@@ -205,7 +203,7 @@ def worth(recognizer: Recognizer, pieces: OcclusionUnits, *, place: int) -> tupl
     return full, _shared(pieces.removals, full - np.array(others))
 
 
-def occluded_log_odds(recognizer: Recognizer, pieces: OcclusionUnits, removed: Mask, *, place: int) -> _Real:
+def occluded_log_odds(recognizer: Recognizer, pieces: OcclusionUnits, removed: Mask, *, place: int) -> RealArray:
     """Return the calibrated log-odds of a label without some pieces, ``(n,)``, for each row of ``(n, n_pieces)``."""
     results = []
     for start in range(0, len(removed), _BATCH_SIZE):
@@ -241,10 +239,10 @@ def _strongest_of_sound(
             break
         passed += len(cuts.weights)
     window = cuts.batch[chosen - passed]
-    heard = cuts.enters == "samples"
-    picture = recognizer.network.run([FEATURES_OUT], samples=window[None])[0][0] if heard else window
-    pieces = GridCells(picture, surroundings(picture))
-    return place, OccludedWindow(pieces, float(scored.starts_s[chosen]), window if heard else None)
+    is_sound = cuts.enters == "samples"
+    features = recognizer.network.run([FEATURES_OUT], samples=window[None])[0][0] if is_sound else window
+    pieces = GridCells(features, surroundings(features))
+    return place, OccludedWindow(pieces, float(scored.starts_s[chosen]), window if is_sound else None)
 
 
 def _place(recognizer: Recognizer, label: str | None, probabilities: FloatArray) -> int:
@@ -256,7 +254,7 @@ def _place(recognizer: Recognizer, label: str | None, probabilities: FloatArray)
     return labels.index(label)
 
 
-def _shared(removals: Mask, lost: _Real) -> FloatArray:
+def _shared(removals: Mask, lost: RealArray) -> FloatArray:
     """Return what each piece is worth: the mean, over all removals that it was in, of an equal share of the loss."""
     shares = lost / np.maximum(removals.sum(axis=1), 1)
     n_times = np.maximum(removals.sum(axis=0), 1)

@@ -72,7 +72,7 @@ def _heard(explanation: Explanation) -> Any:
     figure = _figure(11.0, 5.0)
     axis = figure.subplots()
     place = (explanation.times_s, explanation.frequencies_hz)
-    axis.pcolormesh(*place, explanation.picture, cmap="gray_r", shading="nearest", rasterized=True)
+    axis.pcolormesh(*place, explanation.feature_map, cmap="gray_r", shading="nearest", rasterized=True)
     _mark(axis, explanation, place)
     lowest_hz = explanation.frequencies_hz[explanation.frequencies_hz > 0][0]
     if explanation.frequencies_hz[0] > 0 and np.ptp(np.diff(np.log(explanation.frequencies_hz))) < 1e-3:
@@ -92,9 +92,9 @@ def _heard(explanation: Explanation) -> Any:
 def _scanned(explanation: Explanation) -> Any:
     figure = _figure(5.0, 6.2)
     axis = figure.subplots()
-    height, width = explanation.picture.shape
+    height, width = explanation.feature_map.shape
     place = (np.arange(width, dtype=np.float64) + 0.5, np.arange(height, dtype=np.float64) + 0.5)
-    axis.pcolormesh(*place, explanation.picture, cmap="gray_r", shading="nearest", rasterized=True)
+    axis.pcolormesh(*place, explanation.feature_map, cmap="gray_r", shading="nearest", rasterized=True)
     _mark(axis, explanation, place)
     axis.set(aspect="equal", xlim=(0, width), ylim=(height, 0), xlabel="pixels", ylabel="pixels")
     return figure
@@ -108,7 +108,7 @@ def _drawn(explanation: Explanation) -> Any:
 
     figure = _figure(5.6, 6.2)
     axis = figure.subplots()
-    height, width = explanation.picture.shape
+    height, width = explanation.feature_map.shape
     strongest = max((importance for _, importance, _ in explanation.strokes), default=0.0)
     scale = ScalarMappable(Normalize(0, max(strongest, 1e-6)), colormaps["cividis"])
     for part, importance, marked in sorted(explanation.strokes, key=lambda stroke: stroke[1]):

@@ -39,7 +39,7 @@ class OcclusionUnits(Protocol):
     def removals(self) -> Mask: ...
 
     def without(self, removed: Mask) -> FloatArray:
-        """Return what the network sees without some pieces, ``(channel, freq|height, time|width)``."""
+        """Return the input of the network without some pieces, ``(channel, freq|height, time|width)``."""
 
     def spread(self, values: FloatArray) -> FloatArray:
         """Return a map, ``(freq|height, time|width)``, with the value of every piece where it is."""
@@ -51,20 +51,20 @@ class GridCells:
 
     Attributes
     ----------
-    picture
+    features
         ``(channel, freq|height, time|width)``.
     empty
         Of the same shape: what stands where something is taken away.
     """
 
-    picture: FloatArray
+    features: FloatArray
     empty: FloatArray
 
     @cached_property
     def cell(self) -> npt.NDArray[np.intp]:
         """The number of the cell of every point, ``(freq|height, time|width)``."""
         rows, columns = (
-            np.arange(side) // -(-side // n) for side, n in zip(self.picture.shape[1:], _GRID, strict=True)
+            np.arange(side) // -(-side // n) for side, n in zip(self.features.shape[1:], _GRID, strict=True)
         )
         return np.asarray(rows[:, None] * (columns[-1] + 1) + columns)
 
@@ -86,7 +86,7 @@ class GridCells:
         return np.concatenate([_rectangles(sides, size) for size in ((high, wide), (high, sides[1]), (sides[0], wide))])
 
     def without(self, removed: Mask) -> FloatArray:
-        return np.where(removed[self.cell], self.empty, self.picture)
+        return np.where(removed[self.cell], self.empty, self.features)
 
     def spread(self, values: FloatArray) -> FloatArray:
         return np.asarray(values[self.cell])
@@ -158,14 +158,14 @@ class StrokeParts:
         return np.asarray(values[strongest] * drawn.max(axis=0))
 
 
-def surroundings(picture: FloatArray) -> FloatArray:
-    """Return the mean of the third of each side that is around every point, ``(channel, freq|height, time|width)``.
+def surroundings(features: FloatArray) -> FloatArray:
+    """Return the moving average of features over a third of each side, ``(channel, freq|height, time|width)``.
 
     It takes the detail away and leaves the level, so that what is filled with it does not look like a hole.
     """
-    smooth = picture.astype(np.float64)
+    smooth = features.astype(np.float64)
     for axis in (1, 2):
-        n = picture.shape[axis]
+        n = features.shape[axis]
         first, last = np.maximum(np.arange(n) - n // 6, 0), np.minimum(np.arange(n) + n // 6 + 1, n)
         total = np.insert(np.cumsum(smooth, axis=axis), 0, 0, axis=axis)
         widths = np.expand_dims(last - first, tuple({0, 1, 2} - {axis}))

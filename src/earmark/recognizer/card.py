@@ -26,6 +26,8 @@ FEATURES_OUT_1 = "picture"
 """What `FEATURES_OUT` is called in files of format 1."""
 PART_NAMES = {"train": "training", "valid": "validation", "test": "test"}
 """What people read for the parts of a split."""
+HASHES = {"data": {"content_hashes", "track_hashes", "group_hashes"}}
+"""The keys of a card that are for programs alone, in the form that ``model_dump(exclude=…)`` takes."""
 
 Task: TypeAlias = Literal["genre", "note", "symbol", "label"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from earmark.data import Manifest
 from earmark.errors import ConfigError, ModelError, UnknownNameError
 from earmark.evaluation import Outcome, Scores, write_outcome, write_report
-from earmark.evaluation.evaluate import example_pictures
+from earmark.evaluation.evaluate import example_feature_maps
 from earmark.files import write_bytes, write_text
 from earmark.recognizer import Card, Recognizer, assemble
 from earmark.training.distributed import wait
@@ -129,7 +129,7 @@ def write_artifacts(  # noqa: PLR0913 - all that a run leaves
         scores=scores,
         outcome=outcome,
         curves=rows,
-        picture=example_pictures(recognizer, manifest, outcome),
+        picture=example_feature_maps(recognizer, manifest, outcome),
         origin="lower" if recognizer.card.features.domain == "sound" else "upper",
         card=recognizer.card,
     )

@@ -113,9 +113,7 @@ def rejection_pairs(rejection: Rejection) -> dict[str, str]:
     groups = f"{counted(rejection.n_groups, 'group')} that the detector was not trained on"
     real = f"{counted(rejection.n_real, 'real example')} of {groups}"
     return {
-        "rejects": ""
-        if least is None
-        else f"in-distribution probability (familiarity) below {percent(least)}",
+        "rejects": "" if least is None else f"in-distribution probability (familiarity) below {percent(least)}",
         "false rejections": "" if rejected is None else f"{percent(rejected)} of {real} are rejected",
         "too uncertain": _uncertain(rejection),
         "no pitch": "" if salience is None else f"partials that stand out by less than {salience:.1f} dB",
