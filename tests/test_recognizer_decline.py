@@ -233,7 +233,7 @@ def test_csv_keeps_the_guesses_of_what_is_declined(run, files):
 def test_info_says_what_is_declined(run, files):
     code, out, _ = run("info", files[0])
     assert code == 0
-    assert "familiarity below 50.0 %" in out
+    assert "in-distribution probability (familiarity) below 50.0 %" in out
     assert json.loads(run("info", files[0], "--json")[1])["rejection"]["min_familiarity"] == 0.5
 
 

@@ -16,6 +16,7 @@ from earmark.features import SoundFeatures, Window
 from earmark.features.front_end import window_spectrogram
 from earmark.live.ring import Ring
 from earmark.recognizer import Recognizer, WindowScores
+from earmark.recognizer.card import FEATURES_OUT
 from earmark.recognizer.windows import SILENCE_PEAK, WindowBatch
 from earmark.types import FloatArray, Sound
 from earmark.units import seconds_to_samples
@@ -176,7 +177,8 @@ class Recurrent:
 
     def _spectrogram(self, samples: FloatArray) -> FloatArray:
         """Take the few new frames from the recognizer itself: it needs nothing that is not installed."""
-        return self._recognizer.run(["picture"], samples=samples[None])[0][0]
+        spectrogram: FloatArray = self._recognizer.network.run([FEATURES_OUT], samples=samples[None])[0][0]
+        return spectrogram
 
     def _advance(self, end: int, *, is_last: bool) -> None:
         frames = self._frames.until(end, is_last=is_last)
