@@ -378,14 +378,12 @@ class TestPlainChecks:
         assert not [finding for finding in check(some, workers=1).findings if finding.family == "broken"]
 
 
-def dying_chunk(bare, chunk, share):
+def dying_examined(numbered, *, bare, share):
     """Stand for a decoder that takes its process with it."""
-    found = []
-    for row, example in chunk:
-        if row == 5:
-            os._exit(9)
-        found.append(examine(bare, example, row=row, share=share))
-    return found
+    row, example = numbered
+    if row == 5:
+        os._exit(9)
+    return examine(bare, example, row=row, share=share)
 
 
 class TestBadInput:
@@ -485,7 +483,7 @@ class TestBadInput:
         with monkeypatch.context() as patch:
             patch.setattr("earmark.doctor.scan.CHUNK", 2)
             assert [each.row for each in scan(read_manifest(drawings), workers=2).examined] == list(range(20))
-        monkeypatch.setattr("earmark.doctor.scan._examine_chunk", dying_chunk)
+        monkeypatch.setattr("earmark.doctor.scan._examined", dying_examined)
         done = scan(read_manifest(drawings), workers=2)
         assert [each.row for each in done.examined] == list(range(20))
         assert [each.row for each in done.examined if each.problem] == [5]

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli import (
     add_rejection,
     bench,
@@ -124,7 +125,9 @@ def _run(arguments: list[str], *, debug: bool) -> int:
 
 def _exit_code(arguments: list[str]) -> int:
     try:
-        app(arguments, prog_name="earmark")
+        # The commands import what they need; some of it comes with an extra.
+        with extras.explained(" ".join(["earmark", *arguments[:1]])):
+            app(arguments, prog_name="earmark")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.text import percent
@@ -41,6 +42,7 @@ def add_rejection(
     Its other answers stay as they are. With measure=true every family of foreign kinds is left out in turn, to measure
     how well it would be declined unforeseen; that takes several times as long.
     """
+    extras.require("adding a rejection", "train", "torch", "onnx", "sklearn")
     from earmark.evaluation import read_outcome
     from earmark.rejection.fit import add_rejection, rejection_config_of
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import AsJson, complain, print_json
 from earmark.cli.progress import progress_on_stderr
 from earmark.text import counted
@@ -40,6 +41,8 @@ def check(
     from earmark.data import Split
     from earmark.doctor import check as checked
 
+    if html is not None:
+        extras.require("a page", "train", "jinja2", "matplotlib")
     split = Split.parse({"protocol": protocol}, where="--protocol") if protocol else None
     with progress_on_stderr() as progress:
         report = checked(source, split=split, workers=workers, progress=progress)

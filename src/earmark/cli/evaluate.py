@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import AsJson, complain, print_json, print_pairs
 from earmark.cli.progress import progress_on_stderr
 from earmark.errors import UsageError
@@ -63,6 +64,7 @@ def evaluate(
     from earmark.evaluation.evaluate import evaluate as score_recognizer
     from earmark.recognizer import load
 
+    extras.require("scoring", "train", "sklearn")
     recognizer = load(model)
     source = read_manifest(data)
     manifest, words = source, describe_protocol(None, split, source=source.name)

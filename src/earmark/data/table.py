@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import DataError, MissingExtraError, UnreadableError
+from earmark import extras
+from earmark.errors import DataError, UnreadableError
 
 NOT_FEATURES = frozenset({"filename", "length", "label", "group", "split"})
 """Columns of a feature table that are no features."""
@@ -90,11 +91,10 @@ def read_table(path: Path) -> Table:
 
 def parquet_modules(what: str) -> tuple[Any, Any]:
     """Return pyarrow and its Parquet module; raise `MissingExtraError` when they are not installed."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError:
-        raise MissingExtraError(what, "train") from None
+    extras.require(what, "train", "pyarrow")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     return pa, pq
 
 

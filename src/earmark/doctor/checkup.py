@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
+from earmark import extras
 from earmark.data import SPLITS, Manifest, Split, apply_split, read_manifest
 from earmark.data.facts import gtzan_fault
 from earmark.doctor.condition import broken, suspicious
@@ -100,7 +100,7 @@ def _looked(manifest: Manifest, examined: Sequence[Examined], progress: Progress
     yield from repeated(manifest, found)
     yield from two_labels(manifest, found)
     yield from copies_apart(manifest, found)
-    if find_spec("sklearn") is None:
+    if not extras.installed("sklearn"):
         yield Finding(
             "not-judged", "note", (), "labels and parts were not judged by a model", "install 'earmark[train]' for that"
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from earmark import extras
 from earmark.data import Manifest, read_content, read_manifest
 from earmark.evaluation.calibration import fit_temperature
 from earmark.evaluation.outcome import Outcome
@@ -68,6 +69,7 @@ def evaluate(  # noqa: PLR0913 - how it was measured belongs to the figures
     >>> scores.sentence  # doctest: +SKIP
     '97.3 % of 776 examples of 8 groups are right (95 % interval 94.9–99.0 %, by resampling the groups, …'
     """
+    extras.require("scoring", "train", "sklearn")
     recognizer, manifest = _loaded(recognizer), _read(data)
     replies = _replies(recognizer, manifest, split, batch_size=batch_size, progress=progress)
     temperature = recognizer.card.temperature

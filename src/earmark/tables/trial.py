@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.config import Config
+from earmark.search import Study
 from earmark.tables.classical import grid, logits
 from earmark.tables.config import Exploration
 from earmark.tables.onnx_nodes import to_onnx
-from earmark.tables.search import OnTrial, Setting, Study, Tried, best_of, grid_search, tuned_search
+from earmark.tables.search import OnTrial, Setting, Tried, best_of, grid_search, tuned_search
 from earmark.tables.split import Rows, TableSplit
 
 _N_NEIGHBOURS = "model__n_neighbors"
@@ -138,8 +139,8 @@ def _search(job: Job, transform: str, model: str, told: OnTrial) -> tuple[Tried,
     values = _possible(grid(transform, model), min(len(learn) for learn, _ in folds))
     if not plan.n_trials:
         return grid_search(values, judge, told)
-    study = Study(job.studies / f"{transform}-{model}.journal", job.asked, plan.n_trials, plan.seed)
-    return tuned_search(values, judge, told, plan=study)
+    study = Study(job.studies / f"{transform}-{model}.journal", name=job.asked, seed=plan.seed)
+    return tuned_search(values, judge, told, study=study, n_trials=plan.n_trials)
 
 
 def _possible(values: dict[str, list[Any]], n_rows: int) -> dict[str, list[Any]]:
