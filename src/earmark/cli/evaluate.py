@@ -47,8 +47,8 @@ def evaluate(
     """Score a recognizer on labelled examples.
 
     The parts are those of the data when it has them, else those that the recognizer was trained with. With --protocols
-    the recipe of MODEL, or a quick model when MODEL is 'quick', learns under each protocol, and the scores are printed
-    side by side with the gap.
+    the recipe of MODEL, or a baseline model when MODEL is 'baseline', learns under each protocol, and the scores are
+    printed side by side with the gap.
     """
     if protocols is not None:
         if split or protocol or html:

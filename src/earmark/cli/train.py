@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import AsJson, print_json, print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.errors import UsageError
@@ -40,6 +41,7 @@ def train(
     """
     if resume and not (out / RECIPE_FILE).is_file():
         raise UsageError(f"{out}: holds no run to go on with; leave --resume out to start one")
+    extras.require("training", "train", "torch")
     from earmark.runs.cross_validate import train_every_fold
     from earmark.runs.train import train as train_once
     from earmark.training.distributed import is_first, joined

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.text import percent
@@ -32,6 +33,7 @@ def tune(
 
     A search that was stopped goes on where it was when the same command is given again.
     """
+    extras.require("a search", "train", "torch", "optuna")
     from earmark.runs.tune import tune as search_for
 
     with progress_on_stderr() as progress:
@@ -55,6 +57,7 @@ def find_rate(
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
 ) -> None:
     """Raise the learning rate step by step and say where the loss falls fastest: a peak for training."""
+    extras.require("training", "train", "torch")
     from earmark.training import load_recipe
     from earmark.training.lr_range import find_learning_rate
 

@@ -1,4 +1,4 @@
-"""What a drawing or a picture is like, and what it is compared by."""
+"""Measures of a drawing or a spectrogram picture, and its signature for finding near copies."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class DrawingFacts:
     ink_share: float
 
 
-def describe(content: Ink | Image | Picture) -> tuple[DrawingFacts, FloatArray | None, FloatArray | None]:
-    """Return the measures, what the quick model sees, and the signature; the last two are None for a blank one."""
+def measure_drawing(content: Ink | Image | Picture) -> tuple[DrawingFacts, FloatArray | None, FloatArray | None]:
+    """Return the measures, the features of the baseline, and the signature; the last two are None for a blank one."""
     if isinstance(content, Ink):
         return _strokes(content)
     if isinstance(content, Image):

@@ -1,4 +1,4 @@
-"""An index of fingerprints: which sounds share keys at one constant distance in time."""
+"""Inverted index of fingerprints: finds sounds that share keys at one constant distance in time."""
 
 from __future__ import annotations
 

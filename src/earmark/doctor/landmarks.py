@@ -1,4 +1,4 @@
-"""Fingerprints of sounds: triples of spectral peaks, which survive other gains, rates and codecs.
+"""Audio fingerprints: triples of spectral peaks, which survive other gains, rates and codecs.
 
 The idea is that of A. Wang, "An industrial-strength audio search algorithm", ISMIR 2003: peaks of the spectrogram,
 joined to their neighbours, make keys that are looked up, and a copy shows as many keys at one constant distance in
@@ -57,7 +57,7 @@ class Fingerprint:
         return len(self.keys)
 
 
-class Listener:
+class Fingerprinter:
     """Takes samples piece by piece and gives the fingerprint of all of them."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Listener:
         self._begin_frames = 0
         self._peaks: list[npt.NDArray[np.int32]] = []
 
-    def hear(self, samples: FloatArray) -> None:
+    def take(self, samples: FloatArray) -> None:
         """Take the next samples, float32 ``(time,)`` at `RATE_HZ`."""
         self._held = np.concatenate((self._held, samples))
         while len(self._held) >= SEGMENT_FRAMES * HOP_SAMPLES + N_FFT:
@@ -75,7 +75,7 @@ class Listener:
             self._begin_frames += step
 
     def fingerprint(self) -> Fingerprint:
-        """Return the keys of everything heard; none when it was silent or shorter than three peaks."""
+        """Return the keys of all samples taken; none when it was silent or shorter than three peaks."""
         if len(self._held) >= N_FFT:
             self._segment(self._held, last=True)
         peaks = np.concatenate(self._peaks) if self._peaks else np.zeros((0, 2), np.int32)
@@ -93,9 +93,9 @@ class Listener:
 
 def fingerprint(samples: FloatArray) -> Fingerprint:
     """Return the fingerprint of float32 ``(time,)`` at `RATE_HZ`."""
-    listener = Listener()
-    listener.hear(samples)
-    return listener.fingerprint()
+    fingerprinter = Fingerprinter()
+    fingerprinter.take(samples)
+    return fingerprinter.fingerprint()
 
 
 def spectral_peaks(samples: FloatArray) -> npt.NDArray[np.int32]:

@@ -1,4 +1,4 @@
-"""The report as one HTML page with pictures: no script, no request, light or dark as read."""
+"""HTML page of a report, with pictures: it needs no script and no network."""
 
 from __future__ import annotations
 

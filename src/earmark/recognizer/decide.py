@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from earmark.recognizer.card import Rejection
+from earmark.text import percent
 from earmark.types import Answer, FloatArray
 
 SILENT = "silence: the sound never rises above -80 dB of full scale"
@@ -32,13 +33,13 @@ def reason_to_decline(rejection: Rejection, best: Answer, *, familiarity: float,
     if least_db is not None and salience < least_db:
         return f"no pitch: partials stand out by {salience:.1f} dB, and {least_db:.1f} dB is needed"
     if least is not None and familiarity < least:
-        return f"unlike anything learned: its familiarity is {_percent(familiarity)}, and {_percent(least)} is needed"
+        return f"unlike anything learned: its familiarity is {percent(familiarity)}, and {percent(least)} is needed"
     # The threshold was chosen on answers to what is familiar, so how familiar this is must not count twice.
     probability = best.confidence / max(familiarity, best.confidence)
     if probability < rejection.min_confidence:
         return (
-            f"too uncertain: the best guess, {best.label}, has a probability of {_percent(probability)} among the"
-            f" labels, and {_percent(rejection.min_confidence)} is needed"
+            f"too uncertain: the best guess, {best.label}, has a probability of {percent(probability)} among the"
+            f" labels, and {percent(rejection.min_confidence)} is needed"
         )
     return None
 
@@ -59,7 +60,3 @@ def pitch_salience(pictures: FloatArray) -> FloatArray:
     medians = np.partition(around, _NEIGHBOURHOOD, axis=2)[..., _NEIGHBOURHOOD]
     rise: FloatArray = (level_db - medians).max(axis=1).astype(np.float32)
     return rise
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import tomllib
@@ -16,7 +14,7 @@ from earmark.data import Manifest, read_manifest
 from earmark.errors import ConfigError, ModelError, UsageError
 from earmark.extras import require
 from earmark.features import FeatureCache
-from earmark.files import sha256_bytes, write_text
+from earmark.files import sha256_bytes, write_csv
 from earmark.search import Axis, Study, suggest
 from earmark.training.fit import default_cache, fit_network
 from earmark.training.loop import Row
@@ -215,10 +213,9 @@ def _note(study: Study) -> str:
 
 
 def _write_trials(path: Path, tuning: Tuning) -> None:
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(["accuracy", "n_epochs", "pruned", *(change.partition("=")[0] for change in tuning.best.overrides)])
-    for trial in tuning.trials:
-        values = [change.partition("=")[2] for change in trial.overrides]
-        table.writerow([trial.accuracy, trial.n_epochs, trial.pruned, *values])
-    write_text(path, text.getvalue())
+    keys = (change.partition("=")[0] for change in tuning.best.overrides)
+    rows = (
+        [trial.accuracy, trial.n_epochs, trial.pruned, *(change.partition("=")[2] for change in trial.overrides)]
+        for trial in tuning.trials
+    )
+    write_csv(path, rows, columns=["accuracy", "n_epochs", "pruned", *keys])

@@ -1,4 +1,4 @@
-"""The transforms and models of the feature lab, with the settings that are searched.
+"""Classical transforms and models for feature tables, with the settings that are searched.
 
 Every estimator is a pipeline: standardise, transform, classify; all of it is fitted on training rows only.
 """

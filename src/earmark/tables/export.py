@@ -1,4 +1,4 @@
-"""The best pipeline of an exploration as a recognizer like any other."""
+"""Export of the best pipeline of an exploration as a recognizer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from earmark.recognizer.card import DataSummary, Score
 from earmark.tables.config import NEURAL_NET
 from earmark.tables.exploration import Candidate, ExplorationResult
 from earmark.tables.onnx_nodes import to_onnx
-from earmark.tables.trial import learned, scores_of
+from earmark.tables.trial import fit_pipeline, scores_of
 
 _SHORTEST_S = 0.5
 
@@ -45,7 +45,7 @@ def write_recognizer(
     DataError
         When the table has columns that cannot be computed from a sound.
     """
-    foreign = [column for column in findings.examination.columns if column not in FEATURE_COLUMNS]
+    foreign = [column for column in findings.table.columns if column not in FEATURE_COLUMNS]
     if foreign:
         raise DataError(
             f"{manifest.name}: the column {foreign[0]!r} is none of the 57 features, so no recognizer can compute it "
@@ -56,23 +56,23 @@ def write_recognizer(
 
 
 def _card(findings: ExplorationResult, manifest: Manifest, *, window_s: float, padding: Padding) -> Card:
-    best, exam = findings.best, findings.examination
+    best, table = findings.best, findings.table
     temperature = _temperature(best, findings)
     calibrated = best.outcome.calibrated(temperature)
     return Card(
         name=f"{manifest.name} {best.name}",
-        about=f"Hears {len(exam.labels)} labels by the numbers of the feature table.",
+        about=f"Hears {len(table.labels)} labels by the numbers of the feature table.",
         task="label",
-        labels=exam.labels,
-        features=TableFeatures(columns=exam.columns, padding=padding),
+        labels=table.labels,
+        features=TableFeatures(columns=table.columns, padding=padding),
         window=Window(length_s=window_s, hop_s=window_s, min_s=min(_SHORTEST_S, window_s)),
         temperature=temperature,
         scores=(_card_score(score(calibrated, protocol=findings.protocol, seeds=best.scores.seeds)),),
         data=DataSummary(
             name=manifest.name,
             fingerprint=manifest.fingerprint,
-            n_examples=len(exam.train),
-            n_groups=len(np.unique(exam.groups[exam.train])),
+            n_examples=len(table.train),
+            n_groups=len(np.unique(table.groups[table.train])),
             source="",
             licence="",
         ),
@@ -85,17 +85,21 @@ def _card(findings: ExplorationResult, manifest: Manifest, *, window_s: float, p
 
 def _layers(findings: ExplorationResult) -> dict[str, list[int] | list[float]]:
     """Return what shaped the neural net; nothing for any other model."""
-    plan = findings.exploration
-    return {"widths": list(plan.widths), "dropout": list(plan.dropout)} if findings.best.model == NEURAL_NET else {}
+    exploration = findings.exploration
+    return (
+        {"widths": list(exploration.widths), "dropout": list(exploration.dropout)}
+        if findings.best.model == NEURAL_NET
+        else {}
+    )
 
 
 def _temperature(best: Candidate, findings: ExplorationResult) -> float:
     """Fit it on the rows that settings were chosen by, answered by pipelines that did not learn from them."""
-    exam = findings.examination
+    table = findings.table
     answered = []
-    for learn, validate in exam.folds:
-        fitted = learned(findings.exploration, best.transform, best.model, best.chosen, exam=exam, rows=learn)
-        answered.append((scores_of(fitted, exam, validate), exam.truth[validate]))
+    for learn, validate in table.folds:
+        fitted = fit_pipeline(findings.exploration, best.transform, best.model, best.chosen, table=table, rows=learn)
+        answered.append((scores_of(fitted, table, validate), table.truth[validate]))
     scores, truth = (np.concatenate(parts) for parts in zip(*answered, strict=True))
     return fit_temperature(scores, truth)
 

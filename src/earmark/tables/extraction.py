@@ -1,8 +1,7 @@
-"""The feature table of a data set: many sounds, several processes, flat memory, resumed when killed."""
+"""Feature extraction of a data set into a table: several processes, flat memory, resumed when killed."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -18,7 +17,7 @@ from earmark.data.archive import split_member
 from earmark.data.table import parquet_modules
 from earmark.errors import DataError, UsageError
 from earmark.features.table import COLUMNS, TABLE_VERSION
-from earmark.files import atomic_path, sha256_bytes
+from earmark.files import atomic_path, sha256_bytes, write_csv
 from earmark.parallel import map_processes
 from earmark.tables.journal import Journal
 from earmark.tables.rows import Described, Segments, describe_example, row_name
@@ -92,7 +91,7 @@ def extract(
     if manifest.domain != "sound":
         raise DataError(f"{manifest.name}: holds {manifest.domain} examples; the 57 features describe sounds")
     part = out.with_name(f".{out.name}.part")
-    with Journal(part, _asked(manifest, segments)) as journal:
+    with Journal(part, _identity(manifest, segments)) as journal:
         failures = _fill(journal, manifest, segments, workers, progress)
         if not len(journal):
             part.unlink()
@@ -102,7 +101,7 @@ def extract(
     return Extracted(n_rows, tuple(failures))
 
 
-def _asked(manifest: Manifest, segments: Segments) -> str:
+def _identity(manifest: Manifest, segments: Segments) -> str:
     """Return what identifies the results: the version, the settings, and every file with its size and time."""
     files = {split_member(example.path)[0] for example in manifest}
     stats = {file: _stat(manifest.root / file) for file in sorted(files)}
@@ -160,19 +159,10 @@ def _records(journal: Journal, manifest: Manifest, segments: Segments, extra: Se
 
 
 def _write(out: Path, records: Iterator[list[Any]], columns: Sequence[str]) -> int:
-    write = _write_parquet if out.suffix.lower() == ".parquet" else _write_csv
+    if out.suffix.lower() == ".csv":
+        return write_csv(out, records, columns=columns)
     with atomic_path(out) as temporary:
-        return write(temporary, records, columns)
-
-
-def _write_csv(path: Path, records: Iterator[list[Any]], columns: Sequence[str]) -> int:
-    n_rows = 0
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(columns)
-        for n_rows, record in enumerate(records, start=1):  # noqa: B007
-            writer.writerow(record)
-    return n_rows
+        return _write_parquet(temporary, records, columns)
 
 
 def _write_parquet(path: Path, records: Iterator[list[Any]], columns: Sequence[str]) -> int:

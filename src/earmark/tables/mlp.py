@@ -1,4 +1,4 @@
-"""The neural net of the feature tables: dense layers with batch normalisation, ReLU and dropout, as an estimator."""
+"""Multilayer perceptron for feature tables: dense layers, batch normalisation, ReLU and dropout, as an estimator."""
 
 from __future__ import annotations
 

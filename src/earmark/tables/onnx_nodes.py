@@ -1,4 +1,4 @@
-"""Fitted pipelines as ONNX: one converter for each kind of step, in double precision wherever a comparison decides.
+"""Conversion of fitted pipelines to ONNX: one converter for each kind of step, in double precision wherever a comparison decides.
 
 Written here rather than taken from skl2onnx, which has no converter for the random Fourier map, fails on histogram
 gradient boosting, and answers wrongly when a neighbour is at distance zero.

@@ -1,4 +1,4 @@
-"""The settings of one transform and one model: all of a grid, or what Optuna suggests."""
+"""Hyperparameter search for one transform and one model: a grid, or what Optuna suggests."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
 
 Setting: TypeAlias = Mapping[str, int | float | str | None]
 Objective: TypeAlias = Callable[[Setting], tuple[float, float]]
-"""From a setting to the accuracy on what was learned from and on what was not."""
+"""From a setting to the accuracy on the training rows and on the validation rows."""
 OnTrial: TypeAlias = Callable[[int, float], None]
-"""Hears how many settings were tried, and the best accuracy so far."""
+"""Called with how many settings were tried, and the best accuracy so far."""
 
 
 class Tried(Config):
-    """One setting of a search: mean accuracy over the folds, on what was learned from and on what was not."""
+    """One setting of a search: mean accuracy over the folds, on training and on validation rows."""
 
     parameters: Setting
     train_accuracy: float
     valid_accuracy: float
 
 
-def grid_search(values: Mapping[str, Sequence[Any]], judge: Objective, told: OnTrial) -> tuple[Tried, ...]:
+def grid_search(values: Mapping[str, Sequence[Any]], objective: Objective, on_trial: OnTrial) -> tuple[Tried, ...]:
     """Try every combination of the values of each parameter."""
     from sklearn.model_selection import ParameterGrid
 
     tried: list[Tried] = []
     for parameters in ParameterGrid(values):
-        tried.append(_tried(parameters, judge(parameters)))
-        told(len(tried), best_of(tried).valid_accuracy)
+        tried.append(_tried(parameters, objective(parameters)))
+        on_trial(len(tried), best_of(tried).valid_accuracy)
     return tuple(tried)
 
 
 def tuned_search(
-    values: Mapping[str, Sequence[Any]], judge: Objective, told: OnTrial, *, study: Study, n_trials: int
+    values: Mapping[str, Sequence[Any]], objective: Objective, on_trial: OnTrial, *, study: Study, n_trials: int
 ) -> tuple[Tried, ...]:
     """Try settings between the least and the largest value of each parameter, as Optuna suggests (Akiba et al. 2019).
 
@@ -50,13 +50,13 @@ def tuned_search(
     def score(trial: optuna.Trial) -> float:
         parameters = {axis.key: suggest(trial, axis) for axis in axes}
         known = {str(each.parameters): each for each in _finished(study)}.get(str(parameters))
-        made = known or _tried(parameters, judge(parameters))
+        made = known or _tried(parameters, objective(parameters))
         trial.set_user_attr("tried", made.model_dump(mode="json"))
         return made.valid_accuracy
 
     for done in study.run(score, n_trials=n_trials):
         if done:
-            told(done, best_of(_finished(study)).valid_accuracy)
+            on_trial(done, best_of(_finished(study)).valid_accuracy)
     return tuple(_finished(study)[:n_trials])
 
 

@@ -1,4 +1,4 @@
-"""All cells of an exploration: in this process or in several, and none twice."""
+"""All trials of an exploration: in one process or several, and none twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from earmark.errors import DataError
 from earmark.parallel import map_processes
 from earmark.tables.classical import CLASSIFIERS, TRANSFORMS
 from earmark.tables.journal import Journal
-from earmark.tables.trial import Job, Trial, measure
+from earmark.tables.trial import Job, Trial, run_trial
 from earmark.types import Progress, no_progress
 
 Pair: TypeAlias = tuple[str, str]
@@ -24,10 +24,10 @@ _TRIALS = "settings"
 _DEAREST = ("boosting", "neural-net", "forest")
 
 
-def measure_all(
+def run_trials(
     job: Job, pairs: Sequence[Pair], *, folder: Path, workers: int = 1, progress: Progress = no_progress
 ) -> list[Trial]:
-    """Return the cell of every pair, in their order; those that `folder` remembers are not measured again.
+    """Return the trial of every pair, in their order; those that `folder` remembers are not measured again.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def measure_all(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
-    with Journal(folder / JOURNAL, f"{job.asked} {job.exploration.n_trials}") as journal:
+    with Journal(folder / JOURNAL, f"{job.identity} {job.exploration.n_trials}") as journal:
         missing = [pair for pair in pairs if _number(pair) not in journal]
         workers = min(workers, len(missing))
         if workers > 1:
@@ -50,8 +50,8 @@ def measure_all(
             pair = missing[number]
             journal.add(_number(pair), trial.model_dump(mode="json"))
             progress(_STAGE, done, len(pairs), f"{_name(pair)} done")
-        cells = dict(journal.values())
-    return [Trial.model_validate(cells[_number(pair)]) for pair in pairs]
+        trials = dict(journal.values())
+    return [Trial.model_validate(trials[_number(pair)]) for pair in pairs]
 
 
 def _number(pair: Pair) -> int:
@@ -66,8 +66,8 @@ def _name(pair: Pair) -> str:
 def _measured(pair: Pair, *, job: Job, progress: Progress) -> Trial:
     n_trials = job.exploration.n_trials
 
-    def told(done: int, best: float) -> None:
+    def on_trial(done: int, best: float) -> None:
         if n_trials:
             progress(_TRIALS, done, n_trials, f"{_name(pair)}: best {best:.3f}")
 
-    return measure(job, *pair, told=told)
+    return run_trial(job, *pair, on_trial=on_trial)
