@@ -72,7 +72,7 @@ def map_processes(
         yield from enumerate(map(fn, items))
         return
     numbers = range(len(items))
-    waiting = deque(numbers[start : start + chunk] for start in range(0, len(items), chunk))
+    waiting: deque[_Chunk] = deque(numbers[start : start + chunk] for start in range(0, len(items), chunk))
     while waiting:
         suspects: list[int] = []
         yield from _until_crash(fn, items, waiting, suspects, workers)

@@ -111,7 +111,7 @@ def apply_split(manifest: Manifest, split: Split) -> Manifest:
     return divided
 
 
-def folds(groups: Sequence[Any], labels: Sequence[Any], *, k: int, seed: int = 0) -> IntArray:
+def folds(groups: npt.ArrayLike, labels: npt.ArrayLike, *, k: int, seed: int = 0) -> IntArray:
     """Return the fold of every example for k-fold cross-validation: groups stay whole, labels are spread evenly.
 
     Parameters
@@ -128,6 +128,7 @@ def folds(groups: Sequence[Any], labels: Sequence[Any], *, k: int, seed: int = 0
     >>> folds(["a", "a", "b", "c", "d"], [0, 1, 0, 1, 1], k=2).tolist()
     [0, 0, 1, 1, 1]
     """
+    groups, labels = np.asarray(groups).tolist(), np.asarray(labels).tolist()
     members = _members(groups)
     k = min(k, len(members))
     parts = _deal(_counts(members, labels), np.full(k, 1 / k), seed=seed, keep_first=False)

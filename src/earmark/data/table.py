@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark import extras
 from earmark.errors import DataError, UnreadableError
 from earmark.files import cached_while_unchanged
+from earmark.types import RealArray
 
 NOT_FEATURES = frozenset({"filename", "length", "label", "group", "split"})
 """Columns of a feature table that are no features."""
@@ -33,7 +33,7 @@ class Table:
     """
 
     names: tuple[str, ...]
-    values: npt.NDArray[np.float64]
+    values: RealArray
 
 
 def is_table(path: Path) -> bool:

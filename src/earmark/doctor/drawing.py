@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from earmark.errors import DataError
 from earmark.ink import trace
-from earmark.types import FloatArray, Image, Ink, Picture
+from earmark.types import FloatArray, Image, Ink, Picture, RealArray
 
 SIDE_PX = 20
 N_POINTS = 32
@@ -68,7 +68,7 @@ def _strokes(ink: Ink) -> tuple[DrawingFacts, FloatArray, FloatArray]:
     return DrawingFacts(len(ink.strokes), len(points), length, 1.0, 1.0), features, _path_signature(ink)
 
 
-def _directions(ink: Ink) -> npt.NDArray[np.float64]:
+def _directions(ink: Ink) -> RealArray:
     """Return how much pen there is in each cell and direction, and where strokes begin and end.
 
     Shape ``(N_DIRECTIONS + 2, N_CELLS, N_CELLS)``, square roots. The box of the drawing is stretched half way to a
@@ -102,10 +102,10 @@ def _directions(ink: Ink) -> npt.NDArray[np.float64]:
 
 
 def _spread(
-    cells: npt.NDArray[np.float64],
+    cells: RealArray,
     plane: npt.NDArray[np.intp],
-    places: npt.NDArray[np.float64],
-    weight: npt.NDArray[np.float64],
+    places: RealArray,
+    weight: RealArray,
 ) -> None:
     """Add weights, in place, to the four cells around each place; places are -½…½ in both directions."""
     at = (0.96 * places + 0.5) * (N_CELLS - 1)

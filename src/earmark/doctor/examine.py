@@ -15,7 +15,7 @@ from earmark.doctor.landmarks import Fingerprint
 from earmark.doctor.magic import kind_of, kinds_of_extension
 from earmark.doctor.signal import SoundFacts, measure_sound
 from earmark.errors import EarmarkError, UnreadableError
-from earmark.types import FloatArray, Image, Ink, Picture
+from earmark.types import FloatArray, Image, Ink, IntArray, Picture
 
 LARGEST_BYTES = 64_000_000
 """Of a drawing; sounds are read in pieces and may be of any size."""
@@ -114,7 +114,7 @@ def thinned(fingerprint: Fingerprint, share: float) -> Fingerprint:
     return Fingerprint(fingerprint.keys[kept], fingerprint.frames[kept])
 
 
-def mixed(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def mixed(keys: IntArray) -> npt.NDArray[np.uint64]:
     """Return 32 well-mixed bits of each key (Fibonacci hashing, Knuth, TAOCP 3, 6.4)."""
     return (keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
 

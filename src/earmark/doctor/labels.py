@@ -18,7 +18,7 @@ from earmark.doctor.examine import Examined
 from earmark.doctor.findings import Finding
 from earmark.doctor.repeated import Copy
 from earmark.text import some
-from earmark.types import FloatArray
+from earmark.types import FloatArray, RealArray
 from earmark.units import note_midi
 
 FEWEST = 10
@@ -230,7 +230,7 @@ def _ranks(values: FloatArray) -> npt.NDArray[np.intp]:
     return values.argsort(kind="stable").argsort(kind="stable")
 
 
-def _share_below(known: FloatArray, values: FloatArray) -> npt.NDArray[np.float64]:
+def _share_below(known: FloatArray, values: FloatArray) -> RealArray:
     """Return the share of `known`, in order, that is below each value."""
     return np.searchsorted(known, values) / max(1, len(known))
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from earmark.types import FloatArray
+from earmark.doctor.spectra import power_spectra
+from earmark.types import FloatArray, IntArray
 
 RATE_HZ = 8_000
 """Of the samples that are fingerprinted; what mp3 at low rates keeps lies below 4 kHz."""
@@ -50,7 +51,7 @@ class Fingerprint:
         int32 of shape ``(n,)``: the frame of each key's first peak, `FRAME_S` long.
     """
 
-    keys: npt.NDArray[np.int64]
+    keys: IntArray
     frames: npt.NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -100,13 +101,9 @@ def fingerprint(samples: FloatArray) -> Fingerprint:
 
 def spectral_peaks(samples: FloatArray) -> npt.NDArray[np.int32]:
     """Return the peaks of a sound of at least `N_FFT` samples, int32 ``(n_peaks, 2)``: frame, bin; in order of time."""
-    from scipy.fft import rfft
     from scipy.ndimage import maximum_filter1d
 
-    frames = np.lib.stride_tricks.sliding_window_view(samples, N_FFT)[::HOP_SAMPLES]
-    window = np.hanning(N_FFT).astype(np.float32)
-    spectrum = rfft(frames * window, axis=1)[:, 1 : N_FFT // 2]
-    power = spectrum.real**2 + spectrum.imag**2
+    power = power_spectra(samples, n_fft=N_FFT, hop_samples=HOP_SAMPLES)[:, 1 : N_FFT // 2]
     # Music falls off with frequency; without the slope nearly all peaks would be low.
     power *= np.arange(1, N_FFT // 2, dtype=np.float32)
     around = maximum_filter1d(power, 2 * REACH_BINS + 1, axis=1, mode="constant")

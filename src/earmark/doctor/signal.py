@@ -10,6 +10,7 @@ import numpy.typing as npt
 import soxr
 
 from earmark.doctor.landmarks import RATE_HZ, Fingerprint, Fingerprinter
+from earmark.doctor.spectra import power_spectra
 from earmark.errors import UnreadableError
 from earmark.sound.decoders import Decoder, open_decoder
 from earmark.sound.reading import extend_to_one
@@ -213,14 +214,7 @@ def longest_run(flags: npt.NDArray[np.bool_]) -> int:
 
 def sampled_spectra(mono: FloatArray, rate_hz: int) -> FloatArray:
     """Return power spectra of windows a quarter of a second apart, float32 ``(n, SPECTRUM_SAMPLES / 2 + 1)``."""
-    from scipy.fft import rfft
-
-    if len(mono) < SPECTRUM_SAMPLES:
-        mono = np.pad(mono, (0, SPECTRUM_SAMPLES - len(mono)))
-    step = max(1, round(SPECTRUM_EVERY_S * rate_hz))
-    frames = np.lib.stride_tricks.sliding_window_view(mono, SPECTRUM_SAMPLES)[::step]
-    spectrum = rfft(frames * np.hanning(SPECTRUM_SAMPLES).astype(np.float32), axis=1)
-    return np.asarray(spectrum.real**2 + spectrum.imag**2, dtype=np.float32)
+    return power_spectra(mono, n_fft=SPECTRUM_SAMPLES, hop_samples=max(1, round(SPECTRUM_EVERY_S * rate_hz)))
 
 
 def cutoff(spectra: FloatArray, rate_hz: int) -> float:

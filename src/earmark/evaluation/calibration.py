@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import DataError
-from earmark.evaluation.outcome import IntArray, RealArray, log_softmax
+from earmark.evaluation.outcome import log_softmax
+from earmark.types import IntArray, RealArray
 
 N_BINS = 15
 TEMPERATURES = (0.05, 20.0)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from earmark import extras
 from earmark.evaluation.calibration import Reliability
-from earmark.evaluation.outcome import RealArray
+from earmark.types import RealArray
 
 Origin: TypeAlias = Literal["lower", "upper"]
 

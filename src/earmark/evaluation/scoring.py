@@ -11,8 +11,9 @@ from earmark import extras
 from earmark.errors import DataError
 from earmark.evaluation.calibration import negative_log_likelihood, reliability
 from earmark.evaluation.intervals import N_RESAMPLES, accuracy_interval
-from earmark.evaluation.outcome import IntArray, Outcome
+from earmark.evaluation.outcome import Outcome
 from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, SelectiveScore, UnitScore
+from earmark.types import IntArray
 from earmark.units import note_midi
 
 TOP_K = (3, 5)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.errors import DataError, UsageError, did_you_mean
 from earmark.explain.occlusion import Cells, Mask, Part, Parts, Pieces, surroundings
@@ -20,14 +18,13 @@ from earmark.features import InkFeatures, InkRaster, SoundFeatures
 from earmark.recognizer.inputs import Input, describe, ink_input
 from earmark.recognizer.locate import load
 from earmark.recognizer.recognizer import Recognizer
-from earmark.types import FloatArray, Ink, Sound
+from earmark.types import FloatArray, Ink, RealArray, Sound
 
 MARKED_SHARE = 0.1
 """Of the picture or of the pen's way; what is marked is at most that."""
 
 _SHORTEST_S = 0.5
 _BATCH_SIZE = 64
-_Real: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +63,8 @@ class Explanation:
     picture: FloatArray
     importance: FloatArray
     marked: Mask
-    frequencies_hz: _Real
-    times_s: _Real
+    frequencies_hz: RealArray
+    times_s: RealArray
     strokes: tuple[tuple[Part, float, bool], ...] = ()
     deciding_s: tuple[float, float] | None = None
     sound: Sound | None = None
@@ -200,7 +197,7 @@ def worth(recognizer: Recognizer, pieces: Pieces, *, place: int) -> tuple[float,
     return full, _shared(pieces.removals, full - np.array(others))
 
 
-def log_odds(recognizer: Recognizer, pieces: Pieces, removed: Mask, *, place: int) -> _Real:
+def log_odds(recognizer: Recognizer, pieces: Pieces, removed: Mask, *, place: int) -> RealArray:
     """Return the calibrated log-odds of a label without some pieces, ``(n,)``, for each row of ``(n, n_pieces)``."""
     results = []
     for start in range(0, len(removed), _BATCH_SIZE):
@@ -248,7 +245,7 @@ def _place(recognizer: Recognizer, label: str | None, probabilities: FloatArray)
     return labels.index(label)
 
 
-def _shared(removals: Mask, lost: _Real) -> FloatArray:
+def _shared(removals: Mask, lost: RealArray) -> FloatArray:
     """Return what each piece is worth: the mean, over all removals that it was in, of an equal share of the loss."""
     shares = lost / np.maximum(removals.sum(axis=1), 1)
     n_times = np.maximum(removals.sum(axis=0), 1)

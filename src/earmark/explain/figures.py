@@ -9,10 +9,9 @@ import numpy as np
 
 from earmark import extras
 from earmark.evaluation.figures import BLUE, GREY, ORANGE
-from earmark.evaluation.outcome import RealArray
 from earmark.explain.explain import Explanation
 from earmark.recognizer.answers import UNKNOWN
-from earmark.types import Prediction
+from earmark.types import Prediction, RealArray
 from earmark.units import note_midi
 
 _DPI = 120

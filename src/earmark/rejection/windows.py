@@ -16,9 +16,9 @@ from earmark.recognizer import Recognizer
 from earmark.rejection.sources import OodSource
 from earmark.training.augment import BatchAugmentation, ContentAugmentation, Mixup
 from earmark.training.batches import crop, frames_of
-from earmark.training.examples import IntArray, compute_view, make_features, views_of
+from earmark.training.examples import compute_view, make_features, views_of
 from earmark.training.recipe import Recipe
-from earmark.types import Content, FloatArray, Progress, no_progress
+from earmark.types import Content, FloatArray, IntArray, Progress, no_progress
 
 REAL = -1
 """The kind of a window of a real example; others are indices into the kinds."""

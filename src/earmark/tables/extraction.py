@@ -136,7 +136,8 @@ def _fill(journal: Journal, manifest: Manifest, segments: Segments, workers: int
 def _one_thread() -> AbstractContextManager[Any]:
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(1)
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
 def _describe(example: Example, *, bare: Manifest, segments: Segments) -> Described:

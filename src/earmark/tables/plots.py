@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.tables.exploration import Candidate, ExplorationResult
 from earmark.tables.search import Tried
 from earmark.tables.split import TableSplit
+from earmark.types import IntArray, RealArray
 
 _N_REPEATS = 5
 _N_SHOWN = 20
@@ -85,7 +85,7 @@ def components(figure: Any, table: TableSplit) -> None:
     left.plot(1 + np.arange(len(pca.explained_variance_ratio_)), 100 * np.cumsum(pca.explained_variance_ratio_))
     left.set(xlabel="components", ylabel="explained variance in %", ylim=(0, 101))
     places = pca.transform(standard)[:, :2]
-    truth = table.truth[_some(table)]
+    truth = table.truth[_drawn_rows(table)]
     for number, label in enumerate(table.labels):
         right.plot(*places[truth == number].T, ".", markersize=3, label=label)
     right.set(xlabel="component 1", ylabel="component 2")
@@ -109,25 +109,25 @@ def clusters(figure: Any, table: TableSplit) -> None:
     elbow.set_ylabel("inertia", color="C1")
     n_labels = len(table.labels)
     assigned = KMeans(n_labels, n_init=3, random_state=0).fit_predict(standard)
-    table = np.zeros((n_labels, n_labels))
-    np.add.at(table, (table.truth[_some(table)], assigned), 1)
-    _grid(right, table, list(table.labels), [str(k) for k in range(n_labels)], form="{:.0f}")
+    contingency = np.zeros((n_labels, n_labels))
+    np.add.at(contingency, (table.truth[_drawn_rows(table)], assigned), 1)
+    _grid(right, contingency, list(table.labels), [str(k) for k in range(n_labels)], form="{:.0f}")
     right.set(xlabel="cluster")
 
 
-def _some(table: TableSplit) -> npt.NDArray[np.int64]:
+def _drawn_rows(table: TableSplit) -> IntArray:
     rows = table.train
     return rows if len(rows) <= _MOST_ROWS else np.sort(np.random.default_rng(0).permutation(rows)[:_MOST_ROWS])
 
 
-def _standardised(table: TableSplit) -> npt.NDArray[np.float64]:
+def _standardised(table: TableSplit) -> RealArray:
     from sklearn.preprocessing import StandardScaler
 
-    values: npt.NDArray[np.float64] = StandardScaler().fit_transform(table.values[_some(table)])
+    values: RealArray = StandardScaler().fit_transform(table.values[_drawn_rows(table)])
     return values
 
 
-def _grid(axes: Any, values: npt.NDArray[np.float64], rows: list[str], columns: list[str], *, form: str) -> None:
+def _grid(axes: Any, values: RealArray, rows: list[str], columns: list[str], *, form: str) -> None:
     image = axes.imshow(values, cmap="viridis", aspect="auto")
     axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
     axes.set_yticks(range(len(rows)), rows)

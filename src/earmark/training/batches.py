@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from earmark.features import Features, SoundFeatures, WindowFeatures
-from earmark.training.examples import FeatureSet, IntArray
-from earmark.types import FloatArray
+from earmark.training.examples import FeatureSet
+from earmark.types import FloatArray, IntArray
 from earmark.units import seconds_to_samples
 
 T = TypeVar("T")

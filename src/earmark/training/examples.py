@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.data import Example, Manifest, read_content
 from earmark.errors import DataError
@@ -30,9 +29,7 @@ from earmark.sound import resample
 from earmark.text import some
 from earmark.training.augment import ContentAugmentation
 from earmark.training.recipe import Recipe
-from earmark.types import Content, FloatArray, Image, Ink, Numbers, Picture, Progress, Sound, no_progress
-
-IntArray = npt.NDArray[np.int64]
+from earmark.types import Content, FloatArray, Image, Ink, IntArray, Numbers, Picture, Progress, Sound, no_progress
 
 # Below this size all features are held in memory; above it they stay memory-mapped.
 IN_MEMORY_BYTES = 4 * 2**30

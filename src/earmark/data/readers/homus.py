@@ -1,4 +1,4 @@
-"""Reader of HOMUS: handwritten music symbols as pen strokes, one folder per writer (Calvo-Zaragoza and Oncina, ICPR 2014)."""
+"""Reader of HOMUS: handwritten music symbols as pen strokes, one folder per writer (Calvo-Zaragoza, Oncina 2014)."""
 
 from __future__ import annotations
 
