@@ -1,4 +1,4 @@
-"""``earmark evaluate --protocols``: the same trainer under several protocols, side by side."""
+"""``earmark evaluate --protocols``: score one recipe under several split protocols."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ def compare(model: str, *, data: str, protocols: str, n_folds: int, n_seeds: int
         )
     if as_json:
         scores = [score.model_dump(mode="json") for score in compared.scores]
-        print_json({"trainer": model, "scores": scores, "sentence": compared.sentence})
+        print_json({"learner": model, "scores": scores, "sentence": compared.sentence})
     else:
         print(compared.text)

@@ -1,4 +1,4 @@
-"""``earmark serve``: the service and its page."""
+"""``earmark serve``: run the HTTP service and its page."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def serve(
         list[str] | None, typer.Option("--limit", metavar="KEY=VALUE", help="Change a limit: --limit duration_s=60.")
     ] = None,
 ) -> None:
-    """Serve recognizers: a page for the browser, REST and a WebSocket; stop with Ctrl-C or SIGTERM."""
+    """Serve recognizers: a web page, REST and a WebSocket.
+
+    Stop with Ctrl-C or SIGTERM.
+    """
     from earmark.recognizer import zoo
 
     extras.require("the service", "serve", *extras.MODULES["serve"])

@@ -241,7 +241,7 @@ def recipe_trainer(model: str) -> Trainer:
         When PyTorch is not installed.
     """
     extras.require("training", "train", "torch")
-    from earmark.runs.train import train
+    from earmark.runs.pipeline import train
 
     recipe = _recipe(model)
 

@@ -11,11 +11,10 @@ from pydantic import Field, field_validator, model_validator
 
 from earmark.errors import DataError
 from earmark.features.base import FEATURES, SoundFeatures
-from earmark.features.decibel import add_power_to_db, power_to_db
+from earmark.features.decibel import add_power_to_db
 from earmark.features.dft import add_power, weights_by_cell
 from earmark.features.graph import Graph
 from earmark.features.mel import mel_centres_hz, mel_filters
-from earmark.features.stft import Bands, band_power, bands_of
 from earmark.types import FloatArray, Picture
 
 
@@ -79,10 +78,6 @@ class LogMel(SoundFeatures):
     def reach_samples(self) -> int:
         return self.n_fft // 2
 
-    def __call__(self, samples: FloatArray) -> FloatArray:
-        bands = band_power(samples, _bands(self), n_fft=self.n_fft, hop_samples=self.hop_samples)
-        return power_to_db(bands)[None]
-
     def from_picture(self, picture: Picture) -> FloatArray:
         values = picture.values
         if values.ndim != 2 or values.shape[0] != self.n_mels or values.shape[1] == 0:
@@ -112,8 +107,3 @@ def _filters(config: LogMel) -> FloatArray:
     return mel_filters(
         config.sample_rate_hz, config.n_fft, n_mels=config.n_mels, f_min_hz=config.f_min_hz, f_max_hz=top_hz
     )
-
-
-@lru_cache(maxsize=16)
-def _bands(config: LogMel) -> Bands:
-    return bands_of(_filters(config))

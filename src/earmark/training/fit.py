@@ -1,10 +1,7 @@
-"""The fit of one network: features of a manifest, a fresh network, the loop, and its log on disk."""
+"""Fit of one network: features of a manifest, a fresh network, the training loop, and its log on disk."""
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,10 +11,10 @@ import torch
 
 from earmark.data import Manifest
 from earmark.features import FeatureCache
-from earmark.files import write_text
+from earmark.files import write_csv
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
-from earmark.training.batches import frames_of, n_batches, whole_batches
+from earmark.training.batches import n_batches, whole_batches
 from earmark.training.distributed import first_ahead
 from earmark.training.examples import FeatureSet, prepare
 from earmark.training.learner import make_learner
@@ -73,25 +70,15 @@ def fresh_network(recipe: Recipe, examples: FeatureSet, *, n_labels: int) -> Net
         n_labels=n_labels, input_shape=input_shape(examples, recipe), n_numbers=recipe.features.n_numbers
     )
     batches = whole_batches(examples, batch_size=recipe.training.batch_size)
-    network.learn_scales(torch.from_numpy(pictures) for pictures, _ in batches)
+    network.learn_scales(torch.from_numpy(pictures) for pictures, *_ in batches)
     return network
 
 
 def input_shape(examples: FeatureSet, recipe: Recipe) -> tuple[int, int, int]:
     """Return ``(channel, freq|height, time|width)`` of what the network will see."""
-    n_channels, height, width = examples.load(0, 0).shape
-    height -= recipe.features.n_numbers
-    if recipe.window is not None:
-        width = frames_of(recipe.features, recipe.window.length_s)
-    return n_channels, height, width
-
-
-def default_cache() -> Path:
-    """Return the folder of the feature cache: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
-    base = (
-        os.environ.get("EARMARK_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark"
-    )
-    return Path(base) / "features"
+    length_s = None if recipe.window is None else recipe.window.length_s
+    n_channels, height, width = examples.load(0, 0).random(0.0, length_s).shape
+    return n_channels, height - recipe.features.n_numbers, width
 
 
 class _EpochLog:
@@ -102,11 +89,7 @@ class _EpochLog:
         self.writer: Any = None
 
     def __call__(self, rows: Sequence[Row]) -> None:
-        text = io.StringIO()
-        table = csv.DictWriter(text, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
-        write_text(self.folder / "log.csv", text.getvalue())
+        write_csv(self.folder / "log.csv", (list(row.values()) for row in rows), columns=list(rows[0]))
         if self.writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
