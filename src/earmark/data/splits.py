@@ -128,11 +128,10 @@ def folds(groups: npt.ArrayLike, labels: npt.ArrayLike, *, k: int, seed: int = 0
     >>> folds(["a", "a", "b", "c", "d"], [0, 1, 0, 1, 1], k=2).tolist()
     [0, 0, 1, 1, 1]
     """
-    groups, labels = np.asarray(groups).tolist(), np.asarray(labels).tolist()
-    members = _members(groups)
+    members = _members(np.asarray(groups).tolist())
     k = min(k, len(members))
-    parts = _deal(_counts(members, labels), np.full(k, 1 / k), seed=seed, keep_first=False)
-    result = np.zeros(len(groups), np.int64)
+    parts = _deal(_counts(members, np.asarray(labels).tolist()), np.full(k, 1 / k), seed=seed, keep_first=False)
+    result = np.zeros(sum(map(len, members)), np.int64)
     for rows, part in zip(members, parts, strict=True):
         result[rows] = part
     return result

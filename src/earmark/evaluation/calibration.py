@@ -1,4 +1,7 @@
-"""Whether "90 % sure" is right nine times in ten, and the one number that mends it (Guo et al. 2017, ICML)."""
+"""Calibration: expected calibration error, and temperature scaling (Guo et al. 2017, ICML).
+
+Answers are calibrated when, of those with a confidence of 90 %, nine in ten are right.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import DataError
-from earmark.evaluation.outcome import log_softmax
+from earmark.recognizer.network import log_softmax
 from earmark.types import IntArray, RealArray
 
 N_BINS = 15

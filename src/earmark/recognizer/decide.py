@@ -1,4 +1,4 @@
-"""When a recognizer declines, said in one sentence with the numbers; and the measure of pitch that notes need."""
+"""Rejection rules: when the answer is ``unknown``, and the sentence that says why, with its numbers."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ SILENT = "silence: the sound never rises above -80 dB of full scale"
 _NEIGHBOURHOOD = 18
 
 
-def reason_to_decline(rejection: Rejection, best: Answer, *, familiarity: float, salience: float) -> str | None:
-    """Return why there is no answer, or None when there is one.
+def rejection_reason(rejection: Rejection | None, best: Answer, *, familiarity: float, salience: float) -> str | None:
+    """Return why the answer is ``unknown``, or None when the best guess is given.
 
     Parameters
     ----------
+    rejection
+        The thresholds of the card; without any, every answer is given.
     best
         The best guess, with the confidence that would be given.
     familiarity
-        How much of the input is like what was learned, 0…1.
+        Probability that the input is in-distribution, 0…1.
     salience
         How far its partials stand out, in dB, see `pitch_salience`.
 
     >>> from earmark.types import Answer
-    >>> reason_to_decline(Rejection(min_familiarity=0.5), Answer("A4", 0.03, {}), familiarity=0.031, salience=9.0)
+    >>> rejection_reason(Rejection(min_familiarity=0.5), Answer("A4", 0.03, {}), familiarity=0.031, salience=9.0)
     'unlike anything learned: its familiarity is 3.1 %, and 50.0 % is needed'
     """
+    if rejection is None:
+        return None
     least_db, least = rejection.min_pitch_salience, rejection.min_familiarity
     if least_db is not None and salience < least_db:
         return f"no pitch: partials stand out by {salience:.1f} dB, and {least_db:.1f} dB is needed"
@@ -44,15 +48,15 @@ def reason_to_decline(rejection: Rejection, best: Answer, *, familiarity: float,
     return None
 
 
-def pitch_salience(pictures: FloatArray) -> FloatArray:
+def pitch_salience(spectrograms: FloatArray) -> FloatArray:
     """Return how far the strongest partial stands out of its neighbourhood, in dB, ``(batch,)``.
 
     Parameters
     ----------
-    pictures
-        Spectrograms in dB on a logarithmic axis of frequency, ``(batch, channel, freq, time)``.
+    spectrograms
+        In dB on a logarithmic axis of frequency, ``(batch, channel, freq, time)``.
     """
-    power = np.exp(pictures[:, 0] * np.float32(np.log(10) / 10)).mean(axis=2, dtype=np.float64)
+    power = np.exp(spectrograms[:, 0] * np.float32(np.log(10) / 10)).mean(axis=2, dtype=np.float64)
     level_db = 10 * np.log10(power + 1e-12)
     padded = np.pad(level_db, ((0, 0), (_NEIGHBOURHOOD, _NEIGHBOURHOOD)), mode="edge")
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEIGHBOURHOOD + 1, axis=1)
