@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def counted(n: int, noun: str) -> str:
     """Return a number with its noun.
@@ -19,3 +21,22 @@ def percent(share: float) -> str:
     ('99.9 %', '12.6 %', '100.0 %')
     """
     return f"{100 * share if share == 1 else min(100 * share, 99.9):.1f} %"
+
+
+def some(names: Iterable[object], *, n: int = 5) -> str:
+    """Return the first `n` names, and how many more there are.
+
+    >>> some("abc"), some(range(9), n=3)
+    ('a, b, c', '0, 1, 2 and 6 more')
+    """
+    listed = list(map(str, names))
+    return ", ".join(listed[:n]) + (f" and {len(listed) - n:,} more" if len(listed) > n else "")
+
+
+def some_quoted(names: Iterable[str], *, n: int = 5) -> str:
+    """Return the same with every name in quotes.
+
+    >>> some_quoted(["jazz", "hip hop"], n=1)
+    "'jazz' and 1 more"
+    """
+    return some(map(repr, names), n=n)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import AsJson, print_json, print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.errors import UsageError
@@ -39,6 +40,7 @@ def train(
     """
     if resume and not (out / RECIPE_FILE).is_file():
         raise UsageError(f"{out}: holds no run to continue; leave --resume out to start one")
+    extras.require("training", "train", "torch")
     from earmark.runs.pipeline import cross_validate
     from earmark.runs.pipeline import train as train_once
     from earmark.training.distributed import is_first, process_group

@@ -6,14 +6,15 @@ import csv
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from earmark.errors import DataError, MissingExtraError, UnreadableError
+from earmark import extras
+from earmark.errors import DataError, UnreadableError
+from earmark.files import cached_while_unchanged
+from earmark.types import RealArray
 
 NOT_FEATURES = frozenset({"filename", "length", "label", "group", "split"})
 """Columns of a feature table that are no features."""
@@ -32,7 +33,7 @@ class Table:
     """
 
     names: tuple[str, ...]
-    values: npt.NDArray[np.float64]
+    values: RealArray
 
 
 def is_table(path: Path) -> bool:
@@ -73,33 +74,17 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return found
 
 
+@cached_while_unchanged(maxsize=4)
 def read_table(path: Path) -> Table:
     """Return the numbers of a feature table: all columns but filename, length, label and group.
 
     Raises
     ------
+    UnreadableError
+        When the file cannot be read.
     DataError
         When a cell is not a finite number; it names the row and the column.
     """
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UnreadableError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    return _read_table(path, status.st_mtime_ns, status.st_size)
-
-
-def parquet_modules(what: str) -> tuple[Any, Any]:
-    """Return pyarrow and its Parquet module; raise `MissingExtraError` when they are not installed."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError:
-        raise MissingExtraError(what, "train") from None
-    return pa, pq
-
-
-@lru_cache(maxsize=4)
-def _read_table(path: Path, _mtime_ns: int, _size: int) -> Table:
     rows = read_rows(path)
     names = tuple(name for name in rows[0] if name not in NOT_FEATURES)
     if not names:
@@ -115,6 +100,15 @@ def _read_table(path: Path, _mtime_ns: int, _size: int) -> Table:
         )
     values.flags.writeable = False
     return Table(names=names, values=values)
+
+
+def parquet_modules(what: str) -> tuple[Any, Any]:
+    """Return pyarrow and its Parquet module; raise `MissingExtraError` when they are not installed."""
+    extras.require(what, "train", "pyarrow")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pa, pq
 
 
 def _number(text: str) -> float:

@@ -17,12 +17,9 @@ from earmark.rejection.detector import Detector
 from earmark.rejection.sources import OodSource
 from earmark.rejection.windows import REAL, Windows
 from earmark.training.arrays import OneCycle, fit_arrays
-from earmark.training.examples import IntArray
 from earmark.training.recipe import Recipe
 from earmark.training.rejection_config import RejectionConfig
-from earmark.types import Progress
-
-RealArray = npt.NDArray[np.float64]
+from earmark.types import IntArray, Progress, RealArray
 
 
 @dataclass(frozen=True)

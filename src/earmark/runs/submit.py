@@ -5,18 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from earmark.errors import DataError, UnreadableError, UsageError
-from earmark.files import write_text
+from earmark.files import files_under, write_csv
 from earmark.recognizer import Card, Failure, Recognizer, load, readable_extensions
+from earmark.text import some_quoted
 from earmark.types import FloatArray, Progress, no_progress
-
-N_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -80,12 +79,7 @@ def submit(
     _check_columns(wanted, recognizer.card, fallback, where=sample)
     files = match_files(wanted.ids, Path(data), extensions=readable_extensions(recognizer.card), where=str(sample))
     rows = _answers(recognizer, wanted, files, fallback=fallback, progress=progress)
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator=wanted.line_end)
-    table.writerow((wanted.id_column, *wanted.columns))
-    table.writerows(rows)
-    write_text(out, text.getvalue())
-    return len(rows)
+    return write_csv(out, rows, columns=(wanted.id_column, *wanted.columns), line_end=wanted.line_end)
 
 
 def read_sample(path: str | Path) -> Sample:
@@ -111,7 +105,7 @@ def read_sample(path: str | Path) -> Sample:
     ids = tuple(row[0] for row in rows[1:])
     double = [name for name, count in Counter(ids).items() if count > 1]
     if double:
-        raise DataError(f"{path}: names {_some(double)} more than once; each id may stand once")
+        raise DataError(f"{path}: names {some_quoted(double)} more than once; each id may stand once")
     return Sample(rows[0][0], tuple(rows[0][1:]), ids, "\r\n" if "\r\n" in text else "\n")
 
 
@@ -125,7 +119,7 @@ def match_files(ids: Sequence[str], folder: Path, *, extensions: frozenset[str],
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: not a folder; give the one that holds the files to recognise")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in extensions and not p.name.startswith("."))
+    files = sorted(files_under(folder, extensions))
     by_name: dict[str, list[Path]] = {}
     for file in files:
         place = file.relative_to(folder)
@@ -133,18 +127,21 @@ def match_files(ids: Sequence[str], folder: Path, *, extensions: frozenset[str],
             by_name.setdefault(name, []).append(file)
     missing = [name for name in ids if name not in by_name]
     if missing:
-        raise DataError(f"{folder}: has no file for {_some(missing)} of {where}; add the files, or give their folder")
+        raise DataError(
+            f"{folder}: has no file for {some_quoted(missing)} of {where}; add the files, or give their folder"
+        )
     double = [name for name in ids if len(by_name[name]) > 1]
     if double:
         raise DataError(
-            f"{folder}: has several files for {_some(double)} of {where}; keep one, or write the ids as paths"
+            f"{folder}: has several files for {some_quoted(double)} of {where}; keep one, or write the ids as paths"
         )
     found = {name: by_name[name][0] for name in ids}
     extra = sorted(set(files) - set(found.values()))
     if extra:
+        names = some_quoted(file.relative_to(folder).as_posix() for file in extra)
         raise DataError(
-            f"{folder}: holds {_some([file.relative_to(folder).as_posix() for file in extra])}, which {where} does not "
-            "ask for; take them away, or use the sample that belongs to this folder"
+            f"{folder}: holds {names}, which {where} does not ask for; "
+            "take them away, or use the sample that belongs to this folder"
         )
     if len(set(found.values())) < len(found):
         raise DataError(f"{where}: names one file by several ids; each file may stand once")
@@ -155,8 +152,8 @@ def _check_columns(sample: Sample, card: Card, fallback: str | None, *, where: s
     if sample.wants_probabilities and set(sample.columns) != set(card.labels):
         differing = sorted(set(sample.columns) ^ set(card.labels))
         raise UsageError(
-            f"{where}: its columns are not the labels of {card.name} (they differ in {_some(differing)}); one column "
-            "for the label is allowed, or one for each label: use a recognizer of these labels"
+            f"{where}: its columns are not the labels of {card.name} (they differ in {some_quoted(differing)}); "
+            "one column for the label is allowed, or one for each label: use a recognizer of these labels"
         )
     if fallback is not None and fallback not in card.labels:
         raise UsageError(f"the fallback {fallback!r} is no label of {card.name}; give one of {', '.join(card.labels)}")
@@ -200,10 +197,3 @@ def _probabilities(recognizer: Recognizer, file: Path) -> FloatArray | str:
     # A competition knows no answer that is none of the labels.
     probabilities: FloatArray = confidences / confidences.sum()
     return probabilities
-
-
-def _some(names: Iterable[str]) -> str:
-    """Return the first few names, and how many more there are."""
-    names = list(names)
-    rest = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
-    return ", ".join(repr(name) for name in names[:N_NAMED]) + rest

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from earmark.training.examples import FeatureSet, IntArray
-from earmark.types import FloatArray
+from earmark.training.examples import FeatureSet
+from earmark.types import FloatArray, IntArray
 
 T = TypeVar("T")
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.data import Example, Manifest, read_content
+from earmark.errors import DataError
 from earmark.features import (
     FeatureCache,
     Features,
@@ -25,19 +23,32 @@ from earmark.features import (
     WindowFeatures,
 )
 from earmark.files import sha256_bytes
+from earmark.parallel import map_processes, n_cores
 from earmark.recognizer.windows import WindowBatch, cut_features
 from earmark.sound import resample
+from earmark.text import some
 from earmark.training.augment import ContentAugmentation, Drawn
 from earmark.training.crops import Crops, FrameCrops, RecordingCrops, WindowCrops, recording_frames
 from earmark.training.recipe import Recipe
-from earmark.types import Content, Domain, FloatArray, Image, Ink, Numbers, Picture, Progress, Sound, no_progress
-
-IntArray = npt.NDArray[np.int64]
+from earmark.types import (
+    Content,
+    Domain,
+    FloatArray,
+    Image,
+    Ink,
+    IntArray,
+    Numbers,
+    Picture,
+    Progress,
+    Sound,
+    no_progress,
+)
 
 # Below this size all features are held in memory; above it they stay memory-mapped.
 IN_MEMORY_BYTES = 4 * 2**30
 # Starting a worker process costs more than making a few hundred features.
 FEWEST_FOR_WORKERS = 200
+CHUNK = 16
 # Counts up when the same settings come to mean other views, so that those in the cache are not taken for them.
 VIEWS_VERSION = 2
 
@@ -313,24 +324,21 @@ def prepare(
 def _fill(cache: FeatureCache, views: Sequence[View], loader: ViewLoader, progress: Progress) -> None:
     missing = [view for view in views if not loader.is_kept(view, cache)]
     store = partial(_store, folder=cache.folder, loader=loader)
-    if len(missing) < FEWEST_FOR_WORKERS:
-        for done, view in enumerate(missing):
-            progress("features", done, len(missing), "")
-            store(view)
-    else:
-        # Spawned rather than forked: the parent may hold threads of torch.
-        with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-            for done, _ in enumerate(pool.map(store, missing, chunksize=16)):
-                progress("features", done, len(missing), "")
+    workers = 1 if len(missing) < FEWEST_FOR_WORKERS else n_cores()
+    stored = map_processes(store, missing, workers=workers, chunk=CHUNK, survive_crashes=_crashed)
+    crashed: list[str] = []
+    for done, (_, paths) in enumerate(stored):
+        progress("features", done, len(missing), "")
+        crashed.extend(paths)
+    if crashed:
+        raise DataError(f"{some(crashed)}: ends the process that decodes it; replace or remove it")
     progress("features", len(missing), len(missing), "")
 
 
-def _store(view: View, *, folder: Path, loader: ViewLoader) -> None:
+def _store(view: View, *, folder: Path, loader: ViewLoader) -> tuple[str, ...]:
     loader(view, cache=FeatureCache(folder))
+    return ()
 
 
-def _one_thread() -> None:
-    import os
-
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = "1"
+def _crashed(view: View) -> tuple[str, ...]:
+    return (view.example.path,)

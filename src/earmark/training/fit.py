@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +11,7 @@ import torch
 
 from earmark.data import Manifest
 from earmark.features import FeatureCache
-from earmark.files import write_text
+from earmark.files import write_csv
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
 from earmark.training.batches import n_batches, whole_batches
@@ -91,11 +89,7 @@ class _EpochLog:
         self.writer: Any = None
 
     def __call__(self, rows: Sequence[Row]) -> None:
-        text = io.StringIO()
-        table = csv.DictWriter(text, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
-        write_text(self.folder / "log.csv", text.getvalue())
+        write_csv(self.folder / "log.csv", (list(row.values()) for row in rows), columns=list(rows[0]))
         if self.writer is None:
             from torch.utils.tensorboard import SummaryWriter
 

@@ -18,10 +18,9 @@ from torch.optim.swa_utils import AveragedModel
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
 from earmark.training.distributed import layers_of_whole, local_part, sum_gradients, sum_over_processes, whole_batch
-from earmark.training.examples import IntArray
 from earmark.training.parameters import freeze, make_optimizer, make_schedule
 from earmark.training.recipe import Precision, Training
-from earmark.types import FloatArray
+from earmark.types import FloatArray, IntArray
 
 
 @dataclass

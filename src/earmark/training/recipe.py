@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from earmark.config import Config, apply_overrides, parse_kind, read_toml
+from earmark.config import Config, Kind, apply_overrides, read_toml
 from earmark.data import Split
 from earmark.errors import ConfigError, UnknownNameError
 from earmark.features import FEATURES, Features, Window, WindowFeatures
@@ -134,34 +134,21 @@ class Recipe(Config):
     name: str
     about: str = ""
     task: Task = "label"
-    features: SerializeAsAny[Features]
+    features: Annotated[SerializeAsAny[Features], Kind(FEATURES, where="[features]")]
     window: Window | None = None
     split: Split = Field(default_factory=Split)
-    model: SerializeAsAny[ModelConfig]
-    augment: tuple[SerializeAsAny[Augmentation], ...] = ()
+    model: Annotated[SerializeAsAny[ModelConfig], Kind(MODELS, where="[model]")]
+    augment: tuple[Annotated[SerializeAsAny[Augmentation], Kind(AUGMENTATIONS, where="[[augment]]")], ...] = ()
     training: Training = Field(default_factory=Training)
     rejection: RejectionConfig | None = None
     limits: tuple[str, ...] = ()
 
-    @field_validator("features", mode="before")
-    @classmethod
-    def _features(cls, values: Any) -> Features:
-        return values if isinstance(values, Features) else parse_kind(FEATURES, values, where="[features]")
-
-    @field_validator("model", mode="before")
-    @classmethod
-    def _model(cls, values: Any) -> ModelConfig:
-        return values if isinstance(values, ModelConfig) else parse_kind(MODELS, values, where="[model]")
-
     @field_validator("augment", mode="before")
     @classmethod
-    def _augment(cls, values: Any) -> tuple[Augmentation, ...]:
+    def _is_a_list(cls, values: Any) -> Any:
         if not isinstance(values, list | tuple):
             raise ConfigError("[[augment]] is a list of tables, each with a 'kind'; write [[augment]] above each")
-        return tuple(
-            value if isinstance(value, Augmentation) else parse_kind(AUGMENTATIONS, value, where="[[augment]]")
-            for value in values
-        )
+        return values
 
     @model_validator(mode="after")
     def _refit_knows_its_length(self) -> Self:

@@ -1,4 +1,4 @@
-"""A manifest as csv or Parquet: a line for each example, with at least the columns path and label."""
+"""Reader of a manifest as csv or Parquet: a line for each example, with at least the columns path and label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any source to a manifest."""
+"""Reading of any source into a manifest."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 from earmark.data.manifest import Manifest
 from earmark.data.quarantine import data_of, is_quarantine, quarantine_of, without
-from earmark.data.readers.base import READERS, Reader, first_few
+from earmark.data.readers.base import READERS, Reader
 from earmark.errors import DataError, UsageError
+from earmark.text import some
 
 
 def read_manifest(
@@ -85,6 +86,6 @@ def _regroup(manifest: Manifest, pattern: str) -> Manifest:
     if without:
         raise DataError(
             f"{manifest.name}: the group pattern {pattern!r} finds nothing in {len(without)} path(s) "
-            f"({first_few(without)}); widen it"
+            f"({some(without)}); widen it"
         )
     return replace(manifest, examples=tuple(replace(e, group=match[1]) for e, match in found if match))
