@@ -1,4 +1,4 @@
-"""The contract of a feature kind: a frozen configuration that turns a sound or a drawing into a picture.
+"""The contract of a feature kind: a frozen configuration that turns a sound or a drawing into an array.
 
 A spectrogram is written once, as the ONNX nodes of `add_nodes`: they travel inside the recognizer, and training
 features are made by the same nodes. To add a kind: one new file here, one line in ``features/__init__.py``.

@@ -1,4 +1,4 @@
-"""The front end by itself: the ONNX nodes that a recognizer file carries, as a session that makes training features."""
+"""The front end: the spectrogram nodes of a recognizer file in an ONNX Runtime session, to make training features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Denoise a sound file, channel by channel, in flat memory; and the picture that shows what was done."""
+"""Noise removal for sound files, channel by channel, in flat memory, and a picture of the result."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def _batches(
             for part in windows
             for rows in np.array_split(rng.permutation(len(part)), max(1, round(len(part) / batch_size)))
         ]
-        rng.shuffle(of_epoch)
+        rng.shuffle(of_epoch)  # a list is shuffled in place
         batches += of_epoch
     return batches
 
