@@ -174,12 +174,10 @@ def main() -> None:
     if found != WHEEL_SHA256:
         raise SystemExit(f"{options.wheel}: SHA-256 {found}; the wheel of musicnn 0.1.0 has {WHEEL_SHA256}")
     with zipfile.ZipFile(options.wheel) as wheel:
-        variables = read_checkpoint(
-            wheel.read(f"{CHECKPOINT}.index"), wheel.read(f"{CHECKPOINT}.data-00000-of-00001")
-        )
+        variables = read_checkpoint(wheel.read(f"{CHECKPOINT}.index"), wheel.read(f"{CHECKPOINT}.data-00000-of-00001"))
         notice = wheel.read(LICENSE).decode().strip() + "\n"
     options.folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.astype(np.float16) for name, value in convert(variables).items()}
+    state = convert(variables)
     path = options.folder / "musicnn-msd.safetensors"
     save_file(state, path)
     (options.folder / "musicnn-LICENSE.txt").write_text(notice)

@@ -139,6 +139,16 @@ class Musicnn(nn.Module):
         maps = torch.cat([front_end, found, further, third(further) + further], dim=1)
         return torch.stack([maps.amax(2), maps.mean(2)], dim=2).flatten(1)
 
+    def stages(self) -> tuple[tuple[nn.Parameter, ...], ...]:
+        """Return the weights of the front end, the mid-end, the penultimate layer and the tags."""
+        parts: tuple[tuple[nn.Module, ...], ...] = (
+            (self.norm, self.front_end),
+            (self.mid_end,),
+            (self.pool_norm, self.dense, self.dense_norm),
+            (self.tags,),
+        )
+        return tuple(tuple(weight for module in part for weight in module.parameters()) for part in parts)
+
     def penultimate(self, pooled: torch.Tensor) -> torch.Tensor:
         """Return the dense layer before the tags, ``(batch, n_dense)``."""
         dense: torch.Tensor = self.dense_norm(functional.relu(self.dense(self.pool_norm(pooled))))
