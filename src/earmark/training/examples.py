@@ -81,6 +81,8 @@ class FeatureSet:
         Index of the label, ``(n_examples, n_views)``; view 0 is the clean one.
     groups
         Group of every example.
+    keys
+        What the features of each example and view are called in the cache; empty where nothing may be cached.
     """
 
     load: Callable[[int, int], FloatArray]
@@ -88,6 +90,7 @@ class FeatureSet:
     groups: tuple[str, ...]
     window: Window | None
     features: Features
+    keys: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -177,7 +180,8 @@ def prepare(
         return kept(i, v) if v < n_kept else compute(views[i][v])
 
     groups = tuple(example.group for example in manifest.examples)
-    return FeatureSet(load, targets, groups, recipe.window, recipe.features)
+    keys = tuple(tuple(view.key for view in of_example) for of_example in views)
+    return FeatureSet(load, targets, groups, recipe.window, recipe.features, keys)
 
 
 def _fill(
