@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from earmark.demo.specimens import dance_piece
+from earmark.demo.samples import dance_piece
 from earmark.sound import resample
 
 MINUTES = (2, 10, 60)
@@ -27,7 +27,7 @@ ONE = """
 import json, re, sys, time
 from pathlib import Path
 from earmark.recognizer import load
-from earmark.sound import windows
+from earmark.features.window import sound_windows
 path, model = sys.argv[1:]
 recognizer = load(model)
 began_s = time.process_time()
@@ -37,7 +37,7 @@ all_s = time.process_time() - began_s
 peak_mb = int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 window, rate_hz = recognizer.card.window, recognizer.card.features.sample_rate_hz
 began_s = time.process_time()
-for _ in windows(path, length_s=window.length_s, hop_s=window.hop_s, sample_rate_hz=rate_hz):
+for _ in sound_windows(path, length_s=window.length_s, hop_s=window.hop_s, sample_rate_hz=rate_hz):
     pass
 reading_s = time.process_time() - began_s
 print(json.dumps([all_s, reading_s, peak_mb, len(prediction.timeline), len(prediction.segments)]))

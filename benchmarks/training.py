@@ -32,6 +32,7 @@ from earmark.features import LogMel
 from earmark.models import BackboneConfig
 from earmark.models.backbone import IMAGENET_MEAN, IMAGENET_STD
 from earmark.training import Training
+from earmark.training.crops import WindowCrops
 from earmark.training.examples import FeatureSet
 from earmark.training.learner import best_device, make_learner
 from earmark.training.loop import train_epoch
@@ -84,7 +85,8 @@ def our_way(arrays: list[FloatArray], *, name: str, size: int, batch: int) -> Ca
     config = BackboneConfig(name=name, channels=3, normalize="peak", size=(size, size))
     network = config.build(n_labels=N_LABELS, input_shape=(1, *arrays[0].shape[1:]))
     targets = np.arange(len(arrays))[:, None] % N_LABELS
-    examples = FeatureSet(lambda i, _: arrays[i], targets, tuple("g" * len(arrays)), None, LogMel())
+    crops = [WindowCrops.one(array, LogMel()) for array in arrays]
+    examples = FeatureSet(lambda i, _: crops[i], targets, tuple("g" * len(arrays)), None, LogMel())
     learner = make_learner(network, training=training, augment=[], n_steps=10_000)
 
     def epoch() -> None:

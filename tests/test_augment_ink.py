@@ -6,7 +6,7 @@ import torch
 
 from earmark.features import InkRaster
 from earmark.ink import draw_strokes, make_ink
-from earmark.training.augment import AUGMENTATIONS, InkOnly, InkScan, InkWarp
+from earmark.training.augment import AUGMENTATIONS, Drawn, InkOnly, InkScan, InkWarp
 from earmark.types import Image, Ink, Sound
 
 NOTE = make_ink(
@@ -18,7 +18,7 @@ STILL = dict.fromkeys(
 
 
 def _apply(change, content=NOTE, seed=0):
-    return change(content, "note", "note", np.random.default_rng(seed))
+    return change(content, Drawn("note"), np.random.default_rng(seed))
 
 
 def test_all_are_registered():

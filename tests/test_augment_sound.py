@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from earmark.sound.synthesis import synthesize_note
-from earmark.training.augment import AUGMENTATIONS, ContentAugmentation, Excerpt, Gain, PitchShift, SynthesizeNote
+from earmark.training.augment import (
+    AUGMENTATIONS,
+    ContentAugmentation,
+    Drawn,
+    Excerpt,
+    Gain,
+    PitchShift,
+    SynthesizeNote,
+)
 from earmark.types import Sound
 from earmark.units import key_names, midi_to_hz, note_midi
 
@@ -19,8 +27,8 @@ KEYS = key_names()
 
 def changed(augmentation: ContentAugmentation, sound: Sound = NOTE, *, label: str = "C4", seed: int = 0):
     rng = np.random.default_rng(seed)
-    new = augmentation.relabel(label, KEYS, rng)
-    return augmentation(sound, label, new, rng), new
+    drawn = augmentation.draw(label, KEYS, rng)
+    return augmentation(sound, drawn, rng), drawn.label
 
 
 def always(kind: str) -> ContentAugmentation:
@@ -59,17 +67,20 @@ def test_pitch_moves_with_its_label():
 def test_pitch_stays_on_the_keyboard_and_other_labels_keep_theirs():
     shift = PitchShift(max_semitones=6)
     rng = np.random.default_rng(0)
-    assert {shift.relabel("C8", KEYS, rng) for _ in range(60)} == set(KEYS[-7:])
-    assert {shift.relabel("jazz", ("jazz", "rock"), rng) for _ in range(9)} == {"jazz"}
+    assert {shift.draw("C8", KEYS, rng).label for _ in range(60)} == set(KEYS[-7:])
+    assert {shift.draw("jazz", ("jazz", "rock"), rng) for _ in range(9)} == {Drawn("jazz")}
 
 
 def test_synthesised_notes_take_the_place_of_a_share():
     synthesize = SynthesizeNote(probability=0.25)
     rng = np.random.default_rng(0)
-    labels = [synthesize.relabel("C4", KEYS, rng) for _ in range(400)]
-    assert 0.15 < np.mean([label != "C4" for label in labels]) < 0.35
-    assert synthesize(NOTE, "C4", "C4", rng) is NOTE
-    assert synthesize(NOTE, "C4", "D4", rng).sample_rate_hz == 44_100
+    drawn = [synthesize.draw("C4", KEYS, rng) for _ in range(400)]
+    assert 0.15 < np.mean([each.is_synthesized for each in drawn]) < 0.35
+    assert {each.label for each in drawn if not each.is_synthesized} == {"C4"}
+    assert synthesize(NOTE, Drawn("C4"), rng) is NOTE
+    # Also when the key drawn is the one that it was.
+    for label in ("C4", "D4"):
+        assert synthesize(NOTE, Drawn(label, is_synthesized=True), rng).sample_rate_hz == 44_100
 
 
 def test_excerpts_have_the_length_asked_for_and_are_not_silent():

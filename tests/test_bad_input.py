@@ -242,7 +242,7 @@ def test_a_full_disk_leaves_nothing_behind(run, ears, notes, tmp_path, monkeypat
         (["sound", "--set", "training.epohs=2"], "unknown key 'training.epohs' (did you mean 'epochs'?)"),
         (["sound", "--set", "training.epochs=0"], "training.epochs"),
         (["missing.toml"], "missing.toml: no such file"),
-        (["sound", "--resume"], "holds no run to go on with"),
+        (["sound", "--resume"], "holds no run to continue"),
     ],
 )
 def test_a_wrong_recipe_is_a_wrong_call(run, notes, tmp_path, arguments, sentence):

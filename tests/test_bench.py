@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from earmark.data import read_manifest
-from earmark.demo.specimens import drawings
+from earmark.demo.samples import drawings
 from earmark.recognizer import Card, Score, load, zoo
 from earmark.sound.synthesis import synthesize_note
 from earmark.zoo.costs import cost_of

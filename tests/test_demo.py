@@ -1,4 +1,4 @@
-"""The demo: what it makes up is recognised, and its story can be told about any data."""
+"""The demo: its samples are recognised, and it runs on any data."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from earmark.data import read_manifest
-from earmark.demo import specimens as made
-from earmark.demo import story
+from earmark.demo import run as steps
+from earmark.demo import samples as made
 from earmark.errors import DataError
 from earmark.recognizer import load
-from earmark.runs.train import train
+from earmark.runs.pipeline import train
 
-SPECIMENS = [specimen for specimen in made.specimens() if specimen.meant]
+SAMPLES = [sample for sample in made.samples() if sample.expected]
 
 
-@pytest.mark.parametrize("specimen", SPECIMENS, ids=lambda specimen: specimen.meant)
-def test_the_zoo_recognises_what_is_made_up(specimen):
-    assert load(specimen.model).predict(specimen.content).label == specimen.meant
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.expected)
+def test_the_zoo_recognises_what_is_made_up(sample):
+    assert load(sample.model).predict(sample.content).label == sample.expected
 
 
 def test_keys_are_written_once_with_an_unheard_timbre_for_the_test(tmp_path, monkeypatch):
@@ -54,17 +54,17 @@ def drawings(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_story_is_told_about_the_users_data(tmp_path, drawings, monkeypatch):
-    monkeypatch.setattr(story, "train", partial(train, overrides=["training.epochs=1"], cache=tmp_path / "cache"))
-    told = story.tell(tmp_path / "demo", data=drawings)
-    page = told.page.read_text()
-    assert told.run.model.is_file()
-    assert told.run.scores.sentence.split(" (")[0] in page
-    assert page.count("<li>") == len(told.showings)
+def test_the_demo_runs_on_the_users_data(tmp_path, drawings, monkeypatch):
+    monkeypatch.setattr(steps, "train", partial(train, overrides=["training.epochs=1"], cache=tmp_path / "cache"))
+    result = steps.run_demo(tmp_path / "demo", data=drawings)
+    page = result.page.read_text()
+    assert result.run.model.is_file()
+    assert result.run.scores.sentence.split(" (")[0] in page
+    assert page.count("<li>") == len(result.recognitions)
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
 def test_tables_are_not_for_the_demo(tmp_path):
     (tmp_path / "t.csv").write_text("filename,tempo,label\na.wav,120,x\nb.wav,90,y\n")
     with pytest.raises(DataError, match="the demo learns from sounds or drawings"):
-        story.recipe_for(read_manifest(tmp_path / "t.csv"))
+        steps.recipe_for(read_manifest(tmp_path / "t.csv"))

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from earmark.errors import ConfigError
-from earmark.runs.train import train
+from earmark.runs.pipeline import train
 from earmark.training import Training, distributed, load_recipe, loop
 from light_training import lighten
 
@@ -52,7 +52,7 @@ def test_every_row_has_one_process_and_every_piece_is_shared_alike(n_rows, n_pie
         shares = []
         for rank in range(n_processes):
             patch.setattr(distributed, "_rank", lambda rank=rank: rank)
-            shares.append(distributed.own_rows(n_rows, n_pieces=n_pieces).tolist())
+            shares.append(distributed.local_rows(n_rows, n_pieces=n_pieces).tolist())
     assert sorted(row for share in shares for row in share) == list(range(n_rows))
     for piece in pieces:
         sizes = [len(piece.intersection(share)) for share in shares]

@@ -223,7 +223,8 @@ def test_the_temperature_suits_the_pooled_answers(listener, sounds):
     labels[0] = next(label for label in LABELS if label != labels[0])
     examples = [replace(each, label=label, split="valid") for each, label in zip(sounds.examples, labels, strict=True)]
     parts = replace(sounds, examples=tuple(examples))
-    temperature = calibrate(listener, parts)
+    temperature, outcome = calibrate(listener, parts)
+    assert outcome.n == len(parts)
     nll = {}
     # So few answers leave room for doubt, and the temperature is warmer than the likelihood alone would have it.
     for factor in (0.2, 1.0, 5.0):
@@ -231,4 +232,4 @@ def test_the_temperature_suits_the_pooled_answers(listener, sounds):
         nll[factor] = evaluate(listener, parts, split="valid")[1].nll
     assert min(nll, key=nll.get) == 1.0
     # The temperature that the card already has makes no difference.
-    assert calibrate(listener, parts) == pytest.approx(temperature, rel=1e-3)
+    assert calibrate(listener, parts)[0] == pytest.approx(temperature, rel=1e-3)

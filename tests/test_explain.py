@@ -11,7 +11,7 @@ import soundfile
 
 import earmark
 from earmark import extras
-from earmark.demo.specimens import dance_piece, drawings
+from earmark.demo.samples import dance_piece, drawings
 from earmark.errors import DataError, UsageError
 from earmark.explain.explain import MARKED_SHARE, decisive, explain, log_odds, see
 from earmark.explain.figures import explanation_figure, timeline_figure

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
-from onnx import TensorProto, helper
 
 from earmark.config import parse_kind
-from earmark.errors import ConfigError, DataError
+from earmark.errors import ConfigError, DataError, MissingExtraError
 from earmark.features import FEATURES, Features, InkFeatures, SoundFeatures
-from earmark.features.graph import OPSET, Graph
+from earmark.features.front_end import session_of
 from earmark.types import Image, Ink, Picture
 
 SOUND_KINDS = sorted(kind for kind in FEATURES if issubclass(FEATURES[kind], SoundFeatures))
@@ -38,26 +38,6 @@ def features_of(kind: str, values: dict[str, object]) -> SoundFeatures:
     return features
 
 
-def session(features: SoundFeatures) -> onnxruntime.InferenceSession:
-    graph = Graph()
-    output = features.add_nodes(graph, "samples")
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "front end",
-            [helper.make_tensor_value_info("samples", TensorProto.FLOAT, ["batch", "time"])],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", 1, features.n_bins, "frames"])],
-            graph.constants,
-        ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=10,
-    )
-    onnx.checker.check_model(model, full_check=True)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
 def sounds(n_samples: int) -> np.ndarray:
     """Two sounds: noise, and a falling tone that ends in digital silence."""
     t = np.arange(n_samples) / 22050
@@ -67,20 +47,44 @@ def sounds(n_samples: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("kind", "values"), CASES)
-def test_twins_agree_for_a_batch(kind, values):
+def test_a_batch_in_a_recognizer_is_the_same_array(kind, values):
     features = features_of(kind, values)
-    n_samples = min(30_000, 400 * features.hop_samples)
-    batch = sounds(n_samples)
-    numpy_twin = np.stack([features(samples) for samples in batch])
-    (onnx_twin,) = session(features).run(None, {"samples": batch})
-    assert onnx_twin.shape == numpy_twin.shape
-    assert onnx_twin.dtype == np.float32
-    for ours, theirs in zip(numpy_twin, onnx_twin, strict=True):
-        # In dB where it is loud; a spectral null is the difference of large numbers, so there as a share of the peak.
-        audible = ours > ours.max() - 30
-        np.testing.assert_allclose(theirs[audible], ours[audible], rtol=0, atol=1e-4)
-        peak = 10 ** (ours.max() / 20)
-        np.testing.assert_allclose(10 ** (theirs / 20), 10 ** (ours / 20), rtol=0, atol=1e-6 * peak)
+    batch = sounds(min(30_000, 400 * features.hop_samples))
+    (together,) = session_of(features).run(None, {"samples": batch})
+    alone = np.stack([features(samples) for samples in batch])
+    assert together.dtype == alone.dtype == np.float32
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-4)
+
+
+def test_a_long_recording_is_computed_in_parts(monkeypatch):
+    sound = sounds(100_000)[0]
+    for kind, values in CASES:
+        features = features_of(kind, values)
+        whole = features(sound)
+        with monkeypatch.context() as patch:
+            patch.setattr("earmark.features.front_end.FRAMES_AT_ONCE", 37)
+            np.testing.assert_allclose(features(sound), whole, rtol=0, atol=2e-4)
+
+
+def test_a_session_is_not_part_of_the_features():
+    features = features_of("log-mel", {})
+    features(sounds(1000)[0])
+    assert pickle.loads(pickle.dumps(features)) == features  # noqa: S301 - its own bytes
+    assert session_of(features) is session_of(features_of("log-mel", {}))
+
+
+def test_threads_share_a_session():
+    features, sound = features_of("log-mel", {}), sounds(20_000)[0]
+    expected = features(sound)
+    with ThreadPoolExecutor(4) as pool:
+        for picture in pool.map(lambda _: features(sound), range(20)):
+            np.testing.assert_array_equal(picture, expected)
+
+
+def test_without_the_builder_of_graphs_one_sentence_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtraError, match=r"earmark\[train\]"):
+        features_of("log-mel", {"hop_samples": 511})(np.zeros(9, np.float32))
 
 
 @pytest.mark.parametrize(("kind", "values"), CASES)
@@ -92,9 +96,6 @@ def test_promised_shape_and_finite_numbers_at_any_length(kind, values, n_samples
     assert picture.dtype == np.float32
     assert picture.shape == (features.n_channels, features.n_bins, features.n_frames(n_samples))
     assert np.isfinite(picture).all()
-    (twin,) = session(features).run(None, {"samples": samples[None]})
-    assert twin[0].shape == picture.shape
-    assert np.isfinite(twin).all()
 
 
 @pytest.mark.parametrize("kind", SOUND_KINDS)
@@ -102,7 +103,6 @@ def test_silence_is_the_floor(kind):
     features = features_of(kind, {})
     silence = np.zeros(4000, np.float32)
     np.testing.assert_allclose(features(silence), -100, atol=1e-4)
-    np.testing.assert_allclose(session(features).run(None, {"samples": silence[None]})[0], -100, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", SOUND_KINDS)
@@ -186,12 +186,3 @@ def test_a_frame_sees_no_further_than_its_reach(kind, values):
     np.testing.assert_allclose(stretch[..., : first + 5], whole[..., : first + 5], rtol=0, atol=2e-4)
     begun = features(sound[2 * hop :])
     np.testing.assert_allclose(begun[..., first:], whole[..., first + 2 :], rtol=0, atol=2e-4)
-
-
-def test_spectrograms_need_no_compiler(monkeypatch):
-    features = features_of("log-mel", {})
-    sound = sounds(40_000)[1]
-    compiled = features(sound)
-    monkeypatch.setattr("earmark.features.stft.find_spec", lambda _: None)
-    loud = compiled > compiled.max() - 60
-    np.testing.assert_allclose(features(sound)[loud], compiled[loud], rtol=0, atol=1e-4)

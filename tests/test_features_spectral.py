@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark.errors import ConfigError, DataError, UsageError
+from earmark.errors import ConfigError, DataError
 from earmark.features import ConstantQ, LinearSpectrogram, LogMel
 from earmark.features.mel import mel_filters
-from earmark.features.stft import power_spectrogram, stft
 from earmark.types import Picture
 
 RATE_HZ = 22050
@@ -22,22 +21,6 @@ def chirp(duration_s: float) -> np.ndarray:
     rate = np.log(2**7) / duration_s
     tone = 0.5 * np.sin(2 * np.pi * 55 * np.expm1(rate * t) / rate)
     return (tone + 0.01 * np.random.default_rng(1).standard_normal(len(t))).astype(np.float32)
-
-
-@pytest.mark.parametrize(("n_fft", "hop_samples"), [(64, 17), (512, 128), (1024, 300), (2048, 512), (8192, 9000)])
-def test_stft_is_that_of_librosa(n_fft, hop_samples):
-    samples = chirp(1)
-    # In double precision: the reference should not add its own rounding.
-    expected = librosa.stft(samples.astype(float), n_fft=n_fft, hop_length=hop_samples)
-    ours = stft(samples, n_fft=n_fft, hop_samples=hop_samples)
-    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
-    power = power_spectrogram(samples, n_fft=n_fft, hop_samples=hop_samples)
-    np.testing.assert_allclose(power, np.abs(ours) ** 2, rtol=1e-5, atol=1e-6 * power.max())
-
-
-def test_stft_takes_powers_of_two():
-    with pytest.raises(UsageError, match="power of two"):
-        stft(chirp(0.1), n_fft=1000, hop_samples=100)
 
 
 @pytest.mark.parametrize("settings", [(22050, 2048, 128, 0, 11025), (16000, 512, 40, 50, 7000)])
@@ -61,11 +44,14 @@ def test_log_mel_is_that_of_librosa(settings):
     np.testing.assert_allclose(ours, librosa.power_to_db(power, ref=1, top_db=None), rtol=0, atol=1e-3)
 
 
-def test_linear_is_the_power_of_librosas_stft():
-    samples = chirp(2)
-    power = np.abs(librosa.stft(samples.astype(float), n_fft=1024, hop_length=300)) ** 2
-    ours = LinearSpectrogram(n_fft=1024, hop_samples=300, n_bins=512)(samples)[0]
-    np.testing.assert_allclose(10 ** (ours / 10), power[:512], rtol=1e-5, atol=1e-6 * power.max())
+@pytest.mark.parametrize(("n_fft", "hop_samples"), [(64, 17), (512, 128), (1024, 300), (2048, 512), (8192, 9000)])
+def test_linear_is_the_power_of_librosas_stft(n_fft, hop_samples):
+    samples = chirp(1)
+    # In double precision: the reference should not add its own rounding.
+    power = np.abs(librosa.stft(samples.astype(float), n_fft=n_fft, hop_length=hop_samples)) ** 2
+    n_bins = min(512, 1 + n_fft // 2)
+    ours = LinearSpectrogram(n_fft=n_fft, hop_samples=hop_samples, n_bins=n_bins)(samples)[0]
+    np.testing.assert_allclose(10 ** (ours / 10), power[:n_bins], rtol=1e-5, atol=1e-6 * power.max())
 
 
 def direct_products(features: ConstantQ, samples: np.ndarray) -> np.ndarray:

@@ -20,10 +20,10 @@ from earmark.models import CnnConfig, CrnnConfig, DoubleResidualConfig
 from earmark.models.base import Standardize
 from earmark.recognizer import Recognizer
 from earmark.runs.compare import compare_runs, count_parameters
-from earmark.runs.train import train
+from earmark.runs.pipeline import train
 from earmark.training import Recipe, load_recipe
 from earmark.training.checkpoint import load_weights
-from earmark.training.export import export_follower
+from earmark.training.export import export_recurrent
 from earmark.types import Numbers, Picture, Sound
 from tiny import tone
 
@@ -247,7 +247,7 @@ def test_a_stream_with_numbers_gives_what_the_whole_gives():
     for piece in features.split((7, 16), dim=3):
         logits, state = network.advance(piece, state)
     torch.testing.assert_close(logits, network(features), atol=1e-5, rtol=0)
-    session = onnxruntime.InferenceSession(export_follower(network).SerializeToString())
+    session = onnxruntime.InferenceSession(export_recurrent(network).SerializeToString())
     names = [item.name for item in session.get_inputs()]
     start = network.start(1, like=features)
     state = [value.numpy() for value in (*start.contexts, start.hidden, start.total, start.n_frames)]

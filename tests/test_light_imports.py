@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 
+import pytest
 import soundfile
 
+import earmark
 from tiny import save_tiny, tone
 
 HEAVY = (
@@ -36,6 +38,14 @@ def modules_after(code: str) -> set[str]:
 def test_importing_earmark_imports_nothing_else():
     loaded = modules_after("import earmark; earmark.__version__; dir(earmark)")
     assert not loaded & {*HEAVY, "numpy", "pydantic", "onnxruntime"}
+
+
+def test_earmark_shows_its_public_names_alone():
+    assert dir(earmark) == sorted(earmark.__all__)
+    for name in earmark.__all__:
+        assert getattr(earmark, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'lode'; it has: "):
+        earmark.lode  # noqa: B018
 
 
 def test_predicting_imports_no_training_library(tmp_path):

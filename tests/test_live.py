@@ -109,18 +109,18 @@ def test_silence_is_gated_and_starts_anew(recognizer):
 
 
 def test_hysteresis_keeps_a_label_until_another_is_clearly_better():
-    steady = AnswerSmoother(keep=0.0, margin=0.1, unknown_below=0.3)
+    smoother = AnswerSmoother(keep=0.0, margin=0.1, unknown_below=0.3)
     given = [(0.5, 0.4), (0.45, 0.5), (0.4, 0.55), (0.5, 0.45), (0.25, 0.22), (0.1, 0.15), (0.28, 0.25), (0.35, 0.2)]
-    followed = [steady.follow(np.float32(row))[0] for row in given]
+    followed = [smoother.update(np.float32(row))[0] for row in given]
     assert followed == [0, 0, 1, 1, 1, None, None, 0]
-    steady.silence()
-    assert steady.follow(np.float32([0.2, 0.9]))[0] == 1
+    smoother.reset()
+    assert smoother.update(np.float32([0.2, 0.9]))[0] == 1
 
 
 def test_smoothing_is_exponential():
-    steady = AnswerSmoother(keep=0.75, margin=0.0, unknown_below=0.0)
-    steady.follow(np.float32([1, 0]))
-    assert steady.follow(np.float32([0, 1]))[1] == pytest.approx([0.75, 0.25])
+    smoother = AnswerSmoother(keep=0.75, margin=0.0, unknown_below=0.0)
+    smoother.update(np.float32([1, 0]))
+    assert smoother.update(np.float32([0, 1]))[1] == pytest.approx([0.75, 0.25])
 
 
 @settings(deadline=None)

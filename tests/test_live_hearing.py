@@ -26,7 +26,7 @@ OPEN = ListenConfig(gate_db=-120)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("hearing")
+    return tmp_path_factory.mktemp("streaming")
 
 
 def melody(seconds: float) -> np.ndarray:
@@ -54,8 +54,8 @@ def patient(folder):
 def test_frames_that_are_kept_are_those_of_the_window(patient, sizes, seconds):
     sound = melody(seconds)
     listener = Listener(patient, RATE_HZ, config=OPEN)
-    assert isinstance(listener._hearing, CachedFrames)
-    assert listener._hop == 10 * 512
+    assert isinstance(listener._strategy, CachedFrames)
+    assert listener._schedule.hop == 10 * 512
     for update in stream(listener, sound, sizes):
         window = sound[round(update.start_s * RATE_HZ) : round(update.end_s * RATE_HZ)]
         expected = patient.score(Sound(window, RATE_HZ)).mean()
@@ -73,7 +73,7 @@ def test_frames_are_kept_after_silence_and_skipped_windows(patient):
 
 
 def test_windows_that_do_not_fit_the_frames_are_heard_anew(patient):
-    assert isinstance(Listener(patient, RATE_HZ, config=ListenConfig(hop_s=0.5))._hearing, WholeWindow)
+    assert isinstance(Listener(patient, RATE_HZ, config=ListenConfig(hop_s=0.5))._strategy, WholeWindow)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def follower(folder):
 def test_a_network_that_remembers_answers_as_to_the_whole(follower, sizes, seconds):
     sound = melody(seconds)
     listener = Listener(follower, RATE_HZ, config=OPEN)
-    assert isinstance(listener._hearing, Recurrent)
+    assert isinstance(listener._strategy, Recurrent)
     offline = follower.advance(follower.card.features(sound), follower.start)[0]
     assert stream(listener, sound, sizes)[-1].probabilities == pytest.approx(offline, abs=1e-5)
     if seconds >= follower.card.window.min_s:
@@ -119,11 +119,11 @@ def test_nothing_is_remembered_after_a_silence(follower):
     ring = Ring(len(sound))
     ring.extend(sound)
     onwards = Recurrent(follower, ring, features, length=2 * RATE_HZ)
-    onwards.hear(0, RATE_HZ, is_last=False)
-    onwards.forget(RATE_HZ)
+    onwards.score(0, RATE_HZ, is_last=False)
+    onwards.reset(RATE_HZ)
     first, last = (Frames(features, ring).n_final(end) for end in (RATE_HZ, 2 * RATE_HZ))
     expected = follower.advance(features(sound)[..., first:last], follower.start)[0]
-    assert onwards.hear(0, 2 * RATE_HZ, is_last=False).mean() == pytest.approx(expected, abs=1e-5)
+    assert onwards.score(0, 2 * RATE_HZ, is_last=False).mean() == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.slow

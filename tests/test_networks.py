@@ -10,7 +10,7 @@ from earmark.errors import ConfigError
 from earmark.models import Crnn, CrnnConfig, DoubleResidualConfig, MiniVggConfig, MlpConfig, Normalize, Resize
 from earmark.runs.compare import count_parameters
 from earmark.training import export, load_recipe, shipped_recipes
-from earmark.training.export import export_follower, export_network
+from earmark.training.export import export_network, export_recurrent
 from earmark.units import seconds_to_samples
 
 
@@ -131,7 +131,7 @@ def test_a_causal_network_cannot_wait_for_the_peak():
 def test_a_stream_in_the_onnx_file_gives_what_the_whole_gives(listener):
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(export_follower(listener).SerializeToString())
+    session = onnxruntime.InferenceSession(export_recurrent(listener).SerializeToString())
     names = [item.name for item in session.get_inputs()]
     rng = np.random.default_rng(0)
     features = rng.normal(-40, 30, (1, 1, 20, 23)).astype(np.float32)

@@ -110,5 +110,5 @@ def test_the_package_offers_its_names():
     assert earmark.load is load
     assert set(earmark.__all__) <= set(dir(earmark))
     assert earmark.__version__.count(".") == 2
-    with pytest.raises(AttributeError, match="has no attribute 'listen'; it has: Manifest"):
+    with pytest.raises(AttributeError, match="has no attribute 'listen'; it has: EarmarkError"):
         _ = earmark.listen

@@ -345,7 +345,7 @@ def test_what_waits_is_computed_together():
     wait_for(lambda: held.batches)
     for thread in threads[1:]:
         thread.start()
-    wait_for(lambda: session._tickets.qsize() == 9)
+    wait_for(lambda: session._arrivals.qsize() == 9)
     held.is_free.set()
     for thread in threads:
         thread.join()

@@ -14,6 +14,7 @@ import soundfile
 
 from earmark import sound
 from earmark.errors import DataError, EarmarkError, MissingExtraError, UnreadableError
+from earmark.features.window import sound_windows
 from earmark.types import Sound
 
 RATE_HZ = 44_100
@@ -141,7 +142,7 @@ def test_silence_and_one_sample_are_sounds():
     one = encoded(np.full(1, 0.5, np.float32), "WAV", 192_000)
     assert len(sound.read(one).samples) == 1
     assert len(sound.read(one, sample_rate_hz=8_000).samples) == 1
-    assert [len(w) for _, w in sound.windows(one, length_s=1, hop_s=1, sample_rate_hz=8_000)] == [1]
+    assert [len(w) for _, w in sound_windows(one, length_s=1, hop_s=1, sample_rate_hz=8_000)] == [1]
 
 
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3"])
@@ -207,7 +208,7 @@ class TestRefusals:
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
         with pytest.raises(UnreadableError, match=sentence):
-            list(sound.windows(path, length_s=0.1, hop_s=0.1, sample_rate_hz=16_000))
+            list(sound_windows(path, length_s=0.1, hop_s=0.1, sample_rate_hz=16_000))
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_of_numbers_that_are_not_finite(self, value):

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from earmark import sound
 from earmark.errors import UsageError
-from earmark.features.window import Window
-from earmark.sound.windows import _cut
+from earmark.features.window import Window, iter_windows, sound_windows
 from earmark.types import Sound
 
 
@@ -29,7 +28,7 @@ def test_pieces_of_any_size_give_the_windows_of_the_whole(n, length, hop, cuts):
     hop = min(hop, length)
     samples = np.arange(n, dtype=np.float32)
     edges = [edge for edge in np.cumsum(cuts) if edge < n]
-    cut = list(_cut(np.split(samples, edges), length=length, hop=hop))
+    cut = list(iter_windows(np.split(samples, edges), length=length, hop=hop))
     starts = Window(length_s=length, hop_s=hop, min_s=1).starts(n, length=length, hop=hop)
     assert [start for start, _ in cut] == list(starts)
     for start, window in cut:
@@ -42,8 +41,8 @@ def test_streamed_windows_equal_the_whole_sound(tmp_path, from_hz, to_hz):
     path = tmp_path / "long.wav"
     soundfile.write(path, 0.1 * rng.standard_normal((from_hz * 20 + 17, 2)), from_hz)
     whole = sound.read(path, sample_rate_hz=to_hz)
-    found = list(sound.windows(path, length_s=3.0, hop_s=1.3, sample_rate_hz=to_hz))
-    in_memory = list(sound.windows(sound.read(path), length_s=3.0, hop_s=1.3, sample_rate_hz=to_hz))
+    found = list(sound_windows(path, length_s=3.0, hop_s=1.3, sample_rate_hz=to_hz))
+    in_memory = list(sound_windows(sound.read(path), length_s=3.0, hop_s=1.3, sample_rate_hz=to_hz))
     assert len(found) == len(in_memory) == 15
     for (start_s, samples), (same_start_s, same) in zip(found, in_memory, strict=True):
         start = round(start_s * to_hz)
@@ -56,7 +55,7 @@ def test_streamed_windows_equal_the_whole_sound(tmp_path, from_hz, to_hz):
 
 def test_a_short_sound_is_one_short_window():
     samples = np.ones(500, np.float32)
-    ((start_s, window),) = sound.windows(Sound(samples, 1_000), length_s=3, hop_s=1, sample_rate_hz=1_000)
+    ((start_s, window),) = sound_windows(Sound(samples, 1_000), length_s=3, hop_s=1, sample_rate_hz=1_000)
     assert start_s == 0
     np.testing.assert_array_equal(window, samples)
 
@@ -69,7 +68,7 @@ def test_the_memory_does_not_grow_with_the_length(tmp_path):
             for _ in range(minutes * 60):
                 file.write(np.zeros((44_100, 2), np.int16))
         tracemalloc.start()
-        n = sum(1 for _ in sound.windows(path, length_s=3, hop_s=3, sample_rate_hz=22_050))
+        n = sum(1 for _ in sound_windows(path, length_s=3, hop_s=3, sample_rate_hz=22_050))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert n == minutes * 20
@@ -79,13 +78,13 @@ def test_the_memory_does_not_grow_with_the_length(tmp_path):
 
 def test_windows_of_no_length_are_refused():
     with pytest.raises(UsageError, match="must be at least one sample"):
-        sound.windows(Sound(np.zeros(9, np.float32), 8_000), length_s=1e-6, hop_s=1, sample_rate_hz=8_000)
+        sound_windows(Sound(np.zeros(9, np.float32), 8_000), length_s=1e-6, hop_s=1, sample_rate_hz=8_000)
 
 
 def test_windows_of_bytes():
     stream = io.BytesIO()
     soundfile.write(stream, np.zeros(16_000), 8_000, format="WAV")
-    assert [start for start, _ in sound.windows(stream.getvalue(), length_s=1, hop_s=0.5, sample_rate_hz=8_000)] == [
+    assert [start for start, _ in sound_windows(stream.getvalue(), length_s=1, hop_s=0.5, sample_rate_hz=8_000)] == [
         0.0,
         0.5,
         1.0,

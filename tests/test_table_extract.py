@@ -11,6 +11,7 @@ from earmark.cli import main
 from earmark.data import Split, apply_split, read_manifest
 from earmark.errors import ConfigError, DataError, UsageError
 from earmark.features.table import COLUMNS, SAMPLE_RATE_HZ, describe
+from earmark.features.window import sound_windows
 from earmark.tables import Segments, extract
 from earmark.tables.journal import Journal
 
@@ -51,13 +52,12 @@ def test_whole_sounds(songs, tmp_path):
 
 
 def test_segments_are_those_of_pictures(songs, tmp_path):
-    from earmark import sound
 
     out = tmp_path / "table.csv"
     manifest = read_manifest(songs)
     extract(manifest, out=out, segments=Segments(segment_s=0.5, hop_s=0.25))
     names = [row["filename"] for row in rows_of(out) if row["filename"].startswith("hum.1")]
-    windows = list(sound.windows(songs / "hum/hum.1.wav", length_s=0.5, hop_s=0.25, sample_rate_hz=SAMPLE_RATE_HZ))
+    windows = list(sound_windows(songs / "hum/hum.1.wav", length_s=0.5, hop_s=0.25, sample_rate_hz=SAMPLE_RATE_HZ))
     assert names == [f"hum.1.{k}.wav" for k in range(len(windows))]
     last = next(row for row in rows_of(out) if row["filename"] == names[-1])
     assert [float(last[column]) for column in COLUMNS[2:-1]] == describe(windows[-1][1]).tolist()

@@ -17,14 +17,16 @@ from earmark.evaluation import read_outcome
 from earmark.features import FEATURES, Window
 from earmark.models import CnnConfig
 from earmark.recognizer import Recognizer
-from earmark.runs.cross_validate import train_every_fold
-from earmark.runs.train import train
+from earmark.runs import pipeline
+from earmark.runs.pipeline import cross_validate, train
 from earmark.training import Recipe, Training, load_recipe, shipped_recipes
 from earmark.training import batches as batching
 from earmark.training.checkpoint import load_weights
+from earmark.training.crops import FrameCrops, WindowCrops, frames_of
 from earmark.training.examples import FeatureSet
 from earmark.training.learner import make_learner
 from earmark.training.loop import fit
+from light_training import lighten
 
 LABELS = ("Cross", "Line", "Ring")
 SMALL = {
@@ -114,7 +116,11 @@ def feature_set(n=7, length=50, window=None):
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=(1, 128, length)).astype(np.float32) + i for i in range(n)]
     targets = np.arange(n)[:, None] % 3
-    return FeatureSet(lambda i, _: arrays[i], targets, tuple("g" * n), window, FEATURES["log-mel"]()), arrays
+    features = FEATURES["log-mel"]()
+    crops = [
+        WindowCrops.one(array, features) if window is None else FrameCrops(array, features, window) for array in arrays
+    ]
+    return FeatureSet(lambda i, _: crops[i], targets, tuple("g" * n), window, features), arrays
 
 
 def test_batches_hold_every_example_once_and_none_is_lonely():
@@ -129,7 +135,7 @@ def test_batches_hold_every_example_once_and_none_is_lonely():
 def test_crops_are_windows_of_the_sound():
     window = Window(length_s=0.5, hop_s=0.25, min_s=0.25)
     examples, arrays = feature_set(n=4, window=window)
-    n_frames = batching.frames_of(examples.features, 0.5)
+    n_frames = frames_of(examples.features, 0.5)
     batch, targets = next(
         batching.training_batches(examples, batch_size=4, vary_length=False, rng=np.random.default_rng(1))
     )
@@ -147,8 +153,8 @@ def test_crops_are_windows_of_the_sound():
 def test_validation_sees_every_window_in_order():
     window = Window(length_s=0.5, hop_s=0.25, min_s=0.25)
     examples, arrays = feature_set(n=3, window=window)
-    owners = np.concatenate([o for _, o in batching.whole_batches(examples, batch_size=2)])
-    n_frames = batching.frames_of(examples.features, 0.5)
+    owners = np.concatenate([o for _, o, _ in batching.whole_batches(examples, batch_size=2)])
+    n_frames = frames_of(examples.features, 0.5)
     starts = window.starts(arrays[0].shape[2], length=n_frames, hop=round(n_frames / 2))
     assert owners.tolist() == sorted(list(range(3)) * len(starts))
 
@@ -214,24 +220,36 @@ def test_refit_from_everything_keeps_the_score_of_what_had_not_seen_the_test_par
 
 
 @pytest.mark.slow
-def test_every_fold_scores_every_example_once_and_the_file_learns_all(homus, tmp_path):
-    few = recipe(split={"folds": 3}, training={**SMALL["training"], "epochs": 12})
-    run = train_every_fold(few, data=homus, out=tmp_path / "run", cache=tmp_path / "cache")
+def test_every_fold_scores_every_example_once_and_the_file_learns_all(homus, tmp_path, monkeypatch):
+    rejected = []
+    monkeypatch.setattr(pipeline, "add_rejection", lambda model, *_, outcome, **__: rejected.append((model, outcome.n)))
+    few = recipe(split={"folds": 3}, training={**SMALL["training"], "epochs": 12}, rejection={"precision": 0.99})
+    run = cross_validate(few, data=homus, out=tmp_path / "run", cache=tmp_path / "cache")
     outcome = read_outcome(run.folder / "outcome.npz")
     assert sorted(outcome.inputs) == sorted(set(outcome.inputs))
     assert (run.scores.n, run.scores.n_groups) == (90, 10)
     card = Recognizer.load(run.model).card
     assert (card.data.n_examples, card.data.n_groups) == (90, 10)
     assert card.scores[0].protocol == "grouped, 3 folds, seed 0, every fold in turn"
+    # One detector, not one a fold; its threshold is chosen on validation parts, its cost is told of test parts.
+    assert rejected == [(run.model, 90)]
+    validation = read_outcome(run.folder / "validation.npz")
+    assert sorted(validation.inputs) == sorted(outcome.inputs)
+    assert not np.array_equal(validation.logits, outcome.logits)
+    least = card.rejection.min_confidence
+    assert least == pipeline.min_confidence_for(validation, 0.99)
+    assert run.scores.selective.n == (outcome.confidence >= least).sum()
+    for number in (1, 2, 3):
+        assert Recognizer.load(run.folder / f"fold-{number}" / "model.onnx").card.rejection is None
 
 
 def test_every_fold_needs_folds(homus, tmp_path):
     with pytest.raises(ConfigError, match=r"'small' has no folds; add --set split\.folds=5"):
-        train_every_fold(recipe(), data=homus, out=tmp_path / "run")
+        cross_validate(recipe(), data=homus, out=tmp_path / "run")
 
 
 @pytest.mark.slow
-def test_a_run_leaves_its_papers(finished):
+def test_a_run_leaves_its_artifacts(finished):
     rows = list(csv.DictReader((finished.folder / "log.csv").read_text().splitlines()))
     assert [int(row["epoch"]) for row in rows] == list(range(1, 31))
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
@@ -277,6 +295,41 @@ def test_a_killed_run_goes_on_to_the_same_result(homus, tmp_path):
 def test_the_folder_of_another_run_is_left_alone(finished, homus):
     with pytest.raises(ModelError, match="holds a run of another recipe or other data; choose another folder"):
         train(recipe(training={"epochs": 1}), data=homus, out=finished.folder)
+
+
+def old_run(folder, data, **changes):
+    """Make the folder of a run that an earlier version has fitted and not finished."""
+    few = recipe(training={**SMALL["training"], "epochs": 2}, rejection={"detector": {"hidden": 8}}, **changes)
+    train(few, data=data, out=folder, cache=folder.parent / "cache")
+    identity = json.loads((folder / "recipe.json").read_text())
+    # The second fit was a flag, the detector was the gate, and there was no choice of which epoch to keep.
+    identity["recipe"]["training"]["refit"] = False
+    del identity["recipe"]["training"]["keep"]
+    rejection = identity["recipe"]["rejection"]
+    for old, new in (("gate", "detector"), ("n_check", "n_validation"), ("real_declined", "max_false_rejections")):
+        rejection[old] = rejection.pop(new)
+    (folder / "recipe.json").write_text(json.dumps(identity))
+    (folder / "scores.json").unlink()
+    return few
+
+
+def test_a_run_of_an_earlier_version_goes_on(homus, tmp_path, monkeypatch):
+    lighten(monkeypatch.setattr)
+    same = old_run(tmp_path / "run", homus)
+    rows = (tmp_path / "run" / "log.csv").read_text()
+    monkeypatch.setattr("earmark.training.loop.train_epoch", None)  # nothing is left to fit
+    other = same.model_copy(update={"rejection": None})  # the fit does not depend on it
+    for each in (same, other):
+        run = train(each, data=homus, out=tmp_path / "run", cache=tmp_path / "cache")
+        assert (run.folder / "scores.json").is_file()
+        assert (run.folder / "log.csv").read_text() == rows
+        assert json.loads((run.folder / "recipe.json").read_text())["recipe"] == each.model_dump(mode="json")
+
+
+def test_a_run_that_this_version_cannot_read_says_what_to_do(homus, tmp_path):
+    (tmp_path / "recipe.json").write_text(json.dumps({"recipe": {"name": "x", "hearing": 3}, "data": "0"}))
+    with pytest.raises(ModelError, match=r"can read \(.*'hearing'.*\); choose another folder with -o"):
+        train(recipe(), data=homus, out=tmp_path)
 
 
 def test_a_folder_that_is_not_a_run_is_left_alone(homus, tmp_path):

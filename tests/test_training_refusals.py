@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +17,7 @@ from earmark.models import CnnConfig, MlpConfig
 from earmark.training import Recipe, Training, loop
 from earmark.training import learner as learning
 from earmark.training.checkpoint import load_weights, save_weights
+from earmark.training.crops import WindowCrops
 from earmark.training.examples import FeatureSet
 from earmark.training.memory import explains_memory
 from earmark.training.split import split_for
@@ -45,6 +49,21 @@ def test_pictures_cannot_be_degraded_as_sounds(pictures, kind):
     degrading = recipe(augment=[{"kind": kind}], training={"views": 2})
     with pytest.raises(DataError, match=rf"x: holds picture data made of sounds, and '{kind}' .* give the recordings"):
         split_for(degrading, pictures)
+
+
+def test_a_leaking_split_is_one_warning_however_many_groups_leak(caplog):
+    examples = [
+        Example(f"{group}-{n}.wav", ("blues", "pop")[group % 2], f"artist {group:03}", sha256=f"{group}-{n}")
+        for group in range(120)
+        for n in range(4)
+    ]
+    manifest = Manifest(tuple(examples), "sound", Path(), "made up")
+    split_for(recipe(split={"protocol": "random"}), manifest)
+    (record,) = caplog.records
+    leaking = (
+        r"the split leaks: \d+ groups are in more than one part \(artist 00\d, artist 00\d, artist 00\d and \d+ more\)"
+    )
+    assert re.match(leaking, record.getMessage())
 
 
 def test_pictures_can_be_shifted_masked_and_mixed(pictures):
@@ -117,7 +136,7 @@ def test_weights_of_another_network(tmp_path):
     with pytest.raises(ModelError, match=r"these weights are of another network; give the run of this recipe"):
         load_weights(tmp_path / "cnn.safetensors", MlpConfig(widths=(4,)).build(n_labels=2, input_shape=shape))
     (tmp_path / "torn.safetensors").write_bytes((tmp_path / "cnn.safetensors").read_bytes()[:100])
-    with pytest.raises(ModelError, match=r"torn\.safetensors: not a checkpoint .* delete it to start anew"):
+    with pytest.raises(ModelError, match=r"torn\.safetensors: not a checkpoint .* delete it to start again"):
         load_weights(tmp_path / "torn.safetensors", CnnConfig().build(n_labels=2, input_shape=shape))
 
 
@@ -131,8 +150,9 @@ def test_pictures_of_other_features(pictures):
 
 def examples(n=8):
     arrays = torch.rand(n, 1, 16, 16, generator=torch.Generator().manual_seed(0)).numpy()
+    crops = [WindowCrops.one(array, FEATURES["log-mel"]()) for array in arrays]
     targets = np.arange(n)[:, None] % 2
-    return FeatureSet(lambda i, _: arrays[i], targets, tuple("g" * n), None, FEATURES["log-mel"]())
+    return FeatureSet(lambda i, _: crops[i], targets, tuple("g" * n), None, FEATURES["log-mel"]())
 
 
 def test_a_compiled_network_learns_the_same(monkeypatch, tmp_path):

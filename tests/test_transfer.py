@@ -12,16 +12,18 @@ import torch
 
 from earmark.data import read_manifest
 from earmark.errors import ConfigError, DataError
-from earmark.features import FEATURES, FeatureCache, LogMel, Window
+from earmark.features import FeatureCache, LogMel, Window
 from earmark.models import Transfer, TransferConfig
 from earmark.recognizer import Recognizer
-from earmark.runs.train import train
+from earmark.runs.pipeline import train
 from earmark.training import Recipe, load_recipe
 from earmark.training import embeddings as embedding
 from earmark.training.embeddings import embed_examples
+from earmark.training.crops import WindowCrops
 from earmark.training.examples import FeatureSet, prepare
-from earmark.training.fit import unscaled_network, warn_of_gap, with_floor
+from earmark.training.fit import learn_scales, unscaled_network, warn_of_gap, with_floor
 from earmark.training.logistic import fit_logistic
+from earmark.training.loop import validate
 from earmark.training.recipe import Training
 
 RATE_HZ = 16000
@@ -85,18 +87,17 @@ def test_embeddings_are_computed_once(sounds, tmp_path, monkeypatch):
     asked, examples = train_part(sounds, tmp_path)
     network = unscaled_network(asked, examples, n_labels=3)
     cache = FeatureCache(tmp_path)
-    first = embed_examples(examples, network, cache=cache)
-    array = first.load(0, 0)
-    assert array.shape[:2] == (1, 762)
-    # The same as the network says of the window as long as it is.
-    n_frames = examples.features.n_frames(RATE_HZ)
+    first = embed_examples(examples, network, cache=cache).load(0, 0).windows()
+    seen = examples.load(0, 0).windows()
+    assert first.batch.shape == (len(seen.batch), 1, 762, 1)
     with torch.no_grad():
-        expected = network.body(torch.from_numpy(examples.load(0, 0)[None, :, :, :n_frames].copy())).numpy()[0]
-    np.testing.assert_allclose(array[0, :, 0], expected, atol=1e-4)
+        expected = network.body(torch.from_numpy(seen.batch)).numpy()
+    np.testing.assert_allclose(first.batch[:, 0, :, 0], expected, atol=1e-4)
+    np.testing.assert_array_equal(first.weights, seen.weights)
 
     monkeypatch.setattr(embedding, "_embed", lambda *_: pytest.fail("computed again"))
     again = embed_examples(examples, network, cache=cache)
-    np.testing.assert_array_equal(again.load(0, 0), array)
+    np.testing.assert_array_equal(again.load(0, 0).windows().batch, first.batch)
     with torch.no_grad():
         network.body.tags.bias += 1
     with pytest.raises(pytest.fail.Exception, match="computed again"):
@@ -115,54 +116,77 @@ def test_an_open_backbone_learns_and_its_norms_stay(sounds, tmp_path):
 
     after = load_file(run.folder / "best.safetensors")
     changed = {
-        ".".join(key.split(".")[1:3]) for key in before if key.startswith("body") and not torch.equal(after[key], before[key])
+        ".".join(key.split(".")[1:3])
+        for key in before
+        if key.startswith("body") and not torch.equal(after[key], before[key])
     }
-    assert changed == {"dense.weight", "dense.bias", "dense_norm.weight", "dense_norm.bias", "tags.weight", "tags.bias",
-                       "pool_norm.weight", "pool_norm.bias"}
+    assert changed == {
+        "dense.weight",
+        "dense.bias",
+        "dense_norm.weight",
+        "dense_norm.bias",
+        "tags.weight",
+        "tags.bias",
+        "pool_norm.weight",
+        "pool_norm.bias",
+    }
 
 
 def embeddings_of(n_each, *, n_labels=2, seed=0):
-    """Return embeddings ``(1, 4, n_windows)`` whose first number tells the label."""
+    """Return three windows of embeddings a recording, ``(3, 1, 4, 1)``, whose first number tells the label."""
     rng = np.random.default_rng(seed)
     targets = np.repeat(np.arange(n_labels), n_each)[:, None]
-    arrays = [rng.normal(0, 1, (1, 4, 3)).astype(np.float32) for _ in targets]
+    arrays = [rng.normal(0, 1, (3, 1, 4, 1)).astype(np.float32) for _ in targets]
     for array, (label,) in zip(arrays, targets, strict=True):
-        array[0, 0] += 4 * label
+        array[:, :, 0] += 4 * label
     groups = tuple(f"g{i}" for i in range(len(targets)))
     features = embedding.EmbeddingFeatures(n_embedding=4)
-    return FeatureSet(lambda i, _: arrays[i], targets, groups, Window(length_s=1, hop_s=1, min_s=1), features)
+    crops = [WindowCrops(array, np.ones(3, np.float32), features, WINDOW) for array in arrays]
+    return FeatureSet(lambda i, _: crops[i], targets, groups, WINDOW, features)
+
+
+def head_of(examples, n_labels):
+    network = Transfer(torch.nn.Identity(), torch.nn.Linear(4, n_labels), n_embedding=4)
+    network.n_labels = n_labels
+    head = network.on_embeddings()
+    learn_scales(head, examples, batch_size=8)
+    return head.eval()
 
 
 @pytest.mark.parametrize("n_labels", [2, 3])
 def test_logistic_regression_finds_the_number_that_tells(n_labels):
     examples = embeddings_of(12, n_labels=n_labels)
-    head = Transfer(torch.nn.Identity(), torch.nn.Linear(4, n_labels), n_embedding=4)
-    head.n_labels = n_labels
-    network = head.on_embeddings()
-    network.learn_scales(torch.from_numpy(examples.load(i, 0)[None, :, :, :1]) for i in range(len(examples)))
-    fit_logistic(network, examples, balanced=True, seed=0)
-    weights = network.head.weight.detach().abs()
-    assert (weights[:, 0] > 3 * weights[:, 1:].max()).any()
-    right = [
-        int(network(torch.from_numpy(examples.load(i, 0)[None, :, :, :1])).argmax()) == examples.targets[i, 0]
-        for i in range(len(examples))
-    ]
-    assert np.mean(right) > 0.9
+    head = head_of(examples, n_labels)
+    fit_logistic(head, examples, balanced=True, seed=0)
+    row = validate(head, examples, batch_size=8, device=torch.device("cpu"))
+    assert row["valid_accuracy"] > 0.9
+    weights = head.head.weight.detach().abs()
+    assert weights[:, 0].max() > 3 * weights[:, 1:].max()
+
+
+def test_uneven_labels_count_the_same():
+    examples = embeddings_of(12)
+    few = FeatureSet(examples.load, examples.targets[:16], examples.groups[:16], WINDOW, examples.features)
+    biases = []
+    for balanced in (False, True):
+        head = head_of(few, 2)
+        fit_logistic(head, few, balanced=balanced, seed=0)
+        biases.append(float(head.head.bias[1].detach() - head.head.bias[0].detach()))
+    assert biases[1] > biases[0]
 
 
 def test_one_example_a_label():
     examples = embeddings_of(1)
-    network = Transfer(torch.nn.Identity(), torch.nn.Linear(4, 2), n_embedding=4)
-    network.n_labels = 2
+    head = head_of(examples, 2)
     with pytest.raises(DataError, match=r"a label has 1 training example\(s\); a logistic head needs two a label"):
-        fit_logistic(network.on_embeddings(), examples, balanced=True, seed=0)
+        fit_logistic(head, examples, balanced=True, seed=0)
 
 
 def test_a_backbone_that_wants_another_rate():
     with pytest.raises(ConfigError, match=r"other features; set in \[features\] sample_rate_hz = 16000, not 22050"):
         recipe(features={"sample_rate_hz": 22050})
     with pytest.raises(ConfigError, match=r"kind = 'log-mel', not 'constant-q'"):
-        recipe(features={"kind": "constant-q"} and FEATURES["constant-q"]().model_dump())
+        Recipe.parse({**recipe().model_dump(), "features": {"kind": "constant-q"}}, where="test")
     assert recipe().features == LogMel(
         sample_rate_hz=16000, n_fft=512, hop_samples=256, n_mels=96, compression="logarithmic"
     )

@@ -12,24 +12,60 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from earmark.data import Manifest as Manifest
     from earmark.data import read_manifest as read_manifest
+    from earmark.doctor import check as check
+    from earmark.errors import EarmarkError as EarmarkError
     from earmark.evaluation.evaluate import evaluate as evaluate
     from earmark.explain.explain import explain as explain
+    from earmark.recognizer import Failure as Failure
     from earmark.recognizer import Recognizer as Recognizer
     from earmark.recognizer import load as load
-    from earmark.runs.train import train as train
+    from earmark.rejection.fit import add_rejection as add_rejection
+    from earmark.runs.compare import compare_runs as compare_runs
+    from earmark.runs.pipeline import cross_validate as cross_validate
+    from earmark.runs.pipeline import train as train
+    from earmark.types import Ink as Ink
+    from earmark.types import Prediction as Prediction
+    from earmark.types import Sound as Sound
 
 # Filled on first use (PEP 562), so that `import earmark` costs nothing and predicting never imports torch.
 _HOMES = {
+    "EarmarkError": "earmark.errors",
+    "Failure": "earmark.recognizer",
+    "Ink": "earmark.types",
     "Manifest": "earmark.data",
+    "Prediction": "earmark.types",
     "Recognizer": "earmark.recognizer",
+    "Sound": "earmark.types",
+    "add_rejection": "earmark.rejection.fit",
+    "check": "earmark.doctor",
+    "compare_runs": "earmark.runs.compare",
+    "cross_validate": "earmark.runs.pipeline",
     "evaluate": "earmark.evaluation.evaluate",
     "explain": "earmark.explain.explain",
     "load": "earmark.recognizer",
     "read_manifest": "earmark.data",
-    "train": "earmark.runs.train",
+    "train": "earmark.runs.pipeline",
 }
 
-__all__ = ["Manifest", "Recognizer", "__version__", "evaluate", "explain", "load", "read_manifest", "train"]
+__all__ = [
+    "EarmarkError",
+    "Failure",
+    "Ink",
+    "Manifest",
+    "Prediction",
+    "Recognizer",
+    "Sound",
+    "__version__",
+    "add_rejection",
+    "check",
+    "compare_runs",
+    "cross_validate",
+    "evaluate",
+    "explain",
+    "load",
+    "read_manifest",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -45,4 +81,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """Return the public names alone, for completion and help."""
+    return sorted(__all__)

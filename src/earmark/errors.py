@@ -7,7 +7,8 @@
     └── UsageError       exit 2   the call is wrong
         ├── UnknownNameError      a name that is not in a registry, with "did you mean"
         ├── ConfigError           a recipe or an option holds a wrong key or value
-        └── MissingExtraError     the call needs an optional dependency
+        ├── MissingExtraError     the call needs an optional dependency
+        └── MissingPartError      the call needs a part of Earmark that was removed
 
 Every message says what was given, what is allowed, and what to do.
 """
@@ -61,6 +62,16 @@ class MissingExtraError(UsageError):
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs the {extra!r} extra; install it with: pip install 'earmark[{extra}]'")
         self.extra = extra
+
+
+class MissingPartError(UsageError):
+    """The call needs a part of Earmark that this installation lacks."""
+
+    def __init__(self, feature: str, module: str) -> None:
+        super().__init__(
+            f"{feature} needs {module}, which this installation lacks; install all of Earmark with: pip install"
+            " --force-reinstall --no-deps earmark"
+        )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The command line: results on stdout, everything else on stderr, one sentence for what goes wrong.
+"""Command line: results on stdout, everything else on stderr, one sentence for each error.
 
 Exit codes: 0 done, 1 the data or the model is bad, 2 the call is wrong, 130 interrupted.
 """
@@ -9,60 +9,64 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from earmark.cli import (
-    add_rejection,
-    bench,
-    check,
-    compare,
-    demo,
-    denoise,
-    evaluate,
-    explore,
-    features,
-    listen,
-    models,
-    predict,
-    serve,
-    submit,
-    train,
-    tune,
-)
 from earmark.cli.output import complain
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, MissingPartError
 
 _INTERRUPTED = 130
+_ABOUT = "Learn to recognise music from examples, by ear and by mark."
 
-app = typer.Typer(
-    name="earmark",
-    help="Learn to recognise music from examples, by ear and by mark.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command("demo")(demo.demo)
-app.command("predict")(predict.predict)
-app.command("models")(models.models)
-app.command("info")(models.info)
-app.command("check")(check.check)
-app.command("train")(train.train)
-app.command("recipes")(train.recipes)
-app.command("evaluate")(evaluate.evaluate)
-app.command("add-rejection")(add_rejection.add_rejection)
-app.command("guard", hidden=True)(add_rejection.add_rejection)  # its old name
-app.command("tune")(tune.tune)
-app.command("find-rate")(tune.find_rate)
-app.command("compare")(compare.compare)
-app.command("submit")(submit.submit)
-app.command("features")(features.features)
-app.command("explore")(explore.explore)
-app.command("denoise")(denoise.denoise)
-app.command("listen")(listen.listen)
-app.command("serve")(serve.serve)
-app.add_typer(bench.app, name="bench")
+# Name to module and function, in the order of the help. A command is imported when it is called, so that predicting
+# does not wait for the others, and one whose part of the package was removed does not stop them.
+COMMANDS = {
+    "demo": "demo:demo",
+    "predict": "predict:predict",
+    "models": "models:models",
+    "info": "models:info",
+    "check": "check:check",
+    "train": "train:train",
+    "recipes": "train:recipes",
+    "evaluate": "evaluate:evaluate",
+    "add-rejection": "add_rejection:add_rejection",
+    "guard": "add_rejection:add_rejection",
+    "tune": "tune:tune",
+    "find-rate": "tune:find_rate",
+    "compare": "compare:compare",
+    "submit": "submit:submit",
+    "features": "features:features",
+    "explore": "explore:explore",
+    "denoise": "denoise:denoise",
+    "listen": "listen:listen",
+    "serve": "serve:serve",
+    "bench": "bench:app",
+}
+_OLD_NAMES = frozenset({"guard"})
+
+
+def make_app(arguments: Sequence[str]) -> typer.Typer:
+    """Return the command line with the command that `arguments` call; with all commands for help and for mistakes."""
+    called = next((argument for argument in arguments if not argument.startswith("-")), None)
+    app = typer.Typer(
+        name="earmark",
+        help=_ABOUT,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # its panels double the time of --help and of every refusal
+    )
+    app.callback()(_options)
+    for name in [called] if called in COMMANDS else COMMANDS:
+        module, attribute = COMMANDS[name].split(":")
+        command = getattr(import_module(f"earmark.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name, hidden=name in _OLD_NAMES)(command)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -73,10 +77,11 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Learn to recognise music from examples, by ear and by mark."""
 
@@ -124,9 +129,13 @@ def _run(arguments: list[str], *, debug: bool) -> int:
 
 def _exit_code(arguments: list[str]) -> int:
     try:
-        app(arguments, prog_name="earmark")
+        make_app(arguments)(arguments, prog_name="earmark")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("earmark."):
+            raise
+        raise MissingPartError(" ".join(["earmark", *arguments[:1]]), str(error.name)) from error
     return 0
 
 

@@ -1,4 +1,4 @@
-"""``earmark add-rejection``: fit an out-of-distribution detector, so that a recognizer answers ``unknown``."""
+"""``earmark add-rejection``: fit an out-of-distribution detector for a finished recognizer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import typer
 from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.text import percent
-from earmark.zoo.card_page import rejection_pairs
 
 if TYPE_CHECKING:
     from earmark.recognizer import Rejection
@@ -22,27 +21,30 @@ def add_rejection(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="ONNX", help="The file to write.")],
     foreign: Annotated[
         list[Path] | None,
-        typer.Option("--foreign", metavar="DIR", help="A folder of sounds or drawings to decline, beside made ones."),
+        typer.Option(
+            "--foreign", metavar="DIR", help="A folder of sounds or drawings to reject, beside synthetic ones."
+        ),
     ] = None,
     outcome: Annotated[
         Path | None,
-        typer.Option(
-            "--outcome", metavar="NPZ", help="outcome.npz of the run: answers to examples it had not learned."
-        ),
+        typer.Option("--outcome", metavar="NPZ", help="validation.npz of the run: answers to its validation part."),
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change how: --set precision=0.95 --set measure=true."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set precision=0.95 --set measure=true."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Teach a finished recognizer to answer 'unknown' to what is unlike anything that it learned.
+    """Let a finished recognizer answer 'unknown'.
 
-    Its other answers stay as they are. With measure=true every family of foreign kinds is left out in turn, to measure
-    how well it would be declined unforeseen; that takes several times as long.
+    Earmark fits an out-of-distribution detector beside the network, so that inputs unlike its training data are
+    rejected. Its other answers stay as they are. With
+    measure=true every family of foreign kinds is left out of training in turn, to measure how well the detector rejects
+    a family that it does not know; that takes several times as long.
     """
     from earmark.evaluation import read_outcome
     from earmark.rejection.fit import add_rejection, rejection_config_of
+    from earmark.zoo.card_page import rejection_pairs
 
     with progress_on_stderr() as progress:
         rejection = add_rejection(
@@ -59,7 +61,7 @@ def add_rejection(
         return
     print_pairs(rejection_pairs(rejection))
     if rejection.measured:
-        print_table([("LEFT OUT", "N", "AUROC", "DECLINED"), *_rows(rejection)])
+        print_table([("LEFT OUT", "N", "AUROC", "REJECTED"), *_rows(rejection)])
     print(f"recognizer: {out}")
 
 

@@ -15,12 +15,12 @@ from earmark.text import percent
 if TYPE_CHECKING:
     from earmark.zoo.verify import CostCheck, ScoreCheck
 
-app = typer.Typer(help="Measure what ships.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def _group() -> None:
-    """Measure what ships."""
+    """Verify the built-in recognizers."""
 
 
 @app.command("zoo")
@@ -36,10 +36,10 @@ def zoo(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make every figure on the cards of the built-in recognizers again from the files that ship.
+    """Measure every figure on the cards of the built-in recognizers again.
 
-    A figure that the file cannot give any more, because it has since learned those examples, is named as such. The
-    exit code is 1 when a figure does not come out as its card says.
+    Some figures cannot be measured again, because the file has since been trained on those examples; the output says
+    so. The exit code is 1 when a figure differs from the card.
     """
     from earmark.zoo.verify import bench_model, known_models
 

@@ -1,4 +1,4 @@
-"""``earmark check``: what is wrong with a data set."""
+"""``earmark check``: find faults in a data set."""
 
 from __future__ import annotations
 
@@ -30,13 +30,17 @@ def check(
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", metavar="NAME", help="Look at this split: grouped, random, or a published one."),
+        typer.Option("--protocol", metavar="NAME", help="Check this split: grouped, random, or a published one."),
     ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Processes that read; one a core by default.")
     ] = None,
 ) -> None:
-    """Read every example once and say what is wrong with the data; the exit code is 1 when there are errors."""
+    """Find faults in a data set.
+
+    Faults are damaged files, duplicates, wrong labels and leaks between the parts of a split. Every example is read
+    once. The exit code is 1 when there are errors.
+    """
     from earmark.data import Split
     from earmark.doctor import check as checked
 

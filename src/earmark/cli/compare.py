@@ -1,4 +1,4 @@
-"""``earmark compare``: finished runs side by side."""
+"""``earmark compare``: compare finished runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def compare(
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with a plot.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what runs score, whether the best is better by more than chance, and what each costs."""
+    """Compare finished runs: scores, significance, cost."""
     from earmark.runs.compare import compare_runs, write_comparison
 
     entries = compare_runs(runs)

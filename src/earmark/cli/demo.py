@@ -1,4 +1,4 @@
-"""``earmark demo``: the whole story in a few minutes, offline."""
+"""``earmark demo``: run the demonstration."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def demo(
         "earmark-demo"
     ),
 ) -> None:
-    """Recognise with the built-in recognizers, train a new one, score it, and write a report."""
-    from earmark.demo import tell
+    """Recognise, train and score in a few minutes, offline."""
+    from earmark.demo import run_demo
 
     with progress_on_stderr() as progress:
-        story = tell(out, data=data, progress=progress)
+        result = run_demo(out, data=data, progress=progress)
     rows = [
-        (show.specimen.name, show.specimen.meant, f"{show.prediction.label} {percent(show.prediction.confidence)}")
-        for show in story.showings
+        (each.sample.name, each.sample.expected, f"{each.prediction.label} {percent(each.prediction.confidence)}")
+        for each in result.recognitions
     ]
-    print_table([("GIVEN", "MEANT", "RECOGNISED AS"), *rows])
-    print(f"\nlearned {story.learned}:")
-    print(story.run.scores.sentence)
-    print(f"\nrecognizer: {story.run.model}\nreport:     {story.page.resolve()}")
+    print_table([("INPUT", "EXPECTED", "RECOGNISED AS"), *rows])
+    print(f"\ntrained on {result.learned}:")
+    print(result.run.scores.sentence)
+    print(f"\nrecognizer: {result.run.model}\nreport:     {result.page.resolve()}")

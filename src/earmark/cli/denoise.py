@@ -1,4 +1,4 @@
-"""``earmark denoise``: a sound without its noise."""
+"""``earmark denoise``: remove steady noise from a sound."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def denoise(
         Path | None, typer.Option("--plot", help="Draw noisy, estimated noise and clean spectrograms (.png, .svg).")
     ] = None,
 ) -> None:
-    """Remove steady noise (hum, hiss, a fan) by spectral subtraction."""
+    """Remove steady noise (hum, hiss, a fan) from a sound file.
+
+    The method is spectral subtraction.
+    """
     from earmark.live import DenoiseConfig, denoise_file
 
     given = {"noise_s": noise_s, "over_subtraction": strength, "floor": floor}

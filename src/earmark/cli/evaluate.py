@@ -1,4 +1,4 @@
-"""``earmark evaluate``: how often a recognizer is right, and how far that can be trusted."""
+"""``earmark evaluate``: score a recognizer, with intervals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def evaluate(
     ],
     split: Annotated[
         str | None,
-        typer.Option("--split", metavar="PART", help="Score only train, valid or test; by default everything."),
+        typer.Option(
+            "--split", metavar="PART", help="Score only this part: train, valid (validation) or test; by default all."
+        ),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -38,16 +40,16 @@ def evaluate(
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a report.")] = None,
     protocols: Annotated[
         str | None,
-        typer.Option("--protocols", metavar="NAMES", help="Learn afresh under each: random,grouped,fault-filtered."),
+        typer.Option("--protocols", metavar="NAMES", help="Train anew under each: random,grouped,fault-filtered."),
     ] = None,
     folds: Annotated[int, typer.Option("--folds", min=3, help="Of random and grouped, with --protocols.")] = 5,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How often to repeat it, with --protocols.")] = 1,
 ) -> None:
     """Score a recognizer on labelled examples.
 
-    The parts are those of the data when it has them, else those that the recognizer was trained with. With --protocols
-    the recipe of MODEL, or a quick model when MODEL is 'quick', learns under each protocol, and the scores are printed
-    side by side with the gap.
+    The parts are those of the data when it is divided, else those that the recognizer was trained with. With
+    --protocols the recipe of MODEL, or a quick model when MODEL is 'quick', is trained under each protocol, and the
+    scores are printed side by side with the gap.
     """
     if protocols is not None:
         if split or protocol or html:

@@ -1,9 +1,8 @@
-"""``earmark explore``: every transform with every model on a feature table."""
+"""``earmark explore``: compare classical models on a feature table."""
 
 from __future__ import annotations
 
 import os
-import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,7 +16,6 @@ from earmark.text import percent
 if TYPE_CHECKING:
     from earmark.tables import ExplorationResult
 
-_WHOLE_CLIP_S = 30.0
 _MOST_WORKERS = 8
 
 
@@ -49,14 +47,16 @@ def explore(
         bool, typer.Option("--as-published", help="The table is the published one; see 'earmark features'.")
     ] = False,
 ) -> None:
-    """Search, score and compare transforms and models, and write the best as a recognizer.
+    """Compare classical models on a feature table.
 
-    The best is chosen by its score in the search, on rows that are not scored. A command that was stopped goes on where
-    it was when it is given again.
+    Every transform is combined with every model, and the best becomes a recognizer. It is chosen by its score in the
+    search, on rows that are not scored.
+    When the command was stopped, the same command continues it.
     """
     from earmark.data import read_manifest
     from earmark.tables import Exploration, write_recognizer, write_results
     from earmark.tables import explore as explored
+    from earmark.tables.export import row_length_s
 
     values: dict[str, Any] = {"split": {"protocol": protocol, "seed": seed}, "seed": seed, "n_trials": tune}
     lists = {"transforms": transforms, "models": models, "widths": width, "dropout": dropout}
@@ -69,22 +69,14 @@ def explore(
     write_results(findings, out)
     _print(findings)
     padding: Literal["mirror", "silence"] = "mirror" if as_published else "silence"
+    window_s = window_s or row_length_s(table)
     try:
-        write_recognizer(findings, manifest, out / "best.onnx", window_s=window_s or _window_s(table), padding=padding)
+        write_recognizer(findings, manifest, out / "best.onnx", window_s=window_s, padding=padding)
     except DataError as error:
         complain(str(error))
         raise typer.Exit(1) from error
     print(f"recognizer: {out / 'best.onnx'}")
     print(f"everything: {out}")
-
-
-def _window_s(table: Path) -> float:
-    """Return the usual length of what a row describes, from the published column `length`, in samples."""
-    from earmark.data.table import read_rows
-    from earmark.features.table import SAMPLE_RATE_HZ
-
-    lengths = [float(row["length"]) for row in read_rows(table) if row.get("length")]
-    return statistics.median(lengths) / SAMPLE_RATE_HZ if lengths else _WHOLE_CLIP_S
 
 
 def _print(findings: ExplorationResult) -> None:

@@ -1,4 +1,4 @@
-"""``earmark features``: the 57 numbers of the published tables."""
+"""``earmark features``: write the 57 features of the published tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def features(
         float | None, typer.Option("--hop-s", help="Seconds between segments; their length by default.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 1,
-    group: Annotated[bool, typer.Option("--group", help="Add a column with what must not be split.")] = False,
+    group: Annotated[
+        bool, typer.Option("--group", help="Add a column with the group (artist, piano) of every sound.")
+    ] = False,
     protocol: Annotated[
         str | None,
         typer.Option("--split", metavar="PROTOCOL", help="Add a column: given, grouped, random or a published split."),
@@ -32,10 +34,10 @@ def features(
         typer.Option("--as-published", help="Treat the ends of a sound as the published GTZAN table did."),
     ] = False,
 ) -> None:
-    """Write 57 features of every sound as a table in the layout of the published GTZAN tables.
+    """Write a table of 57 features of every sound.
 
-    A command that was stopped goes on where it was when it is given again. A sound that cannot be read is named on
-    stderr, the others are still done, and the exit code is 1.
+    The layout is that of the published GTZAN tables. When the command was stopped, the same command continues it. A
+    sound that cannot be read is named on stderr; the others are still done, and the exit code is 1.
     """
     from earmark.data import Split, apply_split, read_manifest
     from earmark.tables import Segments, extract

@@ -1,18 +1,17 @@
-"""``earmark listen``: the answer moves while one plays."""
+"""``earmark listen``: recognise a microphone stream."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from earmark.cli.output import complain
-from earmark.errors import DataError, UsageError
+from earmark.errors import UsageError
 from earmark.text import counted, percent
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 _REFRESH_HZ = 10
 _BAR = 30
 _QUIET_DB = -60.0
-_MUTED_S = 60.0
 _MUTED = "only silence for a minute; is the microphone muted, or the wrong one? see --devices"
 
 
@@ -37,19 +35,20 @@ def listen(
     file: Annotated[Path | None, typer.Option("--input", help="Play a file instead of a microphone.")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="With --input: do not wait for real time.")] = False,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.0, help="Stop after so long.")] = None,
-    save: Annotated[Path | None, typer.Option("--save", help="Keep what was heard: .wav, .flac or .ogg.")] = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Also save the sound: .wav, .flac or .ogg.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for every answer.")] = False,
     clean: Annotated[bool, typer.Option("--denoise", help="Remove noise; the first second is only noise.")] = False,
     noise: Annotated[Path | None, typer.Option("--noise", help="A recording of the noise to remove.")] = None,
     hop_s: Annotated[float | None, typer.Option("--hop-s", help="Seconds between answers; at most 0.25.")] = None,
     gate_db: Annotated[float, typer.Option("--gate-db", help="Quieter windows are silence.")] = -60.0,
-    force: Annotated[
-        bool, typer.Option("--force", help="Give the best label even where it would be 'unknown'.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Give the best label instead of 'unknown'.")] = False,
     list_devices: Annotated[bool, typer.Option("--devices", help="List the microphones and stop.")] = False,
 ) -> None:
-    """Recognise what a microphone hears, or a file as if it were heard; stop with Ctrl-C."""
-    from earmark.live import DenoiseConfig, ListenConfig, Listener, devices
+    """Recognise sound from a microphone as it comes.
+
+    With --input a file takes the place of the microphone. Stop with Ctrl-C.
+    """
+    from earmark.live import DenoiseConfig, ListenConfig, Listener, devices, run_session
     from earmark.recognizer import load
     from earmark.sound import read
 
@@ -73,7 +72,8 @@ def listen(
     )
     show = _Lines(source, listener) if as_json or not sys.stdout.isatty() else _Screen(source, listener)
     show.as_json = as_json
-    _listen(source, listener, show=show, seconds=seconds, save=save)
+    with show:
+        run_session(source, listener, on_updates=show.take, seconds=seconds, save=save)
 
 
 def _source(file: Path | None, device: str | None, *, rate: int | None, fast: bool) -> Source:
@@ -84,35 +84,6 @@ def _source(file: Path | None, device: str | None, *, rate: int | None, fast: bo
     return Microphone(int(device) if device is not None and device.isdigit() else device, sample_rate_hz=rate)
 
 
-def _listen(source: Source, listener: Listener, *, show: _Lines, seconds: float | None, save: Path | None) -> None:
-    """Feed the listener until the stream ends or is stopped; whatever ends it, what was heard is kept."""
-    from earmark.live import recording
-
-    n_left = None if seconds is None else round(seconds * source.sample_rate_hz)
-    failure: DataError | None = None
-    with ExitStack() as stack:
-        record = stack.enter_context(recording(save, source.sample_rate_hz))
-        stack.enter_context(show)
-        try:
-            for chunk in source.chunks():
-                samples = chunk.samples[:n_left]
-                record(samples)
-                show.take(listener.feed(samples, arrived_s=chunk.arrived_s))
-                n_left = None if n_left is None else n_left - len(samples)
-                if n_left is not None and n_left <= 0:
-                    break
-        except KeyboardInterrupt:
-            show.note = "stopped"
-        except DataError as error:
-            failure = error
-        try:
-            show.take(listener.finish())
-        except DataError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
-
-
 class _Lines:
     """Prints a line for every update, and a summary on stderr."""
 
@@ -120,24 +91,21 @@ class _Lines:
     note = ""
 
     def __init__(self, source: Source, listener: Listener) -> None:
-        self.source, self.listener = source, listener
-        self.latencies_s: list[float] = []
-        self.n_updates, self._silent_since_s, self._warned = 0, 0.0, False
+        from earmark.live import SessionStats
+
+        self.source, self.listener, self.stats = source, listener, SessionStats()
+        self._warned = False
 
     def __enter__(self) -> None:
-        self._began_s, self._began_cpu_s = time.monotonic(), time.process_time()
+        pass
 
     def __exit__(self, *_: object) -> None:
         complain(self.summary())
 
-    def take(self, updates: list[Update]) -> None:
+    def take(self, updates: Sequence[Update]) -> None:
         for update in updates:
-            self.n_updates += 1
-            if update.latency_s is not None:
-                self.latencies_s.append(update.latency_s)
-            if update.top:
-                self._silent_since_s = update.end_s
-            if update.end_s - self._silent_since_s >= _MUTED_S and not self._warned:
+            self.stats.add(update)
+            if self.stats.is_muted(update.end_s) and not self._warned:
                 self._warned = True
                 self.warn(_MUTED)
             self.show(update)
@@ -157,17 +125,11 @@ class _Lines:
 
     def summary(self) -> str:
         """Say how long was listened, how late the answers were, what it took, and what was lost."""
-        elapsed_s = max(time.monotonic() - self._began_s, 1e-9)
-        share = (time.process_time() - self._began_cpu_s) / elapsed_s
-        latencies_s = sorted(self.latencies_s)
-        late = (
-            f", latency {latencies_s[len(latencies_s) // 2] * 1000:.0f} ms, {latencies_s[-1] * 1000:.0f} ms at worst"
-            if latencies_s
-            else ""
-        )
+        stats, latency_s = self.stats, self.stats.latency_s
+        late = f", latency {latency_s[0] * 1000:.0f} ms, {latency_s[1] * 1000:.0f} ms at worst" if latency_s else ""
         return (
-            f"heard {self.listener.heard_s:.1f} s of {self.source.name} in {elapsed_s:.1f} s:"
-            f" {counted(self.n_updates, 'answer')}{late}; {percent(share)} of one core;"
+            f"heard {self.listener.heard_s:.1f} s of {self.source.name} in {stats.elapsed_s:.1f} s:"
+            f" {counted(stats.n_updates, 'answer')}{late}; {percent(stats.cpu_share)} of one core;"
             f" {counted(self.source.n_dropped, 'buffer')} dropped, {counted(self.listener.n_skipped, 'window')} skipped"
         )
 

@@ -1,4 +1,4 @@
-"""``earmark models`` and ``earmark info``: which recognizers there are, and what one says about itself."""
+"""``earmark models`` and ``earmark info``: list the built-in recognizers, and show the card of one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import typer
 
 from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.text import counted, percent
-from earmark.zoo.card_page import card_page, rejection_pairs
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from earmark.recognizer import Card, Score
 
 
@@ -60,40 +61,66 @@ def info(
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the card as a page.")] = False,
 ) -> None:
-    """Show what a recognizer says about itself: labels, data, scores, limits."""
+    """Show the card of a recognizer.
+
+    The card holds labels, data, scores and limits.
+    """
     from earmark.recognizer import find, load
-    from earmark.zoo.costs import cost_of
 
     path = find(model)
     card = load(path).card
-    cost = cost_of(model)
     if markdown:
-        print(card_page(card, n_bytes=path.stat().st_size, cost=cost), end="")
-        return
-    if as_json:
+        from earmark.zoo.card_page import card_page
+        from earmark.zoo.costs import cost_of
+
+        print(card_page(card, n_bytes=path.stat().st_size, cost=cost_of(model)), end="")
+    elif as_json:
         print_json({"file": str(path), **card.model_dump(mode="json")})
-        return
+    else:
+        print_pairs(
+            {**_card_pairs(card, path), **_cost_pairs(model), "licence": card.licence, "created": _created_text(card)}
+        )
+
+
+def _card_pairs(card: Card, path: Path) -> dict[str, str]:
     data, window = card.data, card.window
-    print_pairs(
-        {
-            "name": card.name,
-            "about": card.about,
-            "file": f"{path} ({path.stat().st_size / 1e6:.2f} MB)",
-            "reads": f"{card.features.domain} as {card.features.kind}",
-            "windows": f"{window.length_s:g} s every {window.hop_s:g} s, at least {window.min_s:g} s" if window else "",
-            "labels": f"{len(card.labels)}: {', '.join(card.labels)}",
-            "learned from": f"{data.name}: {_amount(data.n_examples, data.n_groups)}",
-            "data licence": data.licence,
-            **{f"score {rank}": _score_text(score) for rank, score in enumerate(card.scores, start=1)},
-            **(rejection_pairs(card.rejection) if card.rejection else {}),
-            **{f"limit {rank}": limit for rank, limit in enumerate(card.limits, start=1)},
-            "train again": cost.train,
-            "training took": cost.training,
-            "answers in": f"{cost.answer_ms:g} ms: {cost.answer}, {cost.machine}" if cost.answer_ms else "",
-            "licence": card.licence,
-            "created": _created_text(card),
-        }
-    )
+    return {
+        "name": card.name,
+        "about": card.about,
+        "file": f"{path} ({path.stat().st_size / 1e6:.2f} MB)",
+        "reads": f"{card.features.domain} as {card.features.kind}",
+        "windows": f"{window.length_s:g} s every {window.hop_s:g} s, at least {window.min_s:g} s" if window else "",
+        "labels": f"{len(card.labels)}: {', '.join(card.labels)}",
+        "trained on": f"{data.name}: {_amount(data.n_examples, data.n_groups)}",
+        "data licence": data.licence,
+        **{f"score {rank}": _score_text(score) for rank, score in enumerate(card.scores, start=1)},
+        **_rejection_pairs(card),
+        **{f"limit {rank}": limit for rank, limit in enumerate(card.limits, start=1)},
+    }
+
+
+def _rejection_pairs(card: Card) -> dict[str, str]:
+    if card.rejection is None:
+        return {}
+    from earmark.zoo.card_page import rejection_pairs
+
+    return rejection_pairs(card.rejection)
+
+
+def _cost_pairs(model: str) -> dict[str, str]:
+    """Return what a built-in recognizer costs; nothing is known of others."""
+    from earmark.recognizer import zoo
+
+    if model not in zoo():
+        return {}
+    from earmark.zoo.costs import cost_of
+
+    cost = cost_of(model)
+    return {
+        "train again": cost.train,
+        "training took": cost.training,
+        "answers in": f"{cost.answer_ms:g} ms: {cost.answer}, {cost.machine}" if cost.answer_ms else "",
+    }
 
 
 def _score_text(score: Score) -> str:

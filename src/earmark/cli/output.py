@@ -1,4 +1,4 @@
-"""How results look on stdout and complaints on stderr."""
+"""Output of the commands: results on stdout, complaints on stderr."""
 
 from __future__ import annotations
 
@@ -150,8 +150,8 @@ def _window_rows(prediction: Prediction) -> list[dict[str, Any]]:
     rows, ends_s = [], [segment["end_s"] for segment in values["segments"]]
     for window in values["timeline"]:
         place = bisect_right(ends_s[:-1], (window["start_s"] + window["end_s"]) / 2)
-        said = {"segment": place + 1, "segment_label": values["segments"][place]["label"]}
-        rows.append({"input": prediction.input, **window, **said})
+        segment = {"segment": place + 1, "segment_label": values["segments"][place]["label"]}
+        rows.append({"input": prediction.input, **window, **segment})
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The pictures and excerpts that ``earmark predict`` writes beside its answers: ``--explain`` and ``--timeline``."""
+"""Pictures and excerpts of ``earmark predict``: ``--explain`` and ``--timeline``."""
 
 from __future__ import annotations
 

@@ -27,10 +27,11 @@ def predict(
     form: Annotated[Format, typer.Option("--format", help="How results are written to stdout.")] = Format.table,
     top: Annotated[int, typer.Option("--top", min=1, help="Answers for each input.")] = 5,
     timeline: Annotated[
-        bool, typer.Option("--timeline", help="Also answer for every stretch of a sound; with -o also as a picture.")
+        bool, typer.Option("--timeline", help="Also answer for every stretch of a sound; -o also draws it.")
     ] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Draw what decided, and cut out the deciding seconds of a sound.")
+        bool,
+        typer.Option("--explain", help="Draw which parts of the input decided, and cut out those seconds of a sound."),
     ] = False,
     out: Annotated[
         Path | None,
@@ -40,15 +41,13 @@ def predict(
         float | None,
         typer.Option("--window", metavar="SECONDS", help="Cut sounds into windows of another length."),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Give the best label even where it would be 'unknown'.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Give the best label instead of 'unknown'.")] = False,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
 ) -> None:
-    """Say what sounds or drawings are.
+    """Recognise sounds or drawings.
 
-    What is unlike anything that the recognizer learned, or too uncertain, is 'unknown', with the reason. One that
-    cannot be read is named on stderr, the others are still done, and the exit code is 1.
+    The answer is 'unknown', with the reason, when the input is unlike the training data or the recognizer is too
+    uncertain. An input that cannot be read is named on stderr; the others are still recognised, and the exit code is 1.
     """
     from earmark.recognizer import load
 

@@ -1,4 +1,4 @@
-"""What is seen on stderr while something takes long."""
+"""Progress bars on stderr."""
 
 from __future__ import annotations
 

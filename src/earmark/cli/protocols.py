@@ -1,4 +1,4 @@
-"""``earmark evaluate --protocols``: the same learner under several protocols, side by side."""
+"""``earmark evaluate --protocols``: score one recipe under several split protocols."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def compare(model: str, *, data: str, protocols: str, n_folds: int, n_seeds: int
 def _trainer(model: str) -> Learner:
     """Return a learner that trains a recipe from its beginning."""
     from earmark.evaluation import read_outcome
-    from earmark.runs.train import train
+    from earmark.runs.pipeline import train
 
     recipe = _recipe(model)
 

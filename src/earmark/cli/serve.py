@@ -1,4 +1,4 @@
-"""``earmark serve``: the service and its page."""
+"""``earmark serve``: run the HTTP service and its page."""
 
 from __future__ import annotations
 
@@ -41,12 +41,17 @@ def serve(
         list[str] | None, typer.Option("--limit", metavar="KEY=VALUE", help="Change a limit: --limit duration_s=60.")
     ] = None,
 ) -> None:
-    """Serve recognizers: a page for the browser, REST and a WebSocket; stop with Ctrl-C or SIGTERM."""
+    """Serve recognizers: a web page, REST and a WebSocket.
+
+    Stop with Ctrl-C or SIGTERM.
+    """
     from earmark.recognizer import zoo
 
     try:
         from earmark.serve import make_app, make_server, model_files, refuse_taken
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith("earmark."):
+            raise
         raise MissingExtraError("the service", "serve") from error
     tokens = _tokens(token_file)
     if host not in _LOCAL and not tokens:

@@ -1,4 +1,4 @@
-"""``earmark submit``: a competition file."""
+"""``earmark submit``: write a submission for a competition."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def submit(
         ),
     ] = None,
 ) -> None:
-    """Write one answer for every id of a sample submission, in its order and columns.
+    """Write a submission for a competition.
 
-    Nothing is written when an id is missing, superfluous or double.
+    It has one answer for every id of the sample submission, in its order and columns. Nothing is written when an id is
+    missing, unknown or repeated.
     """
     from earmark.runs.submit import submit as write_submission
 

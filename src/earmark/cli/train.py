@@ -1,4 +1,4 @@
-"""``earmark train`` and ``earmark recipes``."""
+"""``earmark train`` and ``earmark recipes``: train a recognizer, and list the recipes."""
 
 from __future__ import annotations
 
@@ -16,36 +16,35 @@ RECIPE_FILE = "recipe.json"
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A name from 'earmark recipes', or a TOML file.")],
-    data: Annotated[
-        str, typer.Option("--data", metavar="SOURCE", help="Folder, manifest, zip, npz: what to learn from.")
+    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="Training data: folder, manifest, zip, npz.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="RUN", help="Folder for the recognizer, scores and report.")
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="Folder for everything that comes out.")],
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: --set training.epochs=20."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Only go on with a run that was stopped; never start one.")
+        bool, typer.Option("--resume", help="Only continue a run that was stopped; never start one.")
     ] = False,
     every_fold: Annotated[
         bool,
-        typer.Option("--every-fold", help="Train once a fold and score all examples; then learn from everything."),
+        typer.Option("--every-fold", help="Cross-validate first, then train on all examples."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Learn from labelled examples and write one file that recognises.
+    """Train a recognizer on labelled examples.
 
-    A run that was stopped goes on where it was when the same command is given again. Under torchrun, several processes
-    train as one.
+    When a run was stopped, the same command continues it. Under torchrun, several processes train one network.
     """
     if resume and not (out / RECIPE_FILE).is_file():
-        raise UsageError(f"{out}: holds no run to go on with; leave --resume out to start one")
-    from earmark.runs.cross_validate import train_every_fold
-    from earmark.runs.train import train as train_once
-    from earmark.training.distributed import is_first, joined
+        raise UsageError(f"{out}: holds no run to continue; leave --resume out to start one")
+    from earmark.runs.pipeline import cross_validate
+    from earmark.runs.pipeline import train as train_once
+    from earmark.training.distributed import is_first, process_group
 
-    learn = train_every_fold if every_fold else train_once
-    with joined(), progress_on_stderr() as progress:
+    learn = cross_validate if every_fold else train_once
+    with process_group(), progress_on_stderr() as progress:
         run = learn(recipe, data=data, out=out, overrides=changes or (), progress=progress)
         if not is_first():
             return
@@ -58,7 +57,7 @@ def train(
 
 
 def recipes(as_json: AsJson = False) -> None:
-    """List the shipped recipes."""
+    """List the recipes that come with Earmark."""
     from earmark.config import read_toml
     from earmark.training import shipped_recipes
 

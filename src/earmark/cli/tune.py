@@ -1,4 +1,4 @@
-"""``earmark tune`` and ``earmark find-rate``: which settings suit the data."""
+"""``earmark tune`` and ``earmark find-rate``: search for settings that suit the data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _N_SHOWN = 10
 
 def tune(
     recipe: Annotated[str, typer.Argument(help="A name from 'earmark recipes', or a TOML file.")],
-    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="What to learn from.")],
+    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="Training data: folder, manifest, zip, npz.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of the search.")],
     trials: Annotated[int, typer.Option("--trials", min=1, help="How many to try, earlier ones included.")] = 20,
     search: Annotated[
@@ -28,9 +28,10 @@ def tune(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe for all trials.")
     ] = None,
 ) -> None:
-    """Try settings of a recipe, judged by the validation part; the test part stays unseen.
+    """Search for better settings of a recipe.
 
-    A search that was stopped goes on where it was when the same command is given again.
+    Settings are compared on the validation part; the test part stays unseen. When a search was stopped, the same
+    command continues it.
     """
     from earmark.runs.tune import tune as search_for
 
@@ -38,7 +39,7 @@ def tune(
         tuning = search_for(
             recipe, data=data, out=out, search=search or (), n_trials=trials, overrides=changes or (), progress=progress
         )
-    rows = [("VALID ACCURACY", "EPOCHS", "CHANGES")]
+    rows = [("VALIDATION ACCURACY", "EPOCHS", "CHANGES")]
     for trial in tuning.trials[:_N_SHOWN]:
         epochs = f"{trial.n_epochs}{' (given up)' if trial.pruned else ''}"
         rows.append((percent(trial.accuracy), epochs, " ".join(trial.overrides)))
@@ -49,12 +50,15 @@ def tune(
 
 def find_rate(
     recipe: Annotated[str, typer.Argument(help="A name from 'earmark recipes', or a TOML file.")],
-    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="What to learn from.")],
+    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="Training data: folder, manifest, zip, npz.")],
     plot: Annotated[Path | None, typer.Option("--plot", metavar="SVG", help="Also draw the curve.")] = None,
     steps: Annotated[int, typer.Option("--steps", min=10, help="Steps from 1e-6 to 1.")] = 100,
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
 ) -> None:
-    """Raise the learning rate step by step and say where the loss falls fastest: a peak for training."""
+    """Find a learning rate for a recipe (range test).
+
+    The rate is raised step by step; where the loss falls fastest is a good peak for training.
+    """
     from earmark.training import load_recipe
     from earmark.training.lr_range import find_learning_rate
 

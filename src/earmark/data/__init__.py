@@ -3,7 +3,7 @@
 from earmark.data.archive import content_sha256
 from earmark.data.content import read_content
 from earmark.data.manifest import SPLITS, Example, Manifest
-from earmark.data.readers import READERS, Reader, read_manifest
+from earmark.data.readers import READERS, Reader, as_manifest, read_manifest
 from earmark.data.splits import PROTOCOLS, Split, apply_split, leaks
 from earmark.data.table import Table
 
@@ -17,6 +17,7 @@ __all__ = [
     "Split",
     "Table",
     "apply_split",
+    "as_manifest",
     "content_sha256",
     "leaks",
     "read_content",

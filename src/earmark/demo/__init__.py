@@ -1,5 +1,5 @@
-"""The whole story in a few minutes, offline."""
+"""Demonstration: recognise, train, score and report in a few minutes, offline."""
 
-from earmark.demo.story import Showing, Story, tell
+from earmark.demo.run import DemoResult, Recognition, run_demo
 
-__all__ = ["Showing", "Story", "tell"]
+__all__ = ["DemoResult", "Recognition", "run_demo"]

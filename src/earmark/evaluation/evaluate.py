@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from earmark.data import Manifest, read_content, read_manifest
+from earmark.data import Manifest, as_manifest, read_content
 from earmark.evaluation.calibration import fit_temperature
 from earmark.evaluation.outcome import Outcome
 from earmark.evaluation.protocol import describe_protocol
@@ -68,7 +68,7 @@ def evaluate(  # noqa: PLR0913 - how it was measured belongs to the figures
     >>> scores.sentence  # doctest: +SKIP
     '97.3 % of 776 examples of 8 groups are right (95 % interval 94.9–99.0 %, by resampling the groups, …'
     """
-    recognizer, manifest = _loaded(recognizer), _read(data)
+    recognizer, manifest = _loaded(recognizer), as_manifest(data)
     replies = _replies(recognizer, manifest, split, batch_size=batch_size, progress=progress)
     temperature = recognizer.card.temperature
     outcome = replies.outcome(temperature)
@@ -88,15 +88,20 @@ def calibrate(
     split: str | None = "valid",
     batch_size: int = BATCH_SIZE,
     progress: Progress = no_progress,
-) -> float:
-    """Return the temperature that suits the answers of `recognizer` to a part of `data` that it was not trained on.
+) -> tuple[float, Outcome]:
+    """Fit the temperature to the answers of `recognizer` to a part of `data` that it was not trained on.
 
     It is the best one to divide the logits of every window by before their probabilities are averaged, as a recognizer
     does. Parameters and errors as for `evaluate`.
+
+    Returns
+    -------
+    The temperature, and the answers at that temperature, by which thresholds can be chosen.
     """
-    loaded, manifest = _loaded(recognizer), _read(data)
+    loaded, manifest = _loaded(recognizer), as_manifest(data)
     replies = _replies(loaded, manifest, split, batch_size=batch_size, progress=progress)
-    return fit_temperature(replies.logits, replies.truth, row=replies.row, weights=replies.weights)
+    temperature = fit_temperature(replies.logits, replies.truth, row=replies.row, weights=replies.weights)
+    return temperature, replies.outcome(temperature)
 
 
 def example_pictures(recognizer: Recognizer, manifest: Manifest, outcome: Outcome) -> Callable[[int], npt.NDArray[Any]]:
@@ -114,10 +119,6 @@ def example_pictures(recognizer: Recognizer, manifest: Manifest, outcome: Outcom
 
 def _loaded(recognizer: Recognizer | str | Path) -> Recognizer:
     return recognizer if isinstance(recognizer, Recognizer) else load(recognizer)
-
-
-def _read(data: Manifest | str | Path) -> Manifest:
-    return data if isinstance(data, Manifest) else read_manifest(data)
 
 
 def _replies(

@@ -106,6 +106,23 @@ class Outcome:
             inputs=names,
         )
 
+    @classmethod
+    def concatenate(cls, outcomes: Sequence[Self]) -> Self:
+        """Return the rows of several outcomes, such as those of folds, with the logits before any temperature."""
+        first = outcomes[0]
+        bare = [each.logits if each.logits_uncalibrated is None else each.logits_uncalibrated for each in outcomes]
+        return replace(
+            first,
+            logits=np.concatenate(bare),
+            truth=np.concatenate([each.truth for each in outcomes]),
+            groups=np.concatenate([each.groups for each in outcomes]),
+            tracks=np.concatenate([each.tracks for each in outcomes]),
+            inputs=tuple(name for each in outcomes for name in each.inputs),
+            logits_uncalibrated=None,
+            failures=tuple(failure for each in outcomes for failure in each.failures),
+            answered=None,
+        )
+
     @property
     def n(self) -> int:
         """Number of examples."""

@@ -197,7 +197,7 @@ def _windows(recognizer: Recognizer, scored: WindowScores) -> _Windows:
     counts = scored.weights > 0
     # The logits before the temperature, but for a constant that no softmax sees, and a floor that no score does.
     logits = logits_of(scored.probabilities[counts]) * np.float32(recognizer.card.temperature)
-    return logits, scored.votes[counts], recognizer.to_prediction(scored, "", top=1).reason is None
+    return logits, scored.answer_weights[counts], recognizer.to_prediction(scored, "", top=1).reason is None
 
 
 def _track(example: Example) -> str:

@@ -227,7 +227,7 @@ def _hear(recognizer: Recognizer, item: Input, label: str | None, sample_rate_hz
     if scored.is_silent:
         raise DataError(f"{describe(item)}: there is only silence, and nothing to explain; give a sound that is heard")
     place = _place(recognizer, label, scored.mean())
-    chosen = int(np.argmax(scored.votes * scored.probabilities[:, place]))
+    chosen = int(np.argmax(scored.answer_weights * scored.probabilities[:, place]))
     passed = 0
     for cuts in recognizer.cut(item, sample_rate_hz=sample_rate_hz):
         if chosen < passed + len(cuts.weights):

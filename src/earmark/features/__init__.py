@@ -1,7 +1,7 @@
 """Feature kinds: what turns a sound or a drawing into the picture that a model sees."""
 
 from earmark.features.base import FEATURES, Features, InkFeatures, SoundFeatures, WindowFeatures
-from earmark.features.cache import FeatureCache
+from earmark.features.cache import FeatureCache, open_cache
 from earmark.features.constant_q import ConstantQ
 from earmark.features.fusion import FusedFeatures
 from earmark.features.ink_raster import InkRaster
@@ -24,4 +24,5 @@ __all__ = [
     "TableFeatures",
     "Window",
     "WindowFeatures",
+    "open_cache",
 ]

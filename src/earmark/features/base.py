@@ -1,8 +1,7 @@
 """The contract of a feature kind: a frozen configuration that turns a sound or a drawing into a picture.
 
-Every spectrogram has two twins that a contract test holds together: `__call__`, in numpy, used for training, and
-`add_nodes`, the same computation as ONNX nodes, used inside a recognizer. To add a kind: one new file here, one line in
-``features/__init__.py``.
+A spectrogram is written once, as the ONNX nodes of `add_nodes`: they travel inside the recognizer, and training
+features are made by the same nodes. To add a kind: one new file here, one line in ``features/__init__.py``.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from earmark.config import Config
 from earmark.errors import DataError
+from earmark.features.decibel import FLOOR_DB
 from earmark.files import sha256_bytes
 from earmark.registry import Registry
 from earmark.types import Domain, FloatArray, Image, Ink, Picture
@@ -75,6 +75,11 @@ class SoundFeatures(Features):
         return 1
 
     @property
+    def silence(self) -> float:
+        """What every bin of a frame of silence holds."""
+        return FLOOR_DB
+
+    @property
     def frequencies_hz(self) -> npt.NDArray[np.float64]:
         """Centre frequency of every row of the picture."""
         raise NotImplementedError
@@ -104,14 +109,16 @@ class SoundFeatures(Features):
 
     def __call__(self, samples: FloatArray) -> FloatArray:
         """Return float32 ``(channel, freq, time)`` of mono float32 samples ``(time,)``."""
-        raise NotImplementedError
+        from earmark.features.front_end import spectrogram
+
+        return spectrogram(self, samples)
 
     def from_picture(self, picture: Picture) -> FloatArray:
         """Return what `__call__` would have given for the sound that `picture` was made of."""
         raise DataError(f"{self.kind} features cannot be read from pictures; give the sound files")
 
     def add_nodes(self, graph: Graph, samples: str) -> str:
-        """Add the twin, ``(batch, time)`` to ``(batch, channel, freq, time)``, to an ONNX graph; return its output."""
+        """Add the computation, ``(batch, time)`` to ``(batch, channel, freq, time)``, to a graph; return its output."""
         raise NotImplementedError
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import mmap
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,19 @@ from earmark.types import FloatArray
 
 # A process may open 1024 files by default, and every map keeps one open.
 MOST_MAPS = 256
+
+
+def default_cache() -> Path:
+    """Return the folder of the feature cache: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
+    base = (
+        os.environ.get("EARMARK_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark"
+    )
+    return Path(base) / "features"
+
+
+def open_cache(folder: Path | str | None = None) -> FeatureCache:
+    """Return the feature cache in `folder`, or the user's own."""
+    return FeatureCache(folder or default_cache())
 
 
 class FeatureCache:

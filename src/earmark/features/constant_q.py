@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from earmark.features.base import FEATURES, SoundFeatures
-from earmark.features.decibel import add_power_to_db, power_to_db
+from earmark.features.decibel import add_power_to_db
 from earmark.features.graph import Graph
 from earmark.features.wavelets import wavelet, wavelet_lengths
 from earmark.types import FloatArray
@@ -72,18 +72,6 @@ class ConstantQ(SoundFeatures):
     @property
     def reach_samples(self) -> int:
         return _padding(self)[0]
-
-    def __call__(self, samples: FloatArray) -> FloatArray:
-        signal = np.pad(np.asarray(samples, np.float32), _padding(self))
-        rows = []
-        for level in _levels(self):
-            for _ in range(level.halvings):
-                signal = _halve(signal)
-            frames = np.lib.stride_tricks.sliding_window_view(signal[level.start :], level.kernels.shape[1])
-            frames = np.ascontiguousarray(frames[:: level.hop][: self.n_frames(len(samples))])
-            real, imaginary = np.split(level.kernels @ frames.T, 2)
-            rows.append(real**2 + imaginary**2)
-        return power_to_db(np.concatenate(rows[::-1]))[None]
 
     def add_nodes(self, graph: Graph, samples: str) -> str:
         left, right = _padding(self)

@@ -9,12 +9,10 @@ import numpy.typing as npt
 from pydantic import Field, field_validator, model_validator
 
 from earmark.features.base import FEATURES, SoundFeatures
-from earmark.features.decibel import add_power_to_db, power_to_db
+from earmark.features.decibel import add_power_to_db
 from earmark.features.dft import add_power, cell_bins
 from earmark.features.graph import Graph
 from earmark.features.log_mel import power_of_two
-from earmark.features.stft import power_spectrogram
-from earmark.types import FloatArray
 
 
 @FEATURES.register("linear")
@@ -50,10 +48,6 @@ class LinearSpectrogram(SoundFeatures):
     @property
     def reach_samples(self) -> int:
         return self.n_fft // 2
-
-    def __call__(self, samples: FloatArray) -> FloatArray:
-        power = power_spectrogram(samples, n_fft=self.n_fft, hop_samples=self.hop_samples, n_bins=self.n_bins)
-        return power_to_db(power)[None]
 
     def add_nodes(self, graph: Graph, samples: str) -> str:
         power = add_power(graph, samples, n_fft=self.n_fft, hop_samples=self.hop_samples)

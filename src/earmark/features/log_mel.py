@@ -11,11 +11,10 @@ from pydantic import Field, field_validator, model_validator
 
 from earmark.errors import DataError
 from earmark.features.base import FEATURES, SoundFeatures
-from earmark.features.decibel import add_power_to_db, add_power_to_log, power_to_db, power_to_log
+from earmark.features.decibel import FLOOR_DB, add_power_to_db, add_power_to_log, db_to_log
 from earmark.features.dft import add_power, weights_by_cell
 from earmark.features.graph import Graph
 from earmark.features.mel import mel_centres_hz, mel_filters
-from earmark.features.stft import Bands, band_power, bands_of
 from earmark.types import FloatArray, Picture
 
 
@@ -80,12 +79,12 @@ class LogMel(SoundFeatures):
         return mel_centres_hz(self.n_mels, f_min_hz=self.f_min_hz, f_max_hz=top_hz)
 
     @property
+    def silence(self) -> float:
+        return FLOOR_DB if self.compression == "decibel" else 0.0
+
+    @property
     def reach_samples(self) -> int:
         return self.n_fft // 2
-
-    def __call__(self, samples: FloatArray) -> FloatArray:
-        bands = band_power(samples, _bands(self), n_fft=self.n_fft, hop_samples=self.hop_samples)
-        return (power_to_db(bands) if self.compression == "decibel" else power_to_log(bands))[None]
 
     def from_picture(self, picture: Picture) -> FloatArray:
         values = picture.values
@@ -107,7 +106,7 @@ class LogMel(SoundFeatures):
         """Return ``(1, freq, time)`` of decibels ``(freq, time)``."""
         if self.compression == "decibel":
             return decibels[None]
-        return power_to_log(np.float32(10) ** (decibels / np.float32(10)))[None]
+        return db_to_log(decibels)[None]
 
     def add_nodes(self, graph: Graph, samples: str) -> str:
         power = add_power(graph, samples, n_fft=self.n_fft, hop_samples=self.hop_samples)
@@ -123,8 +122,3 @@ def _filters(config: LogMel) -> FloatArray:
     return mel_filters(
         config.sample_rate_hz, config.n_fft, n_mels=config.n_mels, f_min_hz=config.f_min_hz, f_max_hz=top_hz
     )
-
-
-@lru_cache(maxsize=16)
-def _bands(config: LogMel) -> Bands:
-    return bands_of(_filters(config))

@@ -1,10 +1,11 @@
-"""Sound as it arrives: sources, noise removal, windows over a stream, and a steady answer."""
+"""Live recognition: sources of sound, noise removal, windows over a stream, and a smoothed answer."""
 
 from earmark.live.denoise import DenoiseConfig, Denoiser, denoise
 from earmark.live.denoise_file import denoise_file
 from earmark.live.listener import ListenConfig, Listener, Update
 from earmark.live.microphone import Microphone, devices
 from earmark.live.recording import recording
+from earmark.live.session import SessionStats, run_session
 from earmark.live.source import Chunk, FileSource, Source
 
 __all__ = [
@@ -15,10 +16,12 @@ __all__ = [
     "ListenConfig",
     "Listener",
     "Microphone",
+    "SessionStats",
     "Source",
     "Update",
     "denoise",
     "denoise_file",
     "devices",
     "recording",
+    "run_session",
 ]

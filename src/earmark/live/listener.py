@@ -1,4 +1,4 @@
-"""From samples as they arrive to answers: mono stream → resampling → noise removal → ring → windows → steady answer.
+"""The listener: mono stream → resampling → noise removal → ring buffer → windows → smoothed answer.
 
 The same samples in chunks of any size give the same windows and answers; with the hop of the card, no noise removal and
 no early answers, those of `Recognizer.predict` over the whole sound.
@@ -19,10 +19,11 @@ from pydantic import Field
 from earmark.config import Config
 from earmark.errors import ModelError
 from earmark.features import SoundFeatures, Window
+from earmark.features.window import WindowSchedule
 from earmark.live.denoise import DenoiseConfig, Denoiser
 from earmark.live.ring import Ring
 from earmark.live.smoother import SILENCE, AnswerSmoother
-from earmark.live.streaming import LONG_S, hearing
+from earmark.live.streaming import LONG_S, choose_strategy
 from earmark.recognizer import Recognizer
 from earmark.recognizer.answers import answer_as_dict, make_answer, unknown_answer
 from earmark.types import Answer, FloatArray, Sound
@@ -34,7 +35,7 @@ _METER_S = 0.1
 
 
 class ListenConfig(Config):
-    """How a stream is heard.
+    """Settings of a `Listener`.
 
     Attributes
     ----------
@@ -47,7 +48,7 @@ class ListenConfig(Config):
     gate_db
         Windows with a lower root-mean-square level, in dB of full scale, are silence.
     force
-        Give the best label even where the recognizer would decline.
+        Give the best label even where the recognizer would reject it.
     early
         Answer before a first window is full, from the shortest sound on that the card allows; see `Update.is_partial`.
     top
@@ -69,18 +70,18 @@ class ListenConfig(Config):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What is heard in one window, and what to say about the stream.
+    """The answer after one window of a stream.
 
     Attributes
     ----------
     start_s, end_s
         The window in the stream.
     answer
-        The steady answer; its label is ``"silence"`` or ``"unknown"`` when no other is given.
+        The smoothed answer; its label is ``"silence"`` or ``"unknown"`` when no other is given.
     top
-        The smoothed answers, best first; empty in silence.
+        The smoothed best guesses, best first; empty in silence.
     reason
-        Why the recognizer declines, or would; None when it does not.
+        Why the recognizer answers ``"unknown"``, or would; None when it does not.
     probabilities
         Of this window alone, ``(n_labels,)``, times its familiarity; all zero in silence.
     level_db
@@ -88,7 +89,7 @@ class Update:
     is_partial
         Whether the window is the beginning of the stream, because that is still shorter than a window.
     latency_s
-        From the arrival of the window's last sample to the answer; None when the arrival was not told.
+        From the arrival of the window's last sample to the answer; None when the arrival was not given.
     """
 
     start_s: float
@@ -116,7 +117,7 @@ class Update:
 
 
 class Listener:
-    """Hears a stream of mono samples with a recognizer.
+    """Scores the windows of a stream of mono samples with a recognizer, and smooths the answers.
 
     Parameters
     ----------
@@ -125,11 +126,11 @@ class Listener:
     sample_rate_hz
         Of the stream; any.
     config
-        How.
+        The settings.
     noise
         A recording of the noise alone, for ``config.denoise``.
     skip_late
-        When several windows are complete at once, hear only the last of them, and count the others in `n_skipped`:
+        When several windows are complete at once, score only the last of them, and count the others in `n_skipped`:
         for streams that do not wait.
 
     Raises
@@ -155,8 +156,9 @@ class Listener:
         self.window_s = card.window.length_s
         self._rate_hz: int = card.features.sample_rate_hz
         self._length = seconds_to_samples(self.window_s, self._rate_hz)
-        self._hop = _hop_samples(config, card.features, card.window)
-        self.hop_s = round(self._hop / self._rate_hz, 4)
+        hop = _hop_samples(config, card.features, card.window)
+        self._schedule = WindowSchedule(self._length, hop)
+        self.hop_s = round(hop / self._rate_hz, 4)
         self._skip_late = skip_late
         self._resampler = (
             soxr.ResampleStream(sample_rate_hz, self._rate_hz, 1, dtype="float32")
@@ -164,13 +166,12 @@ class Listener:
             else None
         )
         self._denoiser = Denoiser(config.denoise, self._rate_hz, noise=noise) if config.denoise else None
-        self._ring = Ring(self._length + self._hop + 2 * (card.features.reach_samples + card.features.hop_samples))
-        self._hearing = hearing(recognizer, self._ring, card.features, window=card.window, hop=self._hop)
-        self._start = 0
+        self._ring = Ring(self._length + hop + 2 * (card.features.reach_samples + card.features.hop_samples))
+        self._strategy = choose_strategy(recognizer, self._ring, card.features, window=card.window, hop=hop)
         self._partial_end = seconds_to_samples(card.window.min_s, self._rate_hz) if config.early else self._length
         keep = np.exp(-self.hop_s / config.smoothing_s) if config.smoothing_s else 0.0
         least = 0.0 if config.force else config.unknown_below
-        self._steady = AnswerSmoother(keep=float(keep), margin=config.margin, unknown_below=least)
+        self._smoother = AnswerSmoother(keep=float(keep), margin=config.margin, unknown_below=least)
 
     @property
     def heard_s(self) -> float:
@@ -197,7 +198,7 @@ class Listener:
             samples = self._resampler.resample_chunk(np.ascontiguousarray(samples, np.float32))
         if self._denoiser is not None:
             samples = self._denoiser.process(samples)
-        return self._hear(samples, arrived_s)
+        return self._score_due(samples, arrived_s)
 
     def finish(self) -> list[Update]:
         """End the stream; return the updates of its rest, with a last window that is aligned with its end."""
@@ -206,36 +207,34 @@ class Listener:
             rest = self._resampler.resample_chunk(rest, last=True)
         if self._denoiser is not None:
             rest = np.concatenate([self._denoiser.process(rest), self._denoiser.flush()])
-        updates = self._hear(rest, None)
+        updates = self._score_due(rest, None)
         end = self._ring.end
-        if end <= self._length:
-            last = 0 if self._start == 0 and end else None
-        else:
-            last = end - self._length if self._start - self._hop + self._length < end else None
+        last = self._schedule.last(end) if end else None
         return updates if last is None else [*updates, self._update(last, end, None, is_last=True)]
 
-    def _hear(self, samples: FloatArray, arrived_s: float | None) -> list[Update]:
+    def _score_due(self, samples: FloatArray, arrived_s: float | None) -> list[Update]:
         updates = []
         final_end = self._ring.end + len(samples)
-        for first in range(0, len(samples), self._hop):
-            self._ring.extend(samples[first : first + self._hop])
+        hop = self._schedule.hop
+        for first in range(0, len(samples), hop):
+            self._ring.extend(samples[first : first + hop])
             for start, end, next_end in self._due():
                 if self._skip_late and next_end <= final_end:
                     self.n_skipped += 1
-                    self._hearing.skip_to(end)
+                    self._strategy.skip_to(end)
                 else:
                     updates.append(self._update(start, end, arrived_s))
         return updates
 
     def _due(self) -> Iterator[tuple[int, int, int]]:
         """Yield start and end of every window that is complete by now, and the end of the one after it."""
-        last_partial = self._length - (self._hop + 1) // 2
+        hop = self._schedule.hop
+        last_partial = self._length - (hop + 1) // 2
         while self._partial_end <= min(last_partial, self._ring.end):
-            end, self._partial_end = self._partial_end, self._partial_end + self._hop
+            end, self._partial_end = self._partial_end, self._partial_end + hop
             yield 0, end, self._partial_end if self._partial_end <= last_partial else self._length
-        while self._start + self._length <= self._ring.end:
-            start, self._start = self._start, self._start + self._hop
-            yield start, start + self._length, self._start + self._length
+        for start in self._schedule.due(self._ring.end):
+            yield start, start + self._length, self._schedule.next + self._length
 
     def _update(self, start: int, end: int, arrived_s: float | None, *, is_last: bool = False) -> Update:
         samples = self._ring.between(start, end)
@@ -243,10 +242,10 @@ class Listener:
         top: tuple[Answer, ...] = ()
         reason: str | None = None
         probabilities = np.zeros(len(self.recognizer.card.labels), np.float32)
-        scored = self._hearing.hear(start, end, is_last=is_last) if level >= self.config.gate_db else None
+        scored = self._strategy.score(start, end, is_last=is_last) if level >= self.config.gate_db else None
         if scored is None or scored.is_silent:
-            self._steady.silence()
-            self._hearing.forget(end)
+            self._smoother.reset()
+            self._strategy.reset(end)
             answer = Answer(SILENCE, 0.0, {})
         else:
             probabilities = scored.mean_familiarity() * scored.mean()
@@ -265,9 +264,9 @@ class Listener:
         )
 
     def _answers(self, probabilities: FloatArray, *, salience: float) -> tuple[Answer, tuple[Answer, ...], str | None]:
-        """Return the steady answer, the best guesses, and why they are declined, if they are."""
+        """Return the smoothed answer, the best guesses, and why they are rejected, if they are."""
         card = self.recognizer.card
-        index, smooth = self._steady.follow(probabilities)
+        index, smooth = self._smoother.update(probabilities)
         best = np.argsort(-smooth, kind="stable")[: self.config.top]
         top = tuple(make_answer(card.labels[i], float(smooth[i]), task=card.task) for i in best)
         # What all labels together lack to 1 is what is unlike them: their sum is as smooth a familiarity.

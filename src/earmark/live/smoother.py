@@ -1,4 +1,4 @@
-"""An answer that does not flicker: smoothing over windows, hysteresis, and gates for silence and the unknown."""
+"""Exponential smoothing with hysteresis: an answer over a stream that does not flicker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SILENCE = "silence"
 
 
 class AnswerSmoother:
-    """Follows the probabilities of successive windows.
+    """Smooths the probabilities of successive windows, and changes its label only for one that is clearly better.
 
     Parameters
     ----------
@@ -27,12 +27,15 @@ class AnswerSmoother:
         self._smooth: FloatArray | None = None
         self._current: int | None = None
 
-    def silence(self) -> None:
+    def reset(self) -> None:
         """Forget the past: what sounds after a silence is something new."""
         self._smooth = self._current = None
 
-    def follow(self, probabilities: FloatArray) -> tuple[int | None, FloatArray]:
-        """Take ``(n_labels,)`` of the next window; return the label's index, None for unknown, and what it follows."""
+    def update(self, probabilities: FloatArray) -> tuple[int | None, FloatArray]:
+        """Take ``(n_labels,)`` of the next window; return the index of the label and the smoothed probabilities.
+
+        The index is None for ``"unknown"``.
+        """
         past = probabilities if self._smooth is None else self._smooth
         smooth: FloatArray = (self._keep * past + (1 - self._keep) * probabilities).astype(np.float32)
         best = int(np.argmax(smooth))

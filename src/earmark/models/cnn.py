@@ -1,4 +1,4 @@
-"""A small convolutional network that trains in minutes on two CPU cores."""
+"""Small convolutional network, which trains in minutes on two CPU cores."""
 
 from __future__ import annotations
 

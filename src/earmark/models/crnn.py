@@ -1,4 +1,4 @@
-"""Convolutions, then a recurrent layer over time; causal, so that it can follow a stream frame by frame."""
+"""Causal convolutional recurrent network, which can follow a stream frame by frame."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class CausalBlock(nn.Module):
     def forward(self, maps: torch.Tensor, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return maps as long as those given, and the context of the next call."""
         extended = torch.cat([context, maps], dim=3)
-        heard = functional.relu(self.norm(self.convolution(extended)))
-        return functional.max_pool2d(heard, (2, 1)), extended[:, :, :, 1 - KERNEL :]
+        maps = functional.relu(self.norm(self.convolution(extended)))
+        return functional.max_pool2d(maps, (2, 1)), extended[:, :, :, 1 - KERNEL :]
 
 
 class Crnn(Network):

@@ -1,4 +1,4 @@
-"""The network that a GTZAN class project calls ResNet-34: four stages of two residual blocks and two dense layers.
+"""Residual network that a GTZAN class project calls ResNet-34: four stages of two blocks, and two dense layers.
 
 A true ResNet-34 (He et al. 2016) has 3, 4, 6 and 3 blocks, halves the picture in the first block of a stage, and pools
 all of it before one dense layer; it is ``kind = "timm"``, ``name = "resnet34"``.

@@ -1,4 +1,4 @@
-"""A network that hears which key sounds: the same weights look at every key, through a tall window over pitch."""
+"""Convolutional network over pitch for piano keys: the same weights look at every key, through a tall window."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Keys(Network):
     """Local convolutions over pitch, one tall convolution a key, and a small network shared by all keys.
 
     The tall kernel sees the same partials at the same places whatever the key (a translation over log-frequency), so
-    every example teaches all keys. Where on the keyboard it looks is told by a few learned numbers, because the lowest
+    every example is one for all keys. A few learned numbers give where on the keyboard it looks, because the lowest
     keys have no fundamental and the highest no overtones.
     """
 

@@ -1,4 +1,4 @@
-"""Mini-VGG, the small relative of VGG (Simonyan & Zisserman 2015) that class projects on genre pictures use."""
+"""Mini-VGG, a small VGG (Simonyan & Zisserman 2015) that class projects on genre pictures use."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""A multilayer perceptron over the numbers of a table, or over what a picture amounts to: statistics of its rows."""
+"""Multilayer perceptron over the numbers of a table, or over statistics of the rows of a spectrogram."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -11,6 +11,14 @@ from pydantic import Field
 from torch import nn
 
 from earmark.models.base import MODELS, ModelConfig, Network, Standardize
+
+
+def dense_layers(n_inputs: int, *, widths: Sequence[int], dropout: Sequence[float]) -> list[nn.Module]:
+    """Return hidden layers: each a dense layer with batch normalisation, ReLU and dropout of its own."""
+    layers: list[nn.Module] = []
+    for (n_in, n_out), drop in zip(itertools.pairwise((n_inputs, *widths)), dropout, strict=True):
+        layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU(inplace=True), nn.Dropout(drop)]
+    return layers
 
 
 class TimeStatistics(nn.Module):
@@ -35,10 +43,9 @@ class Mlp(Network):
         self.describe = nn.Flatten() if n_frames == 1 else TimeStatistics()
         n_numbers = n_rows if n_frames == 1 else 3 * n_rows
         self.standardize = Standardize(n_numbers)
-        layers: list[nn.Module] = []
-        for n_in, n_out in itertools.pairwise((n_numbers, *config.widths)):
-            layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU(inplace=True), nn.Dropout(config.dropout)]
-        self.body = nn.Sequential(*layers)
+        self.body = nn.Sequential(
+            *dense_layers(n_numbers, widths=config.widths, dropout=[config.dropout] * len(config.widths))
+        )
         self.head = nn.Linear(config.widths[-1], n_labels)
 
     def embed(self, normalized: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""A network for whole pieces of music: fixed modulation analysis, statistics over time, and a small learned part.
+"""Modulation spectrum and timbre statistics under a small learned classifier, for whole pieces of music.
 
 With a few hundred pieces to learn from, filters that are known to suit music do better than filters that must be found.
 """

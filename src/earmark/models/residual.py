@@ -1,4 +1,4 @@
-"""A small residual network for small pictures: half the side after the first layer, so that it trains fast."""
+"""Small residual network for drawings: half the side after the first layer, so that it trains fast."""
 
 from __future__ import annotations
 

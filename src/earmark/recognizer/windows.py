@@ -1,4 +1,4 @@
-"""What one input becomes before the network: a batch of windows at a time, each with what it counts in the answer."""
+"""Windows of one input in batches, each with its weight in the answer, and the scores of windows."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from earmark.errors import DataError
 from earmark.features import Features, SoundFeatures, TableFeatures, Window, WindowFeatures
+from earmark.features.window import iter_windows, sound_windows
 from earmark.types import FloatArray, Numbers, Picture, Sound
 from earmark.units import seconds_to_samples
 
@@ -115,13 +116,13 @@ class WindowScores:
         return not self.weights.any()
 
     @property
-    def votes(self) -> FloatArray:
-        """What each window counts in the answer, ``(n_windows,)``: the less, the less it is like what was learned."""
+    def answer_weights(self) -> FloatArray:
+        """Weight of each window in the answer, ``(n_windows,)``: the less, the less it is like what was learned."""
         return self.weights * self.familiarity
 
     def mean(self) -> FloatArray:
         """Return the answer of all windows together, ``(n_labels,)``; all zero when everything is silent."""
-        return _mean(self.probabilities, self.votes)
+        return _mean(self.probabilities, self.answer_weights)
 
     def mean_familiarity(self) -> float:
         """Return how much of the sound is like what was learned, 0…1; 0 when everything is silent."""
@@ -129,7 +130,7 @@ class WindowScores:
 
     def mean_salience(self) -> float:
         """Return how far partials stand out in the windows that decide; 0 when everything is silent."""
-        return float(_mean(self.salience, self.votes))
+        return float(_mean(self.salience, self.answer_weights))
 
 
 def _mean(values: FloatArray, weights: FloatArray) -> FloatArray:
@@ -181,27 +182,39 @@ def cut_sound(
         When the sound cannot be read, is shorter than `SHORTEST_S`, or has samples absurdly far beyond -1…1; `where`
         names it.
     """
-    from earmark.sound import windows
-
     rate_hz = features.sample_rate_hz
-    shortest = seconds_to_samples(window.min_s, rate_hz)
-    cuts = windows(source, length_s=window.length_s, hop_s=window.hop_s, sample_rate_hz=rate_hz)
+    cuts = sound_windows(source, length_s=window.length_s, hop_s=window.hop_s, sample_rate_hz=rate_hz)
     for batch in _batched(cuts, max(1, int(_BATCH_S / window.length_s))):
         samples = np.stack([cut for _, cut in batch])
-        starts_s = np.array([start_s for start_s, _ in batch])
-        ends_s = starts_s + samples.shape[1] / rate_hz
         if samples.shape[1] < SHORTEST_S * rate_hz:
             raise DataError(
                 f"{where}: lasts {samples.shape[1] / rate_hz:.3g} s; at least {SHORTEST_S} s are needed to recognise "
                 "anything; give a longer sound"
             )
-        peaks = np.abs(samples).max(axis=1)
-        if peaks.max() > LOUDEST_PEAK:
-            raise DataError(f"{where}: has samples as large as {peaks.max():.1e}; they belong in -1…1; scale them")
-        weights = np.where(peaks >= SILENCE_PEAK, _importance(samples, window), 0)
-        if samples.shape[1] < shortest:
-            samples = np.pad(samples, ((0, 0), (0, shortest - samples.shape[1])))
-        yield WindowBatch(starts_s, ends_s, weights.astype(np.float32), "samples", samples)
+        peak = np.abs(samples).max()
+        if peak > LOUDEST_PEAK:
+            raise DataError(f"{where}: has samples as large as {peak:.1e}; they belong in -1…1; scale them")
+        yield _weighted(samples, np.array([start_s for start_s, _ in batch]), window=window, sample_rate_hz=rate_hz)
+
+
+def cut_samples(samples: FloatArray, window: Window, *, sample_rate_hz: int) -> WindowBatch:
+    """Return the windows of mono samples ``(time,)``, at least one, as `cut_sound` cuts and weighs them."""
+    length, hop = (seconds_to_samples(length_s, sample_rate_hz) for length_s in (window.length_s, window.hop_s))
+    starts, windows = zip(*iter_windows([samples], length=length, hop=max(1, hop)), strict=True)
+    return _weighted(np.stack(windows), np.array(starts) / sample_rate_hz, window=window, sample_rate_hz=sample_rate_hz)
+
+
+def _weighted(
+    samples: FloatArray, starts_s: npt.NDArray[np.float64], *, window: Window, sample_rate_hz: int
+) -> WindowBatch:
+    """Return windows ``(n_windows, time)`` with their weights, extended with silence to the shortest allowed."""
+    ends_s = starts_s + samples.shape[1] / sample_rate_hz
+    is_heard = np.abs(samples).max(axis=1) >= SILENCE_PEAK
+    weights = np.where(is_heard, _importance(samples, window), 0).astype(np.float32)
+    missing = seconds_to_samples(window.min_s, sample_rate_hz) - samples.shape[1]
+    if missing > 0:
+        samples = np.pad(samples, ((0, 0), (0, missing)))
+    return WindowBatch(starts_s, ends_s, weights, "samples", samples)
 
 
 def cut_features(
@@ -226,10 +239,15 @@ def cut_picture(picture: Picture, kind: SoundFeatures, *, window: Window, where:
     DataError
         When features of `kind` cannot be read from it, or it holds values that are no numbers; `where` names it.
     """
-    frames_hz = kind.sample_rate_hz / kind.hop_samples
     features = kind.from_picture(picture)
     if not np.isfinite(features).all():
         raise DataError(f"{where}: has values that are NaN or infinite; only finite numbers are a picture; repair it")
+    return cut_frames(features, kind, window=window)
+
+
+def cut_frames(features: FloatArray, kind: SoundFeatures, *, window: Window) -> WindowBatch:
+    """Return the windows of a spectrogram ``(channel, freq, time)`` whose sound is not known."""
+    frames_hz = kind.sample_rate_hz / kind.hop_samples
     length = kind.n_frames(seconds_to_samples(window.length_s, kind.sample_rate_hz))
     starts = window.starts(features.shape[-1], length=length, hop=max(1, round(window.hop_s * frames_hz)))
     cuts = np.stack([features[..., start : start + length] for start in starts])

@@ -1,4 +1,4 @@
-"""The network that says whether a picture is of the kind that another network learned from."""
+"""The out-of-distribution detector: a small network that tells whether an input is like what another has learned."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from earmark.models.base import Normalize, Scaling
 from earmark.training.rejection_config import DetectorConfig
 
 N_BEST = 5
-"""Logits, best first, whose relation to each other the gate sees."""
+"""Logits, best first, whose relation to each other the detector sees."""
 
 
 class Detector(nn.Module):
-    """A few convolutions over the picture, beside the embedding and the best logits of the network it guards.
+    """An out-of-distribution detector: convolutions over the features, beside embedding and best logits of a network.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ class Detector(nn.Module):
     normalize, floor_db
         See `Normalize`; those of the network.
     n_channels, n_rows
-        Of the picture; its width is free, and rows below it are not looked at.
+        Of the features; their width is free, and rows below these are not looked at.
     n_labels, n_embedding
-        Of the network.
+        Of the network whose inputs it judges.
     """
 
     def __init__(  # noqa: PLR0913 - the sizes of what it sees
@@ -44,9 +44,9 @@ class Detector(nn.Module):
         self.normalize = Normalize(normalize, floor_db)
         self.register_buffer("place", torch.linspace(-1, 1, n_rows)[None, None, :, None])
         self.body = nn.Sequential(*_convolutions(config, n_channels + 1))
-        self.of_picture = _narrowed(2 * config.widths[-1], config)
-        self.of_embedding = _narrowed(n_embedding, config, drop=config.input_dropout) if config.embedding else None
-        self.of_logits = _narrowed(self.n_best + 2, config) if config.logits else None
+        self.of_features = _projection(2 * config.widths[-1], config)
+        self.of_embedding = _projection(n_embedding, config, drop=config.input_dropout) if config.embedding else None
+        self.of_logits = _projection(self.n_best + 2, config) if config.logits else None
         n_sources = 1 + config.embedding + config.logits
         self.head = nn.Sequential(
             nn.Linear(n_sources * config.hidden, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 1)
@@ -56,16 +56,16 @@ class Detector(nn.Module):
         self.place: torch.Tensor
 
     def forward(self, features: torch.Tensor, logits: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
-        """Return how familiar pictures are, ``(batch,)``, as log odds.
+        """Return the log odds that inputs are in-distribution, ``(batch,)``.
 
         Parameters
         ----------
         features
             ``(batch, channel, freq|height, time|width)``, as the network sees them.
         logits, embedding
-            What it says of them, ``(batch, n_labels)`` and ``(batch, n_embedding)``.
+            Its outputs for them, ``(batch, n_labels)`` and ``(batch, n_embedding)``.
         """
-        sources = [self.of_picture(self._seen(features))]
+        sources = [self.of_features(self._pooled_maps(features))]
         if self.of_embedding is not None:
             sources.append(self.of_embedding(embedding))
         if self.of_logits is not None:
@@ -73,14 +73,14 @@ class Detector(nn.Module):
         odds: torch.Tensor = self.head(torch.cat(sources, dim=1))[:, 0]
         return self.scale[0] * odds + self.scale[1]
 
-    def _seen(self, features: torch.Tensor) -> torch.Tensor:
-        """Return what the convolutions find on average and at most, ``(batch, 2 * channel)``."""
-        pictures = self.normalize(features[:, :, : self.place.shape[2]])
+    def _pooled_maps(self, features: torch.Tensor) -> torch.Tensor:
+        """Return mean and maximum of the last convolution over the features, ``(batch, 2 * channel)``."""
+        normalized = self.normalize(features[:, :, : self.place.shape[2]])
         if self.config.levels:
-            pictures = torch.round(pictures * self.config.levels) / self.config.levels
-        place = torch.zeros_like(pictures[:, :1]) + self.place
-        found = self.body(torch.cat([pictures, place], dim=1))
-        return torch.cat([found.mean((2, 3)), found.amax((2, 3))], dim=1)
+            normalized = torch.round(normalized * self.config.levels) / self.config.levels
+        place = torch.zeros_like(normalized[:, :1]) + self.place
+        maps = self.body(torch.cat([normalized, place], dim=1))
+        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
 
     def _relations(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the best log probabilities, the entropy and the level of the logits, ``(batch, n_best + 2)``."""
@@ -104,8 +104,8 @@ def _convolutions(config: DetectorConfig, n_channels: int) -> list[nn.Module]:
     return layers
 
 
-def _narrowed(n_inputs: int, config: DetectorConfig, *, drop: float = 0.0) -> nn.Sequential:
-    """Return layers that bring numbers of any scale to `DetectorConfig.hidden` ones."""
+def _projection(n_inputs: int, config: DetectorConfig, *, drop: float = 0.0) -> nn.Sequential:
+    """Return layers that bring values of any scale to `DetectorConfig.hidden` ones."""
     return nn.Sequential(
         nn.BatchNorm1d(n_inputs),
         nn.Dropout(drop),

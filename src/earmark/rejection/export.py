@@ -13,30 +13,32 @@ if TYPE_CHECKING:
     import onnx
 
 
-class _Familiarity(torch.nn.Module):
-    """The gate, answering with a probability."""
+class _InDistributionProbability(torch.nn.Module):
+    """The detector, answering with a probability."""
 
-    def __init__(self, gate: Detector) -> None:
+    def __init__(self, detector: Detector) -> None:
         super().__init__()
-        self.gate = gate
+        self.detector = detector
 
     def forward(self, features: torch.Tensor, logits: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
-        familiarity: torch.Tensor = self.gate(features, logits, embedding).sigmoid()
-        return familiarity
+        probability: torch.Tensor = self.detector(features, logits, embedding).sigmoid()
+        return probability
 
 
-def export_detector(gate: Detector, example: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> onnx.ModelProto:
-    """Return a gate as ONNX: ``features``, ``logits`` and ``embedding`` in, ``familiarity`` out.
+def export_detector(detector: Detector, example: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> onnx.ModelProto:
+    """Return a detector as ONNX: ``features``, ``logits`` and ``embedding`` in, the in-distribution probability out.
+
+    Its name in the file is ``familiarity``.
 
     Parameters
     ----------
-    gate
-        Taught; it is moved to the CPU and put into evaluation mode.
+    detector
+        Fitted; it is moved to the CPU and put into evaluation mode.
     example
-        What it takes, for two inputs; the width of the features is left open.
+        Its inputs, for two windows; the width of the features is left open.
     """
     batch = torch.export.Dim("batch")
-    # A raster has one width, but a gate that takes any of them is not worse for it.
+    # A raster has one width, but a detector that takes any of them is not worse for it.
     dynamic: tuple[dict[int, Any], ...] = ({0: batch, 3: torch.export.Dim.DYNAMIC}, {0: batch}, {0: batch})
-    module = _Familiarity(gate).eval().cpu()
+    module = _InDistributionProbability(detector).eval().cpu()
     return export_module(module, example, names=(["features", "logits", "embedding"], ["familiarity"]), dynamic=dynamic)

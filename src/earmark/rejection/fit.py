@@ -1,40 +1,39 @@
-"""Teach a recognizer to decline: a gate beside its network, learned from real and foreign inputs, and its thresholds.
+"""Rejection: an out-of-distribution detector beside the network of a recognizer, and thresholds to answer `unknown` by.
 
-Nothing of the recognizer changes, so this suits any file whose card holds its recipe, long after its run is gone. The
-gate is a classifier of real against foreign inputs (Hendrycks et al. 2019, outlier exposure), calibrated on groups of
-real examples that it has not learned (Platt 1999). What it makes of kinds that nobody foresaw is measured by leaving
-out one family of kinds after the other.
+Nothing else of the recognizer changes, so this suits any file whose card holds its recipe, long after its run is gone.
+The detector is a classifier of in-distribution against out-of-distribution inputs (Hendrycks et al. 2019, outlier
+exposure), calibrated on groups of real examples that it has not learned (Platt 1999). Thresholds are chosen on the
+validation part. How well kinds are rejected that nobody foresaw is measured by leaving out one family of kinds after
+the other.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.config import apply_overrides
-from earmark.data import Manifest, read_content, read_manifest
+from earmark.data import Manifest, as_manifest, read_content
 from earmark.errors import DataError, ModelError
 from earmark.evaluation import Outcome
 from earmark.evaluation.evaluate import evaluate
-from earmark.features import FeatureCache, InkFeatures, SoundFeatures
+from earmark.features import InkFeatures, SoundFeatures, open_cache
 from earmark.files import atomic_path
 from earmark.recognizer import Card, Recognizer, Rejection, add_detector, find, set_card
 from earmark.rejection.export import export_detector
-from earmark.rejection.fit_detector import DetectorTrainer, least_familiarity
+from earmark.rejection.fit_detector import DetectorTrainer, min_familiarity_for
 from earmark.rejection.sources import RealExample, ood_sources
-from earmark.rejection.windows import Draw, sample
-from earmark.training.fit import default_cache
+from earmark.rejection.windows import WindowSampler, sample
 from earmark.training.recipe import Recipe
 from earmark.training.rejection_config import RejectionConfig
 from earmark.training.split import split_for
 from earmark.types import Content, Progress, no_progress
 
-# Whole real examples, at most, that the threshold of familiarity is chosen by.
+# Whole real examples, at most, that the threshold is chosen by, and that its cost is measured on.
 MOST_REAL = 2000
 
 log = logging.getLogger(__name__)
@@ -51,83 +50,71 @@ def add_rejection(  # noqa: PLR0913 - what to learn from and where to put it
     cache: str | Path | None = None,
     progress: Progress = no_progress,
 ) -> Rejection:
-    """Give a recognizer file a gate and thresholds, so that it declines what it does not know.
+    """Add an out-of-distribution detector and thresholds to a recognizer file, so that it can answer `unknown`.
 
     Parameters
     ----------
     model
         What `earmark.load` takes.
     data
-        What it was trained on: the gate learns from the training part of its recipe, and the thresholds are chosen on
-        the other parts.
+        What it was trained on: the detector learns from the training part of its recipe, the thresholds are chosen on
+        the validation part, and their cost is measured on the test part where there is one.
     out
         The file to write; it may be that of `model`.
     settings
         Those of the recipe, or else the defaults, unless given.
     folders
-        Of foreign files, each a kind, beside those that are made up.
+        Of out-of-distribution files, each a kind, beside those that are made up.
     outcome
-        Answers of the same training to examples that it had not learned, to choose ``min_confidence`` by. Without it,
-        the parts that the file has not learned are scored; where there are none, only the familiarity decides.
+        Answers of the same training to its validation part, to choose ``min_confidence`` by. Without it, the file is
+        asked; where it has learned from that part, only the in-distribution probability decides.
     cache
         Folder of the feature cache; by default the user's cache folder.
 
     Raises
     ------
     ModelError
-        When the card holds no recipe, or the recognizer sees no picture.
+        When the card holds no recipe, or the recognizer sees neither spectrograms nor drawings.
     ConfigError, DataError
         When the recipe is of another Earmark, or the data does not fit.
     """
-    import onnx
-
     path = find(model)
     recognizer = Recognizer.load(path)
     recipe = _recipe_of(recognizer.card)
     settings = settings or recipe.rejection or RejectionConfig()
-    manifest = split_for(recipe, data if isinstance(data, Manifest) else read_manifest(data))
-    learned = manifest.part("train")
-    unlearned = replace(manifest, examples=tuple(e for e in manifest.examples if e.split in ("valid", "test")))
+    manifest = split_for(recipe, as_manifest(data))
+    learned, unlearned = manifest.part("train"), manifest.part("valid")
     if not len(unlearned):
-        raise DataError(f"{manifest.name}: all of it is learned from; thresholds need a validation or a test part")
-    foreign = ood_sources(recognizer.card, kinds=settings.kinds, folders=folders, real=_any_of(learned))
+        raise DataError(
+            f"{manifest.name}: has no validation part to choose thresholds on; change [split] of the recipe"
+        )
+    sources = ood_sources(recognizer.card, kinds=settings.kinds, folders=folders, real=_any_of(learned))
 
-    store = FeatureCache(Path(cache) if cache else default_cache())
-    draw = Draw(recognizer, recipe, foreign, cache=store, progress=progress)
-    seed = settings.seed
-    learn = draw(learned, n_real=settings.n_examples, n_foreign=settings.n_examples, seed=(seed, 0))
-    check = draw(unlearned, n_real=settings.n_check, n_foreign=settings.n_check, seed=(seed, 1))
-    teacher = DetectorTrainer(recognizer.card, recipe, settings, learn=learn, check=check, progress=progress)
-    measured = teacher.measure(foreign) if settings.measure else ()
-    gate = teacher.fit_network()
-
-    outcome = outcome or _unlearned_answers(recognizer, manifest, progress)
+    draw = WindowSampler(recognizer, recipe, sources, cache=open_cache(cache), progress=progress)
+    n, n_validation, seed = settings.n_examples, settings.n_validation, settings.seed
+    trainer = DetectorTrainer(
+        recognizer.card,
+        recipe,
+        settings,
+        train=draw(learned, n_real=n, n_ood=n, seed=(seed, 0)),
+        validation=draw(unlearned, n_real=n_validation, n_ood=n_validation, seed=(seed, 1)),
+        progress=progress,
+    )
+    measured = trainer.measure(sources) if settings.measure else ()
+    outcome = outcome or _validation_answers(recognizer, manifest, progress)
     rejection = Rejection(
         min_familiarity=0.0,
-        min_confidence=0.0 if outcome is None else least_confidence(outcome, settings.precision),
+        min_confidence=0.0 if outcome is None else min_confidence_for(outcome, settings.precision),
         precision=None if outcome is None else settings.precision,
         min_pitch_salience=settings.min_pitch_salience,
-        foreign=tuple(foreign),
+        foreign=tuple(sources),
         measured=measured,
     )
-    added = export_detector(gate, max(learn, key=len).where(np.arange(2)).tensors())
-    graph = add_detector(onnx.load(path), added, _with(recognizer.card, rejection))
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(graph.SerializeToString(deterministic=True))
-        whole = sample(unlearned, MOST_REAL, seed=[seed])
-        familiarity = _whole_familiarity(Recognizer.load(temporary), whole, progress)
-        both = np.concatenate([familiarity, teacher.real_familiarity(gate)])
-        least = least_familiarity(both, settings)
-        found = {"min_familiarity": round(least, 6), "declines": float((familiarity < least).mean())}
-        counts = {"n_real": len(familiarity), "n_groups": len(whole.groups)}
-        rejection = rejection.model_copy(update=found | counts)
-        set_card(graph, _with(recognizer.card, rejection))
-        temporary.write_bytes(graph.SerializeToString(deterministic=True))
-    return rejection
+    return _write(path, Path(out), rejection, trainer=trainer, manifest=manifest)
 
 
 def rejection_config_of(model: str | Path, *, overrides: Iterable[str] = ()) -> RejectionConfig:
-    """Return how a recognizer would learn to decline: as its recipe says, with changes such as ``"epochs=12"``.
+    """Return the rejection settings of a recognizer: those of its recipe, with changes such as ``"epochs=12"``.
 
     Raises
     ------
@@ -138,7 +125,7 @@ def rejection_config_of(model: str | Path, *, overrides: Iterable[str] = ()) -> 
     return RejectionConfig.parse(apply_overrides(settings.model_dump(), overrides), where="[rejection]")
 
 
-def least_confidence(outcome: Outcome, precision: float) -> float:
+def min_confidence_for(outcome: Outcome, precision: float) -> float:
     """Return the lowest threshold at which a share `precision` of the answers given is right, 0 when none is needed.
 
     Where it cannot be reached, the threshold is that of the highest precision, and a warning says so.
@@ -146,7 +133,7 @@ def least_confidence(outcome: Outcome, precision: float) -> float:
     order = np.argsort(-outcome.confidence, kind="stable")
     confidence, right = outcome.confidence[order], outcome.correct[order]
     reached = np.cumsum(right) / np.arange(1, len(right) + 1)
-    # Answers of equal confidence are given or declined together.
+    # Answers of equal confidence are given or rejected together.
     last = np.flatnonzero(np.diff(confidence, append=-1.0))
     enough = last[reached[last] >= precision]
     if not len(enough):
@@ -163,8 +150,8 @@ def _recipe_of(card: Card) -> Recipe:
         raise ModelError(f"{card.name}: its card holds no recipe to learn by; train it again with 'earmark train'")
     if not isinstance(card.features, InkFeatures | SoundFeatures):
         raise ModelError(
-            f"{card.name}: sees {card.features.kind} features, which are no picture; only recognizers of spectrograms"
-            " and drawings can learn to decline"
+            f"{card.name}: sees {card.features.kind} features; only recognizers of spectrograms and drawings can be "
+            "given a rejection detector"
         )
     return Recipe.parse(card.recipe, where=f"recipe of {card.name}")
 
@@ -180,21 +167,48 @@ def _any_of(manifest: Manifest) -> RealExample:
     return read
 
 
-def _unlearned_answers(recognizer: Recognizer, manifest: Manifest, progress: Progress) -> Outcome | None:
-    """Return the answers to a part that the recognizer has not learned from; None when there is none."""
-    for part in ("test", "valid"):
-        if part not in recognizer.card.data.learned and len(manifest.part(part)):
-            return evaluate(recognizer, manifest, split=part, progress=progress)[0]
+def _validation_answers(recognizer: Recognizer, manifest: Manifest, progress: Progress) -> Outcome | None:
+    """Return the answers to the validation part; None when the recognizer has learned from it."""
+    if "valid" not in recognizer.card.data.learned:
+        return evaluate(recognizer, manifest, split="valid", progress=progress)[0]
     log.warning(
-        "%s has learned from all of the data, so nothing shows how often its answers are right; only the familiarity"
-        " decides, unless the answers of its training are given as an outcome",
+        "%s has learned from the validation part, so nothing shows how often its answers are right; only the "
+        "in-distribution probability decides, unless validation.npz of its run is given as the outcome",
         recognizer.card.name,
     )
     return None
 
 
+def _write(path: Path, out: Path, rejection: Rejection, *, trainer: DetectorTrainer, manifest: Manifest) -> Rejection:
+    """Fit the detector, put it into the file, choose its threshold by whole examples, and return what the card says."""
+    import onnx
+
+    detector = trainer.fit()
+    added = export_detector(detector, max(trainer.train, key=len).where(np.arange(2)).tensors())
+    graph = add_detector(onnx.load(path), added, _with(trainer.card, rejection))
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(graph.SerializeToString(deterministic=True))
+        recognizer = Recognizer.load(temporary)
+        parts = [sample(manifest.part(name), MOST_REAL, seed=[trainer.settings.seed]) for name in ("valid", "test")]
+        validation, test = (_whole_familiarity(recognizer, part, trainer.progress) for part in parts)
+        both = np.concatenate([validation, trainer.real_familiarity(detector)])
+        least = min_familiarity_for(both, trainer.settings)
+        cost, groups = (test, parts[1].groups) if len(test) else (validation, parts[0].groups)
+        rejection = rejection.model_copy(
+            update={
+                "min_familiarity": round(least, 6),
+                "declines": float((cost < least).mean()),
+                "n_real": len(cost),
+                "n_groups": len(groups),
+            }
+        )
+        set_card(graph, _with(trainer.card, rejection))
+        temporary.write_bytes(graph.SerializeToString(deterministic=True))
+    return rejection
+
+
 def _whole_familiarity(recognizer: Recognizer, manifest: Manifest, progress: Progress) -> npt.NDArray[np.float64]:
-    """Return how familiar every example that is not silent is, ``(n,)``."""
+    """Return the in-distribution probability of every example that is not silent, ``(n,)``."""
     result = []
     for done, example in enumerate(manifest.examples, start=1):
         scored = recognizer.score(read_content(manifest, example))

@@ -1,4 +1,4 @@
-"""Fitting a gate: real against foreign windows, calibrated on groups it has not learned, measured on kinds left out."""
+"""Fit of the out-of-distribution detector, calibrated on groups it has not learned, measured on kinds left out."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from earmark.recognizer import Card, OodScore
 from earmark.rejection.detector import Detector
 from earmark.rejection.sources import OodSource
 from earmark.rejection.windows import REAL, Windows
+from earmark.training.arrays import OneCycle, fit_arrays
 from earmark.training.examples import IntArray
 from earmark.training.recipe import Recipe
 from earmark.training.rejection_config import RejectionConfig
@@ -26,7 +27,7 @@ RealArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class DetectorTrainer:
-    """Teaches gates for one recognizer.
+    """Fits detectors for one recognizer.
 
     Attributes
     ----------
@@ -34,49 +35,51 @@ class DetectorTrainer:
         Of the recognizer.
     settings
         How.
-    learn
+    train
         Windows to learn from.
-    check
-        Windows of other real groups, and of the same foreign kinds, to calibrate with.
+    validation
+        Windows of other real groups, and of the same out-of-distribution kinds, to calibrate with.
     """
 
     card: Card
     recipe: Recipe
     settings: RejectionConfig
-    learn: Sequence[Windows]
-    check: Sequence[Windows]
+    train: Sequence[Windows]
+    validation: Sequence[Windows]
     progress: Progress
 
-    def fit_network(self, *, without: Sequence[int] = (), stage: str = "gate") -> Detector:
-        """Return a gate that has learned all kinds of foreign windows but some, by their index."""
+    def fit(self, *, without: Sequence[int] = (), stage: str = "detector") -> Detector:
+        """Return a calibrated detector that has learned all out-of-distribution kinds but some, by their index."""
         torch.manual_seed(self.settings.seed)
-        gate = self._fresh()
-        known = [part.where(~np.isin(part.kinds, without)) for part in self.learn]
-        _fit(gate, [part for part in known if len(part) > 1], self.settings, self.progress, stage)
-        odds, kinds = log_odds(gate, self.check)
+        detector = self._fresh()
+        known = [part.where(~np.isin(part.kinds, without)) for part in self.train]
+        self._fit([part for part in known if len(part) > 1], detector, stage)
+        odds, kinds = log_odds(detector, self.validation)
         trusted = ~np.isin(kinds, without)
         slope, offset = _platt(odds[trusted], kinds[trusted] == REAL)
-        share = self.settings.real_share
-        gate.scale.copy_(torch.tensor([slope, offset + math.log(share / (1 - share))]))
-        return gate
+        share = self.settings.prior
+        detector.scale.copy_(torch.tensor([slope, offset + math.log(share / (1 - share))]))
+        return detector
 
-    def measure(self, foreign: Mapping[str, OodSource]) -> tuple[OodScore, ...]:
-        """Return how each kind fares before a gate that has learned no kind of its family."""
+    def measure(self, sources: Mapping[str, OodSource]) -> tuple[OodScore, ...]:
+        """Return how well each kind is rejected by a detector that has learned no kind of its family."""
         from sklearn.metrics import roc_auc_score
 
-        families = [each.family for each in foreign.values()]
+        families = [each.family for each in sources.values()]
         scores = {}
         for done, family in enumerate(dict.fromkeys(families), start=1):
             left_out = [index for index, each in enumerate(families) if each == family]
-            gate = self.fit_network(without=left_out, stage=f"gate without {family}")
-            confidence, familiarity, kinds = self._answers(gate, [*self.check, *self._only(left_out)])
+            detector = self.fit(without=left_out, stage=f"detector without {family}")
+            confidence, familiarity, kinds = self._answers(
+                detector, [*self.validation, *self._train_windows_of(left_out)]
+            )
             real = kinds == REAL
-            least = least_familiarity(familiarity[real], self.settings)
+            least = min_familiarity_for(familiarity[real], self.settings)
             for index in left_out:
                 of_kind = kinds == index
                 both = real | of_kind
                 scores[index] = OodScore(
-                    kind=list(foreign)[index],
+                    kind=list(sources)[index],
                     n=int(of_kind.sum()),
                     auroc=round(float(roc_auc_score(real[both], confidence[both])), 4),
                     declined=round(float((familiarity[of_kind] < least).mean()), 4),
@@ -84,17 +87,38 @@ class DetectorTrainer:
             self.progress("measuring", done, len(set(families)), family)
         return tuple(scores[index] for index in sorted(scores))
 
-    def real_familiarity(self, gate: Detector) -> RealArray:
-        """Return how familiar real windows of groups that were not learned are."""
-        _, familiarity, kinds = self._answers(gate, self.check)
+    def real_familiarity(self, detector: Detector) -> RealArray:
+        """Return the in-distribution probability of real windows of groups that were not learned."""
+        _, familiarity, kinds = self._answers(detector, self.validation)
         real: RealArray = familiarity[kinds == REAL]
         return real
 
+    def _fit(self, windows: Sequence[Windows], detector: Detector, stage: str) -> None:
+        settings = self.settings
+        n_real = sum(int((part.kinds == REAL).sum()) for part in windows)
+        n_ood = sum(len(part) for part in windows) - n_real
+        # Real and out-of-distribution windows count the same, however many kinds were left out.
+        balance = torch.tensor(n_ood / max(n_real, 1))
+        batches = _batches(windows, n_epochs=settings.epochs, batch_size=settings.batch_size, seed=settings.seed)
+
+        def loss(batch: tuple[Windows, IntArray]) -> torch.Tensor:
+            part = batch[0].where(batch[1])
+            real = torch.from_numpy((part.kinds == REAL).astype(np.float32))
+            return functional.binary_cross_entropy_with_logits(detector(*part.tensors()), real, pos_weight=balance)
+
+        fit_arrays(
+            detector,
+            batches,
+            loss=loss,
+            schedule=OneCycle(len(batches), settings.learning_rate, settings.weight_decay),
+            on_step=lambda step, value: self.progress(stage, step, len(batches), f"loss {value:.3f}"),
+        )
+
     def _fresh(self) -> Detector:
-        first = self.learn[0]
+        first = self.train[0]
         n_numbers = self.recipe.features.n_numbers
         return Detector(
-            self.settings.gate,
+            self.settings.detector,
             normalize=self.recipe.model.normalize,
             floor_db=self.recipe.model.floor_db,
             n_channels=first.pictures.shape[1],
@@ -103,79 +127,66 @@ class DetectorTrainer:
             n_embedding=first.embedding.shape[1],
         )
 
-    def _only(self, kinds: Sequence[int]) -> list[Windows]:
+    def _train_windows_of(self, kinds: Sequence[int]) -> list[Windows]:
         """Return the windows of some kinds among those to learn from."""
-        parts = [part.where(np.isin(part.kinds, kinds)) for part in self.learn]
+        parts = [part.where(np.isin(part.kinds, kinds)) for part in self.train]
         return [part for part in parts if len(part)]
 
-    def _answers(self, gate: Detector, windows: Sequence[Windows]) -> tuple[RealArray, RealArray, IntArray]:
-        """Return confidence, familiarity and kind of every window, as the recognizer would answer."""
-        odds, kinds = log_odds(gate, windows)
+    def _answers(self, detector: Detector, windows: Sequence[Windows]) -> tuple[RealArray, RealArray, IntArray]:
+        """Return confidence, familiarity and kind of every window, as the recognizer would give them."""
+        odds, kinds = log_odds(detector, windows)
         familiarity = 1 / (1 + np.exp(-odds))
         logits = np.concatenate([part.logits for part in windows]) / self.card.temperature
         return familiarity * np.exp(log_softmax(logits).max(axis=1)), familiarity, kinds
 
 
-def least_familiarity(real: RealArray, settings: RejectionConfig) -> float:
-    """Return the threshold that declines the share of real examples that `settings` allow, at most.
+def min_familiarity_for(real: RealArray, settings: RejectionConfig) -> float:
+    """Return the threshold that rejects at most the share of real examples that `settings` allow.
 
-    It is not above `RejectionConfig.real_share`, the familiarity of what looks as much in-distribution as not.
+    It is not above `RejectionConfig.prior`, the probability at which an input looks as much in-distribution as not.
 
-    >>> least_familiarity(np.array([0.1, 0.2, 0.9, 0.95]), RejectionConfig(real_declined=0.25))
+    >>> min_familiarity_for(np.array([0.1, 0.2, 0.9, 0.95]), RejectionConfig(max_false_rejections=0.25))
     0.2
     """
-    return min(settings.real_share, float(np.sort(real)[math.floor(settings.real_declined * len(real))]))
+    return min(settings.prior, float(np.sort(real)[math.floor(settings.max_false_rejections * len(real))]))
 
 
-def log_odds(gate: Detector, windows: Sequence[Windows]) -> tuple[RealArray, IntArray]:
-    """Return what a gate says of windows, and their kinds, ``(n_windows,)`` each."""
-    gate.eval()
+def log_odds(detector: Detector, windows: Sequence[Windows]) -> tuple[RealArray, IntArray]:
+    """Return the in-distribution log odds of windows, and their kinds, ``(n_windows,)`` each."""
+    detector.eval()
     with torch.no_grad():
         parts = [
-            gate(*(tensor[first : first + 256] for tensor in part.tensors())).double().numpy()
+            detector(*(tensor[first : first + 256] for tensor in part.tensors())).double().numpy()
             for part in windows
             for first in range(0, len(part), 256)
         ]
     return np.concatenate(parts), np.concatenate([part.kinds for part in windows])
 
 
-def _fit(gate: Detector, windows: Sequence[Windows], settings: RejectionConfig, progress: Progress, stage: str) -> None:
-    n_real = sum(int((part.kinds == REAL).sum()) for part in windows)
-    n_foreign = sum(len(part) for part in windows) - n_real
-    # Real and foreign count the same, however many kinds were left out.
-    balance = torch.tensor(n_foreign / max(n_real, 1))
-    rng = np.random.default_rng(settings.seed)
-    parts_of = [max(1, round(len(part) / settings.batch_size)) for part in windows]
-    n_steps = settings.epochs * sum(parts_of)
-    optimizer = torch.optim.AdamW(gate.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=max(n_steps, 2))
-    gate.train()
-    for step in range(n_steps):
-        if step % sum(parts_of) == 0:
-            batches = [
-                (part, rows)
-                for part, n in zip(windows, parts_of, strict=True)
-                for rows in np.array_split(rng.permutation(len(part)), n)
-            ]
-            rng.shuffle(batches)
-        part, rows = batches[step % sum(parts_of)]
-        batch = part.where(rows)
-        real = torch.from_numpy((batch.kinds == REAL).astype(np.float32))
-        loss = functional.binary_cross_entropy_with_logits(gate(*batch.tensors()), real, pos_weight=balance)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-        progress(stage, step + 1, n_steps, f"loss {loss.item():.3f}")
+def _batches(
+    windows: Sequence[Windows], *, n_epochs: int, batch_size: int, seed: int
+) -> list[tuple[Windows, IntArray]]:
+    """Return the batches of all epochs in random order, as windows of one width and the rows of them."""
+    rng = np.random.default_rng(seed)
+    batches: list[tuple[Windows, IntArray]] = []
+    for _ in range(n_epochs):
+        of_epoch = [
+            (part, rows)
+            for part in windows
+            for rows in np.array_split(rng.permutation(len(part)), max(1, round(len(part) / batch_size)))
+        ]
+        rng.shuffle(of_epoch)  # type: ignore[arg-type] - a list is shuffled in place
+        batches += of_epoch
+    return batches
 
 
 def _platt(odds: RealArray, real: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return slope and offset that make log odds honest where real and foreign are equally likely (Platt 1999)."""
+    """Return slope and offset that calibrate log odds where both classes are equally likely (Platt 1999)."""
     from scipy.optimize import minimize
 
-    n_real, n_foreign = int(real.sum()), int((~real).sum())
-    targets = np.where(real, (n_real + 1) / (n_real + 2), 1 / (n_foreign + 2))
-    weights = np.where(real, 0.5 / max(n_real, 1), 0.5 / max(n_foreign, 1))
+    n_real, n_ood = int(real.sum()), int((~real).sum())
+    targets = np.where(real, (n_real + 1) / (n_real + 2), 1 / (n_ood + 2))
+    weights = np.where(real, 0.5 / max(n_real, 1), 0.5 / max(n_ood, 1))
 
     def loss(line: RealArray) -> float:
         scaled = np.exp(line[0]) * odds + line[1]

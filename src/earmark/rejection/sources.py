@@ -1,4 +1,4 @@
-"""Where foreign inputs come from: kinds made up on the spot, real examples put together wrongly, folders of files."""
+"""Sources of out-of-distribution inputs: kinds made in code, real examples mixed wrongly, folders of files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from earmark.types import Content, Sound
 from earmark.units import note_midi, seconds_to_samples
 
 Maker: TypeAlias = Callable[[np.random.Generator], Content]
-"""Makes, or picks, one foreign input."""
+"""Makes, or picks, one out-of-distribution input."""
 
 RealExample: TypeAlias = Callable[[np.random.Generator, str | None], Content]
 """Returns a real example, of a label when one is given."""
@@ -27,14 +27,14 @@ RealExample: TypeAlias = Callable[[np.random.Generator, str | None], Content]
 
 @dataclass(frozen=True)
 class OodSource:
-    """One kind of foreign input.
+    """One kind of out-of-distribution input.
 
     Attributes
     ----------
     kind, family
         What it is called, and what it is left out together with.
     make
-        Gives one.
+        Returns one.
     """
 
     kind: str
@@ -49,7 +49,7 @@ def ood_sources(
     folders: Sequence[str | Path] = (),
     real: RealExample | None = None,
 ) -> dict[str, OodSource]:
-    """Return the kinds of foreign input for a recognizer with this card.
+    """Return the kinds of out-of-distribution input for a recognizer with this card, by name.
 
     Parameters
     ----------
@@ -70,14 +70,18 @@ def ood_sources(
     known = {each.kind: each for each in _made(card, real)}
     for kind in kinds:
         if kind not in known:
-            raise UnknownNameError("kind of foreign input", kind, known)
+            raise UnknownNameError("kind of out-of-distribution input", kind, known)
     chosen = {kind: known[kind] for kind in kinds or known}
     for folder in map(Path, folders):
         if folder.name in chosen:
-            raise DataError(f"{folder}: there is already a kind of foreign input called {folder.name!r}; rename it")
+            raise DataError(
+                f"{folder}: there is already a kind of out-of-distribution input called {folder.name!r}; rename it"
+            )
         chosen[folder.name] = OodSource(folder.name, folder.name, _picker(folder, card))
     if not chosen:
-        raise DataError(f"{card.name}: there is nothing foreign to learn from; give a folder of foreign examples")
+        raise DataError(
+            f"{card.name}: there is no kind of out-of-distribution input to learn from; give a folder of such files"
+        )
     return chosen
 
 
@@ -111,11 +115,11 @@ def _sounds(card: Card, rate_hz: int, duration_s: float, real: RealExample | Non
 
 
 def _chord(rng: np.random.Generator, *, card: Card, real: RealExample) -> Content:
-    """Sound several real notes together."""
+    """Return several real notes that sound together."""
     from earmark.rejection.sounds import choose_chord, mix_chord
 
     if card.window is None or not isinstance(card.features, SoundFeatures):
-        raise TypeError(f"{card.name} does not hear notes")
+        raise TypeError(f"{card.name} is not a recognizer of notes")
     rate_hz = card.features.sample_rate_hz
     length = seconds_to_samples(card.window.length_s, rate_hz)
     names = {note_midi(label): label for label in card.labels}
@@ -139,7 +143,7 @@ def _picker(folder: Path, card: Card) -> Maker:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in allowed and path.is_file())
     if not files:
         raise DataError(
-            f"{folder}: holds no file that {card.name!r} reads ({' '.join(sorted(allowed))}); give a folder of foreign"
+            f"{folder}: holds no file that {card.name!r} reads ({' '.join(sorted(allowed))}); give a folder of other"
             " sounds or drawings"
         )
 

@@ -1,10 +1,9 @@
-"""Windows of real and of foreign inputs, with what a recognizer says of them: what a gate learns from."""
+"""Training data of the detector: windows of real and of out-of-distribution inputs, with the outputs of the network."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,24 +13,25 @@ from earmark.data import Manifest
 from earmark.features import FeatureCache
 from earmark.recognizer import Recognizer
 from earmark.rejection.sources import OodSource
-from earmark.training.augment import BatchAugmentation, ContentAugmentation, Mixup
-from earmark.training.batches import crop, frames_of
-from earmark.training.examples import IntArray, compute_view, make_features, views_of
+from earmark.training.augment import BatchAugmentation, ContentAugmentation, Drawn, Mixup
+from earmark.training.crops import Crops
+from earmark.training.examples import IntArray, ViewLoader, make_crops, views_of
 from earmark.training.recipe import Recipe
 from earmark.types import Content, FloatArray, Progress, no_progress
 
 REAL = -1
-"""The kind of a window of a real example; others are indices into the kinds."""
+"""The kind of a window of a real example, which is in-distribution; others are indices into the sources."""
 
 N_LENGTHS = 4
-N_MEASURED = 16  # real examples whose width says how wide whole ones are
+N_MEASURED = 16  # real examples whose length says how long whole ones are
+N_TRIES = 200  # for a window of a sound that is almost all silent
 FADED_DB = 45.0  # what has died away by more is an example of nothing
 _BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Windows of one width, and what the recognizer says of them.
+    """Windows of one width, and the outputs of the network for them.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Windows:
     logits, embedding
         ``(n_windows, n_labels)`` and ``(n_windows, n_embedding)``.
     kinds
-        ``(n_windows,)``, `REAL` or the index of a foreign kind.
+        ``(n_windows,)``, `REAL` or the index of an out-of-distribution kind.
     """
 
     pictures: FloatArray
@@ -56,44 +56,44 @@ class Windows:
         return Windows(self.pictures[chosen], self.logits[chosen], self.embedding[chosen], self.kinds[chosen])
 
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return what a gate takes."""
+        """Return the inputs of a detector."""
         return torch.from_numpy(self.pictures), torch.from_numpy(self.logits), torch.from_numpy(self.embedding)
 
 
-class Draw:
-    """Draws windows of real examples and of foreign kinds, disturbed alike, so that no disturbance tells them apart.
+class WindowSampler:
+    """Draws windows of real and of out-of-distribution inputs, augmented alike, so that augmentation tells nothing.
 
     Parameters
     ----------
     recognizer
-        Says what it thinks of them.
+        Gives logits and embeddings.
     recipe
         Its recipe, for the features, the windows and the augmentations.
-    foreign
-        Kind to maker.
+    sources
+        Of out-of-distribution inputs, by kind.
     """
 
     def __init__(
         self,
         recognizer: Recognizer,
         recipe: Recipe,
-        foreign: Mapping[str, OodSource],
+        sources: Mapping[str, OodSource],
         *,
         cache: FeatureCache,
         progress: Progress = no_progress,
     ) -> None:
-        self.recognizer, self.recipe, self.foreign = recognizer, recipe, foreign
+        self.recognizer, self.recipe, self.sources = recognizer, recipe, sources
         self._cache, self._progress = cache, progress
         self._content_changes = [a for a in recipe.augment if isinstance(a, ContentAugmentation)]
-        # Pictures of sounds are normalised inside the network, and what changes normalised ones comes too late here.
+        # Spectrograms are normalised inside the network, and augmentations of normalised ones come too late here.
         self._batch_changes = [
             a
             for a in recipe.augment
             if isinstance(a, BatchAugmentation) and not isinstance(a, Mixup) and recipe.window is None
         ]
 
-    def __call__(self, part: Manifest, *, n_real: int, n_foreign: int, seed: tuple[int, int]) -> list[Windows]:
-        """Return windows by width; of the foreign ones, there are as many of each kind.
+    def __call__(self, part: Manifest, *, n_real: int, n_ood: int, seed: tuple[int, int]) -> list[Windows]:
+        """Return windows by width; of the out-of-distribution ones, there are as many of each kind.
 
         Parameters
         ----------
@@ -102,84 +102,94 @@ class Draw:
         seed
             Another one gives other windows.
         """
-        kinds = list(self.foreign.values())
-        total = n_real + n_foreign
-        widths = self._widths(part, np.random.default_rng([*seed, total]))
-        real_widths: list[int] = []
+        sources = list(self.sources.values())
+        total = n_real + n_ood
+        lengths_s = self._lengths_s(part, np.random.default_rng([*seed, total]))
+        real_lengths_s: list[float] = []
 
         def drawn() -> Iterator[tuple[int, FloatArray]]:
             for index in range(total):
                 rng = np.random.default_rng([*seed, index])
                 self._progress("windows", index + 1, total, "")
                 if index < n_real:
-                    real = _cut(self._real_features(part, rng), rng, widths)
-                    real_widths.append(real.shape[2])
-                    yield REAL, real
+                    crops = self._real(part, rng)
+                    length_s = _length_s(crops, rng, lengths_s)
+                    real_lengths_s.extend([] if length_s is None else [length_s])
+                    yield REAL, _window(crops, rng, length_s)
                 else:
-                    number = index % len(kinds)
-                    # As wide as the real ones, or the width would tell which is which.
-                    width = [int(rng.choice(real_widths or widths))] if widths else []
-                    yield number, _cut(self._foreign_features(kinds[number], rng), rng, width)
+                    number = index % len(sources)
+                    # As long as the real ones, or the length would tell which is which.
+                    length_s = float(rng.choice(real_lengths_s or lengths_s)) if lengths_s else None
+                    yield number, _window(self._ood(sources[number], rng), rng, length_s)
 
-        return self._heard(_by_width(drawn()), torch.Generator().manual_seed(seed[0] + seed[1]))
+        return self._with_outputs(_by_width(drawn()), torch.Generator().manual_seed(seed[0] + seed[1]))
 
-    def _real_features(self, part: Manifest, rng: np.random.Generator) -> FloatArray:
+    def _real(self, part: Manifest, rng: np.random.Generator) -> Crops:
         one = replace(part, examples=(part.examples[int(rng.integers(len(part)))],))
         labels, n_views = self.recognizer.card.labels, self.recipe.training.views
         (views,) = views_of(one, self.recipe, n_views=n_views, labels=labels)
         view = views[int(rng.integers(len(views)))]
-        compute = partial(compute_view, view, manifest=one, recipe=self.recipe, labels=labels)
+        loader = ViewLoader(replace(part, examples=()), self.recipe)
         # Of many views few are drawn, so they are not kept; but training may have kept them.
-        if view.key in self._cache:
-            return self._cache.get(view.key, compute)
-        return compute()
+        return loader(view, cache=self._cache if loader.is_kept(view, self._cache) else None)
 
-    def _foreign_features(self, kind: OodSource, rng: np.random.Generator) -> FloatArray:
-        content: Content = kind.make(rng)
+    def _ood(self, source: OodSource, rng: np.random.Generator) -> Crops:
+        content: Content = source.make(rng)
         # Of the views of a real example, too, the first is as it is.
         if self._content_changes and rng.integers(self.recipe.training.views + 1):
             for change in self._content_changes:
-                content = change(content, "", "", rng)
-        return make_features(self.recipe.features, content)
+                content = change(content, Drawn(""), rng)
+        features = self.recipe.features
+        return make_crops(features, lambda: content, domain=features.domain, window=self.recipe.window)
 
-    def _widths(self, part: Manifest, rng: np.random.Generator) -> list[int]:
-        """Return the widths of windows, from the shortest to that of whole real examples; none for drawings."""
-        features, window = self.recipe.features, self.recipe.window
+    def _lengths_s(self, part: Manifest, rng: np.random.Generator) -> list[float]:
+        """Return lengths of windows, from the shortest to that of whole real examples; none for drawings."""
+        window = self.recipe.window
         if window is None:
             return []
-        shortest, full = (frames_of(features, length_s) for length_s in (window.min_s, window.length_s))
-        whole = max(self._real_features(part, rng).shape[2] for _ in range(N_MEASURED))
-        widest = max(shortest, min(full, whole))
-        return sorted({round(width) for width in np.linspace(shortest, widest, N_LENGTHS)})
+        whole_s = max(self._real(part, rng).duration_s for _ in range(N_MEASURED))
+        longest_s = max(window.min_s, min(window.length_s, whole_s))
+        return sorted(set(np.linspace(window.min_s, longest_s, N_LENGTHS).tolist()))
 
-    def _heard(self, by_width: Mapping[int, list[tuple[int, FloatArray]]], rng: torch.Generator) -> list[Windows]:
+    def _with_outputs(
+        self, by_width: Mapping[int, list[tuple[int, FloatArray]]], rng: torch.Generator
+    ) -> list[Windows]:
         result = []
         for drawn in by_width.values():
             pictures = torch.from_numpy(np.stack([picture for _, picture in drawn]))
             for change in self._batch_changes:
                 pictures, _ = change(pictures, torch.zeros(len(pictures), 1), rng)
-            seen = pictures.numpy()
-            said = [
-                self.recognizer.run(["logits", "embedding"], features=seen[first : first + _BATCH_SIZE])
-                for first in range(0, len(seen), _BATCH_SIZE)
+            features = pictures.numpy()
+            outputs = [
+                self.recognizer.run(["logits", "embedding"], features=features[first : first + _BATCH_SIZE])
+                for first in range(0, len(features), _BATCH_SIZE)
             ]
-            logits, embedding = (np.concatenate(parts) for parts in zip(*said, strict=True))
-            result.append(Windows(seen, logits, embedding, np.array([kind for kind, _ in drawn], np.int64)))
+            logits, embedding = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
+            result.append(Windows(features, logits, embedding, np.array([kind for kind, _ in drawn], np.int64)))
         return result
 
 
-def _cut(features: FloatArray, rng: np.random.Generator, widths: Sequence[int]) -> FloatArray:
-    """Return a window of a random one of `widths`, half of the time the widest, and not of what has faded."""
-    if not widths:
-        return features
-    width = widths[-1] if rng.random() < 0.5 else int(rng.choice(widths))
-    width = max([w for w in widths if w <= min(width, features.shape[2])], default=widths[0])
-    latest = max(features.shape[2] - width, 0)
-    loud = features.max() - FADED_DB
-    part = crop(features, int(rng.integers(latest + 1)), width)
-    while latest and part.max() < loud:
-        part = crop(features, int(rng.integers(latest + 1)), width)
-    return part
+def _length_s(crops: Crops, rng: np.random.Generator, lengths_s: Sequence[float]) -> float | None:
+    """Return a random length that the example has, half of the time the longest; None for drawings."""
+    if not lengths_s:
+        return None
+    length_s = lengths_s[-1] if rng.random() < 0.5 else float(rng.choice(lengths_s))
+    return max([s for s in lengths_s if s <= min(length_s, crops.duration_s)], default=lengths_s[0])
+
+
+def _window(crops: Crops, rng: np.random.Generator, length_s: float | None) -> FloatArray:
+    """Return a random window, and not of what has faded."""
+    if length_s is None:
+        return crops.random(0.0, None)
+    window = crops.random(rng.random(), length_s)
+    if crops.duration_s <= length_s:
+        return window
+    loud = crops.peak - FADED_DB
+    for _ in range(N_TRIES):
+        if window.max() >= loud:
+            break
+        window = crops.random(rng.random(), length_s)
+    return window
 
 
 def sample(manifest: Manifest, most: int, *, seed: Sequence[int]) -> Manifest:

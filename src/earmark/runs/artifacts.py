@@ -1,60 +1,130 @@
-"""The folder of a run and its papers: whose it is, the recognizer file and its card, the scores and the report."""
+"""Artifacts of a run: its folder, the recognizer file and its card, the scores and the report."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from earmark.data import Manifest
-from earmark.errors import ConfigError, ModelError
+from earmark.errors import ConfigError, ModelError, UnknownNameError
 from earmark.evaluation import Outcome, Scores, write_outcome, write_report
 from earmark.evaluation.evaluate import example_pictures
 from earmark.files import write_bytes, write_text
 from earmark.recognizer import Card, DataSummary, Recognizer, Score, assemble
+from earmark.training.distributed import wait
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import onnx
 
+OUTCOME, VALIDATION = "outcome.npz", "validation.npz"
+"""Answers to the test part, which is scored, and to the validation part, on which thresholds are chosen."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    folder
+        Holds ``recipe.json``, ``manifest.csv``, ``log.csv``, ``tensorboard/``, the checkpoints, ``model.onnx``,
+        ``scores.json``, ``outcome.npz``, ``validation.npz`` and ``report.html``.
+    scores
+        On the test part, by the finished file.
+    """
+
+    folder: Path
+    scores: Scores
+
+    @property
+    def model(self) -> Path:
+        """The recognizer file."""
+        return self.folder / "model.onnx"
+
+    @property
+    def report(self) -> Path:
+        """The report of the test part."""
+        return self.folder / "report.html"
+
+
+def finished(folder: Path) -> Run:
+    """Return the run that the first process has written, once it has."""
+    wait()
+    path = folder / "scores.json"
+    return Run(folder, Scores.from_json(path.read_bytes(), where=str(path)))
+
 
 def claim_run_folder(folder: Path, recipe: Recipe, manifest: Manifest) -> None:
-    """Make the folder this run's own, or find that it already is."""
-    identity = {"recipe": recipe.model_dump(mode="json"), "data": manifest.fingerprint}
+    """Make the folder of this run, or find that it already is.
+
+    A run goes on although recipes have gained fields since, which have their defaults, and although another rejection
+    is asked for, which the network does not depend on.
+
+    Raises
+    ------
+    ConfigError
+        When the folder holds something that is not a run.
+    ModelError
+        When it holds a run of another recipe or other data, or one that cannot be read.
+    """
+    identity = _identity(recipe, manifest.fingerprint)
     path = folder / "recipe.json"
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        # A run goes on although recipes have gained fields since; those have their defaults.
-        found["recipe"] = Recipe.parse(found["recipe"], where=str(path)).model_dump(mode="json")
-        if found != json.loads(json.dumps(identity)):
+        if _what_is_fitted(_read_identity(path)) != _what_is_fitted(identity):
             raise ModelError(
                 f"{folder}: holds a run of another recipe or other data; choose another folder with -o, or delete it"
             )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder}: exists and is not a run; choose another folder with -o")
     folder.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(identity, indent=1))
     manifest.to_csv(folder / "manifest.csv")
 
 
-def write_artifacts(
+def _identity(recipe: Recipe, fingerprint: str) -> dict[str, Any]:
+    """Return what makes a run this one and no other, as it comes back from JSON."""
+    identity: dict[str, Any] = json.loads(json.dumps({"recipe": recipe.model_dump(mode="json"), "data": fingerprint}))
+    return identity
+
+
+def _read_identity(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return _identity(Recipe.parse(found["recipe"], where=str(path)), found["data"])
+    except (ValueError, TypeError, KeyError, ConfigError, UnknownNameError) as error:
+        raise ModelError(
+            f"{path}: not a recipe that this version of Earmark can read ({error}); choose another folder with -o to "
+            "train again, or go on with the version that wrote it"
+        ) from error
+
+
+def _what_is_fitted(identity: dict[str, Any]) -> dict[str, Any]:
+    """Return an identity without what may change between two calls for the same run."""
+    return {**identity, "recipe": {key: value for key, value in identity["recipe"].items() if key != "rejection"}}
+
+
+def write_artifacts(  # noqa: PLR0913 - all that a run leaves
     folder: Path,
     model: Path,
     manifest: Manifest,
     *,
     outcome: Outcome,
+    validation: Outcome,
     scores: Scores,
     rows: Sequence[Row],
 ) -> None:
     """Write the scores, the answers and the report of the recognizer file `model` into `folder`."""
     recognizer = Recognizer.load(model)
     write_text(folder / "scores.json", scores.to_json())
-    write_outcome(folder / "outcome.npz", outcome)
+    write_outcome(folder / OUTCOME, outcome)
+    write_outcome(folder / VALIDATION, validation)
     write_report(
         folder / "report.html",
         title=recognizer.card.name,
@@ -67,13 +137,13 @@ def write_artifacts(
     )
 
 
-def recognizer_file(path: Path, graph: onnx.ModelProto, card: Card) -> Path:
-    """Write the one file; return its path."""
+def write_recognizer(path: Path, graph: onnx.ModelProto, card: Card) -> Path:
+    """Write the recognizer file that a graph and a card make; return its path."""
     write_bytes(path, assemble(graph, card).SerializeToString(deterministic=True))
     return path
 
 
-def card_for(recipe: Recipe, manifest: Manifest) -> Card:
+def draft_card(recipe: Recipe, manifest: Manifest) -> Card:
     """Return the card of a recognizer before it is calibrated and scored."""
     return Card(
         name=recipe.name.rpartition("/")[2],
@@ -82,7 +152,7 @@ def card_for(recipe: Recipe, manifest: Manifest) -> Card:
         labels=manifest.labels,
         features=recipe.features,
         window=recipe.window,
-        data=summarize(manifest),
+        data=data_summary(manifest),
         limits=recipe.limits,
         recipe=recipe.model_dump(mode="json"),
         created=dt.datetime.now(dt.UTC).date().isoformat(),
@@ -90,7 +160,7 @@ def card_for(recipe: Recipe, manifest: Manifest) -> Card:
     )
 
 
-def summarize(manifest: Manifest, *, learned: tuple[str, ...] = ("train",)) -> DataSummary:
+def data_summary(manifest: Manifest, *, learned: tuple[str, ...] = ("train",)) -> DataSummary:
     """Return what a card says about the data of the training part, which holds the parts `learned` of the split."""
     examples = manifest.part("train").examples
     return DataSummary(
@@ -104,7 +174,7 @@ def summarize(manifest: Manifest, *, learned: tuple[str, ...] = ("train",)) -> D
     )
 
 
-def headline(scores: Scores) -> Score:
+def card_score(scores: Scores) -> Score:
     """Return the figures that a card carries."""
     return Score(
         accuracy=scores.accuracy,

@@ -1,4 +1,4 @@
-"""Finished runs side by side: what each scores, whether the difference is chance, and what it costs."""
+"""Comparison of finished runs: scores, paired tests of their differences, size and cost."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from earmark.evaluation.templates import template
 from earmark.features import InkFeatures, SoundFeatures, Window, WindowFeatures
 from earmark.files import write_text
 from earmark.recognizer import Recognizer
-from earmark.runs.cross_validate import ALL_FOLDS
-from earmark.training.batches import frames_of
+from earmark.runs.pipeline import ALL_FOLDS
+from earmark.training.crops import frames_of
 from earmark.training.recipe import Recipe
 from earmark.types import Sound
 from earmark.units import seconds_to_samples
@@ -33,7 +33,7 @@ N_TIMED = 15
 
 @dataclass(frozen=True)
 class Entry:
-    """One run of a comparison.
+    """One run in a comparison.
 
     Attributes
     ----------
@@ -176,11 +176,11 @@ def _input_shape(recognizer: Recognizer) -> tuple[int, int, int]:
     features = recognizer.card.features
     if isinstance(features, InkFeatures):
         return features.shape
-    listens, window = _listening(recognizer)
-    return 1, listens.n_bins, frames_of(listens, window.length_s)
+    features, window = _of_sound(recognizer)
+    return 1, features.n_bins, frames_of(features, window.length_s)
 
 
-def _listening(recognizer: Recognizer) -> tuple[SoundFeatures | WindowFeatures, Window]:
+def _of_sound(recognizer: Recognizer) -> tuple[SoundFeatures | WindowFeatures, Window]:
     features, window = recognizer.card.features, recognizer.card.window
     if isinstance(features, SoundFeatures | WindowFeatures) and window is not None:
         return features, window
@@ -193,10 +193,10 @@ def _clip_ms(recognizer: Recognizer) -> float:
     if isinstance(features, InkFeatures):
         answer: Callable[[], Any] = partial(recognizer.logits, np.zeros((1, *features.shape), np.float32))
     else:
-        listens, window = _listening(recognizer)
-        n_samples = seconds_to_samples(window.length_s, listens.sample_rate_hz)
+        sound_features, window = _of_sound(recognizer)
+        n_samples = seconds_to_samples(window.length_s, sound_features.sample_rate_hz)
         noise = (0.1 * np.random.default_rng(0).standard_normal(n_samples)).astype(np.float32)
-        answer = partial(recognizer.score, Sound(noise, listens.sample_rate_hz))
+        answer = partial(recognizer.score, Sound(noise, sound_features.sample_rate_hz))
     times_ms = []
     for _ in range(N_TIMED):
         started_s = time.perf_counter()

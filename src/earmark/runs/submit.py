@@ -1,4 +1,4 @@
-"""A competition file: one answer for every id of a sample submission, in its order and columns."""
+"""Submission file of a competition: one answer for every id of its sample submission, in its order and columns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ N_NAMED = 5
 
 @dataclass(frozen=True)
 class Sample:
-    """What a sample submission asks for.
+    """A sample submission: which ids and columns are to be filled.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Search over the fields of a recipe: pruned, resumable, judged by the validation part only."""
+"""Hyperparameter search over the fields of a recipe: pruned, resumable, scored on the validation part only."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.config import Config
-from earmark.data import Manifest, read_manifest
+from earmark.data import Manifest, as_manifest
 from earmark.errors import ConfigError, ModelError, UsageError
 from earmark.extras import needs_train_extra
-from earmark.features import FeatureCache
+from earmark.features import open_cache
 from earmark.files import sha256_bytes, write_text
-from earmark.training.fit import default_cache, fit_network
+from earmark.training.fit import fit_network
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe, load_recipe
 from earmark.training.split import split_for
@@ -181,10 +181,10 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     base = load_recipe(recipe, overrides=overrides)
     axes = tuple(map(parse_axis, search)) or usual_axes(base)
-    manifest = split_for(base, data if isinstance(data, Manifest) else read_manifest(data))
+    manifest = split_for(base, as_manifest(data))
     folder = Path(out)
     study = _study(folder, base, axes, manifest.fingerprint)
-    store = FeatureCache(Path(cache) if cache else default_cache())
+    store = open_cache(cache)
 
     def attempt(trial: optuna.Trial) -> float:
         changes = [axis.suggest(trial) for axis in axes]

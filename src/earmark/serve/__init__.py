@@ -1,4 +1,4 @@
-"""Recognizers over HTTP: REST, a WebSocket and a page (the ``serve`` extra)."""
+"""HTTP service for recognizers: REST, a WebSocket and a page (the ``serve`` extra)."""
 
 from earmark.serve.app import make_app
 from earmark.serve.limits import Limits

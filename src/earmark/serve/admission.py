@@ -1,4 +1,4 @@
-"""Who gets in: bodies within bounds of size and time, so many requests and no more, work in threads that can stop."""
+"""Admission control: limits on body size, time and concurrency; work in threads that can be stopped."""
 
 from __future__ import annotations
 
@@ -93,11 +93,11 @@ class Admission:
         AbandonedError
             When the client went away.
         """
-        work = self.begin()
+        token = self.begin()
 
         def run() -> T:
-            CURRENT_WORK.set(work)
-            work.check()
+            CURRENT_WORK.set(token)
+            token.check()
             return task()
 
         try:
@@ -108,23 +108,23 @@ class Admission:
         future = asyncio.get_running_loop().run_in_executor(self._threads, run)
         # The slot is free when the thread is, which may be later than the answer.
         future.add_done_callback(self._release)
-        return await self.watched(request, work, future)
+        return await self.watched(request, token, future)
 
     def begin(self) -> CancelToken:
-        """Return work that begins now."""
+        """Return the token of a request whose work begins now."""
         return CancelToken(time.monotonic() + self.limits.work_s)
 
-    async def watched(self, request: Request, work: CancelToken, future: asyncio.Future[T]) -> T:
+    async def watched(self, request: Request, token: CancelToken, future: asyncio.Future[T]) -> T:
         """Return the result of `future`; raises as `work`."""
         try:
             while not future.done():
                 await asyncio.wait({future}, timeout=_POLL_S)
-                if not future.done() and (work.is_over or await request.is_disconnected()):
-                    work.check()
+                if not future.done() and (token.is_over or await request.is_disconnected()):
+                    token.check()
                     raise AbandonedError
             return future.result()
         finally:
-            work.cancel()
+            token.cancel()
 
     def close(self) -> None:
         """Let the threads end."""

@@ -1,4 +1,4 @@
-"""The service: predictions over REST, rolling answers over a WebSocket, and the page."""
+"""ASGI application: predictions over REST, rolling answers over a WebSocket, and the page."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What the OpenAPI document says, with examples."""
+"""OpenAPI by hand, because `Predict` reads its body itself, past FastAPI, which therefore cannot describe it."""
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
-import earmark
 from earmark.config import Config
 from earmark.serve.problems import PROBLEM_JSON
 
@@ -87,9 +87,9 @@ _RESPONSES: dict[str, dict[str, Any]] = {
 }
 
 
-def predict_operation(question: type[Config]) -> dict[str, Any]:
-    """Return how OpenAPI describes a prediction that asks a question of this form."""
-    fields = question.model_json_schema()["properties"]
+def predict_operation(query: type[Config]) -> dict[str, Any]:
+    """Return how OpenAPI describes a prediction with query parameters of this form."""
+    fields = query.model_json_schema()["properties"]
     model = {
         "name": "model",
         "in": "path",
@@ -110,7 +110,7 @@ def about() -> dict[str, Any]:
     """Return title, version and description."""
     return {
         "title": "Earmark",
-        "version": earmark.__version__,
+        "version": version("earmark"),
         "description": "Recognise music by ear and by mark. Errors are problem+json (RFC 9457).",
         "license_info": {"name": "MIT", "identifier": "MIT"},
     }

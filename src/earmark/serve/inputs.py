@@ -1,4 +1,4 @@
-"""From the body of a request to contents, within limits: nothing is decoded before its size is known."""
+"""Parsing of request bodies, within limits: nothing is decoded before its size is known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from earmark.types import Content, Sound
 RAW = "application/octet-stream"
 JSON = "application/json"
 FORM = "multipart/form-data"
-_SPAN_S = 20.0
 _LARGEST_RATE_HZ = 768_000
 
 
@@ -184,16 +183,14 @@ def _decoded_sound(data: bytes, name: str, rate_hz: int, *, limits: Limits) -> S
 
 
 def _pieces(stream: io.BytesIO, name: str, rate_hz: int, *, limits: Limits) -> Iterator[Any]:
-    from earmark.sound import windows
+    from earmark.sound import resampled_blocks
 
     end = 0
-    for start_s, samples in windows(stream, length_s=_SPAN_S, hop_s=_SPAN_S, sample_rate_hz=rate_hz):
+    for block in resampled_blocks(stream, rate_hz):
         CURRENT_WORK.get().check()
-        # The last window is aligned with the end and repeats what the one before has.
-        new = samples[end - round(start_s * rate_hz) :]
-        end += len(new)
+        end += len(block)
         _refuse_long(end / rate_hz, name, limits=limits)
-        yield new
+        yield block
 
 
 def _refuse_long(duration_s: float, name: str, *, limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""What a service takes on, and how a request that takes too much is stopped."""
+"""Limits of a service, and the token that stops a request that exceeds them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earmark.serve.problems import Problem
 
 
 class Limits(Config):
-    """What one service takes on; all that lies beyond is answered with a problem, not with work.
+    """Limits of one service; a request beyond them is answered with a problem.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class AbandonedError(Exception):
 
 @dataclass
 class CancelToken:
-    """A request that is being worked on in a thread, which asks now and then whether to go on.
+    """Cancellation token of one request; the thread that works on it checks now and then whether to go on.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class CancelToken:
     _is_cancelled: bool = field(default=False, init=False)
 
     def cancel(self) -> None:
-        """Let the thread stop at its next `check`."""
+        """Stop the work at its next `check`."""
         self._is_cancelled = True
 
     @property

@@ -1,4 +1,4 @@
-"""What a service counts, for Prometheus."""
+"""Prometheus metrics of a service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _WINDOWS = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """Counters of one service; every service has its own."""
+    """Metrics of one service; every service has its own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""The recognizers of a service, each behind a session that batches."""
+"""Model store of a service: recognizers by name, each behind a batching session."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Models:
     metrics
         Counts the batches.
     n_own
-        Files that may be brought later.
+        Most files that people may upload later.
 
     Attributes
     ----------
-    together
+    batchers
         By name, what answers small requests.
 
     Raises
@@ -54,7 +54,7 @@ class Models:
         self._changing = threading.Lock()
         self._recognizers: dict[str, Recognizer] = {}
         self._sessions: list[BatchingSession] = []
-        self.together: dict[str, EventLoopBatcher] = {}
+        self.batchers: dict[str, EventLoopBatcher] = {}
         for name, path in files.items():
             self._add(name, path)
 
@@ -64,16 +64,16 @@ class Models:
         batching = BatchingSession(session, on_batch=self._metrics.windows.labels(name).observe)
         recognizer = Recognizer(batching, card)
         self._sessions.append(batching)
-        self.together[name] = EventLoopBatcher(recognizer, batching)
+        self.batchers[name] = EventLoopBatcher(recognizer, batching)
         self._recognizers[name] = recognizer
 
     @property
     def takes_own(self) -> bool:
-        """Whether people may bring files of their own."""
+        """Whether people may upload recognizer files."""
         return self._n_own > 0
 
     def bring(self, name: str, file: bytes) -> None:
-        """Serve a recognizer file of somebody's own under a name, until the service stops.
+        """Serve an uploaded recognizer file under a name, until the service stops.
 
         Raises
         ------
@@ -81,14 +81,14 @@ class Models:
             403 when no files are taken, 409 when the name is taken or there are enough, 422 for a bad name or file.
         """
         if not self.takes_own:
-            raise Problem(403, "models of one's own are not taken here; start the service with --limit n_own_models=4")
+            raise Problem(403, "this service takes no uploaded models; start it with --limit n_own_models=4")
         if not _NAME.fullmatch(name):
             raise Problem(422, f"the name {name[:80]!r} will not do; give up to 64 letters, digits, dots, - and _")
         with self._changing:
             if name in self._recognizers:
                 raise Problem(409, f"there is a model {name!r} already; give another name")
             if len(self._recognizers) >= self._n_most:
-                raise Problem(409, f"{self._n_own} models were brought, which is the most; use one of them")
+                raise Problem(409, f"{self._n_own} models were uploaded, which is the most; use one of them")
             self._bring(name, file)
 
     def _bring(self, name: str, file: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The page for the browser: a handful of files of our own, nothing from elsewhere."""
+"""Static files of the web page, which needs nothing from elsewhere."""
 
 from __future__ import annotations
 

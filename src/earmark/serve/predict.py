@@ -1,4 +1,4 @@
-"""``POST /v1/predict/{model}``: one input or several in, what is recognised out."""
+"""Prediction endpoint, ``POST /v1/predict/{model}``: one input or several in, predictions out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SMALL_JSON_BYTES = 1 << 12
 
 
 class PredictQuery(Config):
-    """What the query of a prediction asks.
+    """Query parameters of a prediction.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class PredictQuery(Config):
     timeline
         Also answer for every window of a sound.
     force
-        Give the best label even where the recognizer would decline.
+        Give the best label even where the recognizer would answer ``unknown``.
     sample_rate_hz
         The body is raw float32 samples at this rate.
     """
@@ -61,7 +61,7 @@ class PredictQuery(Config):
 
 
 @lru_cache(maxsize=256)
-def _question(query: bytes) -> PredictQuery:
+def _parsed(query: bytes) -> PredictQuery:
     """Read a query; most clients send the same one again and again."""
     return PredictQuery.parse(dict(QueryParams(query)), where="the query")
 
@@ -79,8 +79,8 @@ class Predict:
         service.check_token(request)
         recognizer = service.models[model]  # one that is not there is not counted
         try:
-            question = _question(scope["query_string"])
-            answer = await self._answer(request, model, _SmallRequest(recognizer, question, service.limits))
+            query = _parsed(scope["query_string"])
+            answer = await self._answer(request, model, _PredictRequest(recognizer, query, service.limits))
             status = 200
         except Problem as problem:
             status = problem.status
@@ -96,36 +96,36 @@ class Predict:
             service.metrics.answered(model, status, time.monotonic() - began_s)
         await Response(to_json(answer), media_type=JSON)(scope, receive, send)
 
-    async def _answer(self, request: Request, model: str, asked: _SmallRequest) -> dict[str, Any]:
+    async def _answer(self, request: Request, model: str, job: _PredictRequest) -> dict[str, Any]:
         """Return one prediction, or ``{"results": …}`` when the request holds several inputs."""
         admission, content_type = self._service.admission, request.headers.get("content-type", "")
         with admission.admitted():
             async with admission.body(request) as body:
-                items = asked.items(body, content_type) if asked.is_small(body, content_type) else []
+                items = job.items(body, content_type) if job.is_small(body, content_type) else []
                 if len(items) != 1:
-                    return await admission.work(request, lambda: asked.answer_all(body, content_type))
-                work, (item,) = admission.begin(), items
-                CURRENT_WORK.set(work)
-                together = self._service.models.together[model]
-                answer = together.answer(asked.cut(item), item.name, asked.question.options)
+                    return await admission.work(request, lambda: job.answer_all(body, content_type))
+                token, (item,) = admission.begin(), items
+                CURRENT_WORK.set(token)
+                batcher = self._service.models.batchers[model]
+                answer = batcher.answer(job.cut(item), item.name, job.query.options)
                 try:
-                    return await admission.watched(request, work, answer)
+                    return await admission.watched(request, token, answer)
                 finally:
                     answer.cancel()
 
 
 @dataclass(frozen=True, slots=True)
-class _SmallRequest:
-    """What is asked of a recognizer, and how it is answered."""
+class _PredictRequest:
+    """One request: the recognizer, the query, and how bodies become predictions."""
 
     recognizer: Recognizer
-    question: PredictQuery
+    query: PredictQuery
     limits: Limits
 
     def is_small(self, body: bytes, content_type: str) -> bool:
         """Whether all but the network takes a few milliseconds at most; what a file holds its size does not tell."""
-        rate_hz = self.question.sample_rate_hz
-        if self.question.timeline or isinstance(self.recognizer.card.features, WindowFeatures):
+        rate_hz = self.query.sample_rate_hz
+        if self.query.timeline or isinstance(self.recognizer.card.features, WindowFeatures):
             return False
         if rate_hz is not None:
             return len(body) <= min(_SMALL_BYTES, 4 * _SMALL_S * rate_hz)
@@ -138,11 +138,11 @@ class _SmallRequest:
         return WindowBatch.joined(self.recognizer.cut(self.content(item)))
 
     def content(self, item: Item) -> Content | bytes:
-        rate_hz = self.question.sample_rate_hz
+        rate_hz = self.query.sample_rate_hz
         return content_of(item, self.recognizer.card, limits=self.limits, sample_rate_hz=rate_hz)
 
     def answer(self, item: Item) -> dict[str, Any]:
-        return as_dict(self.recognizer.predict(self.content(item), name=item.name, **self.question.options))
+        return as_dict(self.recognizer.predict(self.content(item), name=item.name, **self.query.options))
 
     def answer_all(self, body: bytes, content_type: str) -> dict[str, Any]:
         items = self.items(body, content_type)

@@ -1,4 +1,4 @@
-"""Run the service until it is told to stop, then finish what was begun."""
+"""HTTP server: runs the service until a signal, then finishes what was begun."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _DRAIN_S = 30
 
 
 class PunctualProtocol(HttpToolsProtocol):
-    """Closes connections that do not send the head of a request in time, and of too many those that wait the longest.
+    """HTTP protocol that closes connections without a complete request head in time, and the longest idle of too many.
 
-    So a crowd that asks nothing does not keep out who asks.
+    uvicorn limits neither. With these limits ``benchmarks/attack.py`` finds a request answered at once while 3,000 idle
+    connections are opened, and 100 heads sent byte by byte closed after 10 s.
     """
 
     n_most: int
@@ -74,7 +75,8 @@ class PunctualProtocol(HttpToolsProtocol):
 class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What is there now stays to the end. To look through all of it for garbage takes 20 ms, and answers wait.
+        # Objects that exist now live to the end. A full collection over them takes 20 ms, during which answers wait;
+        # frozen objects are not looked at.
         gc.collect()
         gc.freeze()
 

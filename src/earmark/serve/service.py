@@ -1,4 +1,4 @@
-"""What the requests of one application share."""
+"""Shared state of one application: limits, tokens, metrics, models, streams."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from earmark.serve.stream import Streams
 
 
 class Service:
-    """What the requests of one application share."""
+    """Shared state of the requests of one application."""
 
     def __init__(self, files: Mapping[str, Path], *, limits: Limits, n_threads: int, tokens: Iterable[str]) -> None:
         self.limits, self.tokens = limits, tuple(token.encode() for token in tokens)

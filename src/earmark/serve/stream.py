@@ -1,4 +1,4 @@
-"""The WebSocket ``/v1/listen``: samples in, rolling answers out.
+"""WebSocket endpoint ``/v1/listen``: samples in, rolling answers out.
 
 The first message is JSON, ``{"model": "notes", "sample_rate_hz": 48000}``, with ``"token"`` where one is needed, and
 ``"denoise": true``, ``"force": true`` or ``"top"`` when wanted; all others are float32 samples, little-endian, mono.
@@ -75,16 +75,16 @@ class Streams:
             self._metrics.streams.dec()
 
     async def _serve(self, socket: WebSocket) -> None:
-        hello = await self._hello(socket)
+        start = await self._start(socket)
         listener = Listener(
-            self._models[hello.model],
-            hello.sample_rate_hz,
-            config=ListenConfig(top=hello.top, force=hello.force, denoise=DenoiseConfig() if hello.denoise else None),
+            self._models[start.model],
+            start.sample_rate_hz,
+            config=ListenConfig(top=start.top, force=start.force, denoise=DenoiseConfig() if start.denoise else None),
             skip_late=True,
         )
         await socket.send_json({"ready": True, "window_s": listener.window_s, "hop_s": listener.hop_s})
         while True:
-            samples, arrived_s = await _samples(socket, hello.sample_rate_hz)
+            samples, arrived_s = await _samples(socket, start.sample_rate_hz)
             if samples is None:
                 await _send(socket, await asyncio.to_thread(listener.finish), listener)
                 await socket.close(_NORMAL)
@@ -92,7 +92,7 @@ class Streams:
             updates = await asyncio.to_thread(listener.feed, samples, arrived_s=arrived_s)
             await _send(socket, updates, listener)
 
-    async def _hello(self, socket: WebSocket) -> StreamStart:
+    async def _start(self, socket: WebSocket) -> StreamStart:
         async with asyncio.timeout(_IDLE_S):
             try:
                 values = await socket.receive_json()
@@ -100,10 +100,10 @@ class Streams:
                 raise UsageError('the first message is not JSON; send {"model": …, "sample_rate_hz": …}') from error
         if not isinstance(values, dict):
             raise UsageError('the first message is not an object; send {"model": …, "sample_rate_hz": …}')
-        hello = StreamStart.parse(values, where="the first message")
-        if not self._is_allowed(hello.token):
+        start = StreamStart.parse(values, where="the first message")
+        if not self._is_allowed(start.token):
             raise UsageError("this service needs a token; send it as 'token' in the first message")
-        return hello
+        return start
 
 
 async def _samples(socket: WebSocket, sample_rate_hz: int) -> tuple[Any, float]:

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from earmark.errors import UnreadableError
-from earmark.sound.decoders import Decoder, not_a_sound, refuse_missing
+from earmark.sound.decoder import Decoder, not_a_sound, refuse_missing
 from earmark.types import FloatArray
 
 # Playlists and network protocols are left out: a file must never make the reader open another one.

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import soundfile
 
 from earmark.errors import MissingExtraError, UnreadableError
+from earmark.sound.decoder import Decoder, not_a_sound, refuse_missing, truncated
 from earmark.sound.mp3 import length_is_a_guess
-from earmark.sound.source import AV_EXTENSIONS, SOUND_EXTENSIONS, SoundSource, openable, source_name
+from earmark.sound.source import AV_EXTENSIONS, SoundSource, openable, source_name
 from earmark.types import FloatArray
 
 BLOCK_SAMPLES = 262_144
@@ -20,13 +21,6 @@ BLOCK_SAMPLES = 262_144
 
 SAMPLE_RATES_HZ = (1_000, 768_000)
 """Anything outside is a broken header: resampling it would fill the memory."""
-
-MISSING_TOLERANCE_S = 0.05
-MISSING_TOLERANCE = 0.1
-"""Some writers count their own header, or a last codec frame, as sound; in a short file that is no excuse."""
-
-MP3_DELAY_SAMPLES = 1152 + 529
-"""Writers of mp3 count what the codec adds, a frame and the decoder's delay, and decoders drop it."""
 
 _MISSING_BYTES = re.compile(r"^\s*(?:data|Data Size|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_LENGTH_BYTES = 0x7FFF_0000
@@ -40,25 +34,6 @@ _INEXACT_SEEK = frozenset({"OGG", "MP3"})
 
 _MALFORMED = 3
 """libsndfile's code for a format that it knows and a file that is broken; a more lenient decoder would hide that."""
-
-
-class Decoder(Protocol):
-    """An open sound file.
-
-    Attributes
-    ----------
-    n_frames
-        As the header says; None when it does not.
-    """
-
-    name: str
-    format: str
-    sample_rate_hz: int
-    n_channels: int
-    n_frames: int | None
-
-    def blocks(self, *, start_frame: int, n_frames: int | None) -> Iterator[FloatArray]:
-        """Yield float32 ``(time, channel)`` from `start_frame`, at most `n_frames` in all; use it once."""
 
 
 class SoundfileDecoder:
@@ -107,15 +82,7 @@ class SoundfileDecoder:
                 seconds_a_byte = self._file.frames / self.sample_rate_hz / max(present, 1)
                 refuse_missing(self, (declared - present) * seconds_a_byte)
         if "lacks an end-of-stream bit" in log and "Junk after the last page" in log:
-            raise UnreadableError(_truncated(self.name, "it ends inside a page"))
-
-
-def refuse_missing(decoder: Decoder, missing_s: float) -> None:
-    """Raise `UnreadableError` when more than a moment of what the header promises is missing."""
-    declared_s = (decoder.n_frames or 0) / decoder.sample_rate_hz
-    delay_s = MP3_DELAY_SAMPLES / decoder.sample_rate_hz if decoder.format == "MP3" else 0.0
-    if missing_s - delay_s > min(MISSING_TOLERANCE_S, MISSING_TOLERANCE * declared_s):
-        raise UnreadableError(_truncated(decoder.name, f"{missing_s:.2f} s of what its header promises are missing"))
+            raise UnreadableError(truncated(self.name, "it ends inside a page"))
 
 
 @contextmanager
@@ -180,13 +147,6 @@ def _open_with_av(file: Path | BinaryIO, name: str, *, because: Exception) -> It
         yield decoder
 
 
-def not_a_sound(name: str, because: Exception | str) -> str:
-    """Return the sentence for a file that nothing can open."""
-    reason = str(getattr(because, "error_string", because)).rstrip(".")
-    allowed = " ".join(sorted(SOUND_EXTENSIONS))
-    return f"{name}: is not a sound that can be decoded ({reason}); allowed are intact files of the kinds {allowed}"
-
-
 def _refuse_odd_header(decoder: Decoder) -> None:
     lowest, highest = SAMPLE_RATES_HZ
     if not lowest <= decoder.sample_rate_hz <= highest:
@@ -194,7 +154,3 @@ def _refuse_odd_header(decoder: Decoder) -> None:
             f"{decoder.name}: its header says {decoder.sample_rate_hz} samples a second; "
             f"allowed are {lowest} to {highest}; correct the header or save it again"
         )
-
-
-def _truncated(name: str, evidence: str) -> str:
-    return f"{name}: is truncated ({evidence}); copy or record it again, or remove it"

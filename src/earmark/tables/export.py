@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from earmark.data import Manifest
+from earmark.data.table import read_rows
 from earmark.errors import DataError
 from earmark.evaluation import Scores, fit_temperature, score
 from earmark.features import Window
-from earmark.features.table import FEATURE_COLUMNS, Padding, TableFeatures
+from earmark.features.table import FEATURE_COLUMNS, SAMPLE_RATE_HZ, Padding, TableFeatures
 from earmark.files import write_bytes
 from earmark.recognizer import Card, assemble
 from earmark.recognizer.card import DataSummary, Score
@@ -22,6 +24,7 @@ from earmark.tables.onnx_nodes import to_onnx
 from earmark.tables.trial import learned, scores_of
 
 _SHORTEST_S = 0.5
+_WHOLE_CLIP_S = 30.0
 
 
 def write_recognizer(
@@ -102,3 +105,12 @@ def _temperature(best: Candidate, findings: ExplorationResult) -> float:
 
 def _card_score(scores: Scores) -> Score:
     return Score(**{name: getattr(scores, name) for name in Score.model_fields})
+
+
+def row_length_s(table: Path) -> float:
+    """Return the median length of sound that a row of `table` describes.
+
+    It comes from the published column ``length``, in samples; without that column a row describes a clip of 30 s.
+    """
+    lengths = [float(row["length"]) for row in read_rows(table) if row.get("length")]
+    return statistics.median(lengths) / SAMPLE_RATE_HZ if lengths else _WHOLE_CLIP_S

@@ -84,31 +84,31 @@ class DenseNet(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _network(self, n_features: int) -> torch.nn.Sequential:
         from torch import nn
 
-        layers: list[nn.Module] = []
-        for width, dropout in zip(self.widths, self.dropout, strict=True):
-            layers += [nn.Linear(n_features, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(dropout)]
-            n_features = width
-        return nn.Sequential(*layers, nn.Linear(n_features, len(self.classes_)))
+        from earmark.models.mlp import dense_layers
+
+        n_outputs = self.widths[-1] if self.widths else n_features
+        hidden = dense_layers(n_features, widths=self.widths, dropout=self.dropout)
+        return nn.Sequential(*hidden, nn.Linear(n_outputs, len(self.classes_)))
 
     def _train(self, network: torch.nn.Sequential, rows: torch.Tensor, targets: torch.Tensor) -> None:
         import torch
 
+        from earmark.training.arrays import OneCycle, fit_arrays
+
         # The last, incomplete batch is left out: one row has no variance to normalise by.
         batch_size = min(self.batch_size, len(rows))
         n_batches = len(rows) // batch_size
-        optimizer = torch.optim.AdamW(network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=self.n_epochs * n_batches
+        batches = (
+            chosen
+            for _ in range(self.n_epochs)
+            for chosen in torch.randperm(len(rows))[: n_batches * batch_size].reshape(n_batches, batch_size)
         )
-        network.train()
-        for _ in range(self.n_epochs):
-            order = torch.randperm(len(rows))[: n_batches * batch_size].reshape(n_batches, batch_size)
-            for chosen in order:
-                optimizer.zero_grad()
-                loss = torch.nn.functional.cross_entropy(network(rows[chosen]), targets[chosen])
-                torch.autograd.backward(loss)
-                optimizer.step()
-                schedule.step()
+        fit_arrays(
+            network,
+            batches,
+            loss=lambda chosen: torch.nn.functional.cross_entropy(network(rows[chosen]), targets[chosen]),
+            schedule=OneCycle(self.n_epochs * n_batches, self.learning_rate, self.weight_decay),
+        )
 
 
 def _folded(network: torch.nn.Sequential) -> list[tuple[_Real, _Real]]:

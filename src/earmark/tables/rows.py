@@ -9,12 +9,12 @@ from typing import Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from earmark import sound
 from earmark.config import Config
 from earmark.data import Example, Manifest, read_content
 from earmark.data.archive import split_member
 from earmark.errors import EarmarkError
 from earmark.features.table import SAMPLE_RATE_HZ, Padding, describe
+from earmark.features.window import sound_windows
 from earmark.types import FloatArray, Sound
 
 Row: TypeAlias = tuple[int, list[float]]
@@ -81,13 +81,13 @@ def _pieces(manifest: Manifest, segments: Segments) -> Iterator[FloatArray]:
         yield _whole(manifest, example).samples
         return
     streams = example.start_s is None and example.duration_s is None and split_member(example.path)[1] is None
-    cut = sound.windows(
+    windows = sound_windows(
         manifest.root / example.path if streams else _whole(manifest, example),
         length_s=segments.segment_s,
         hop_s=segments.hop_s or segments.segment_s,
         sample_rate_hz=SAMPLE_RATE_HZ,
     )
-    for _, samples in cut:
+    for _, samples in windows:
         yield samples
 
 

@@ -19,7 +19,7 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that a run needs to go on.
+    """The state of a training after an epoch: everything that a run needs to resume.
 
     Attributes
     ----------
@@ -95,4 +95,4 @@ def _load(path: Path) -> tuple[Tensors, dict[str, str]]:
         with safe_open(path, framework="pt") as stream:
             return {name: stream.get_tensor(name) for name in stream.keys()}, stream.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: not a checkpoint ({error}); delete it to start anew") from error
+        raise ModelError(f"{path}: not a checkpoint ({error}); delete it to start again") from error

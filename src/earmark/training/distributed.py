@@ -1,4 +1,4 @@
-"""Several processes that train as one: started by ``torchrun``, each computes its rows of every batch.
+"""Data-parallel training, equal to a single process: under ``torchrun`` each computes its rows of every batch.
 
 All draw the same order, views, crops, augmentations and dropout for the whole batch. Batch norm sees the whole batch,
 gradients are summed, and the first process writes. A process that is alone finds that everything here does nothing.
@@ -26,7 +26,7 @@ from torch.overrides import TorchFunctionMode
 from earmark.errors import ModelError
 
 ENDED = (
-    "another process of this training has ended, or was told to; what it said tells why: mend that and give the same "
+    "another process of this training has ended or was stopped; its own message says why: mend that and give the same "
     "command again, which goes on after the last whole epoch"
 )
 # The others wait while the first makes features, scores and reports.
@@ -35,7 +35,7 @@ DROPOUTS = (functional.dropout, functional.dropout1d, functional.dropout2d, func
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def process_group() -> Iterator[None]:
     """Join the processes that ``torchrun`` has started, by NCCL where each has a GPU of its own and by gloo elsewhere.
 
     Does nothing in a process that is alone or has joined already.
@@ -95,19 +95,19 @@ def first_ahead() -> Iterator[None]:
         wait()
 
 
-def own(items: Any) -> Any:
+def local_part(items: Any) -> Any:
     """Return this process's part of a tensor, array or sequence: a stretch of it, of near-equal length for all."""
     first, last = (len(items) * (_rank() + i) // n_processes() for i in (0, 1))
     return items[first:last]
 
 
-def own_rows(n_rows: int, *, n_pieces: int) -> npt.NDArray[np.int64]:
+def local_rows(n_rows: int, *, n_pieces: int) -> npt.NDArray[np.int64]:
     """Return which rows of a batch this process computes: its part of every piece that the step is taken in."""
     pieces = np.array_split(np.arange(n_rows), min(n_pieces, n_rows))
-    return np.concatenate([own(piece) for piece in pieces])
+    return np.concatenate([local_part(piece) for piece in pieces])
 
 
-def sum_up(tensor: torch.Tensor) -> torch.Tensor:
+def sum_over_processes(tensor: torch.Tensor) -> torch.Tensor:
     """Return the sum over all processes; `tensor` may be overwritten."""
     if n_processes() == 1:
         return tensor
@@ -132,15 +132,15 @@ def whole_batch(pictures: torch.Tensor, *, n_rows: int, n_pieces: int, exchange:
     Parameters
     ----------
     pictures
-        The rows `own_rows`.
+        The rows `local_rows`.
     exchange
         Fetch the rows of the others, which an augmentation may mix with ours; else they stay zero.
     """
     if n_processes() == 1:
         return pictures
     whole = pictures.new_zeros(n_rows, *pictures.shape[1:]).contiguous(memory_format=torch.channels_last)
-    whole[torch.from_numpy(own_rows(n_rows, n_pieces=n_pieces)).to(whole.device)] = pictures
-    return sum_up(whole) if exchange else whole
+    whole[torch.from_numpy(local_rows(n_rows, n_pieces=n_pieces)).to(whole.device)] = pictures
+    return sum_over_processes(whole) if exchange else whole
 
 
 def layers_of_whole(n_rows: int) -> AbstractContextManager[Any]:
@@ -181,7 +181,7 @@ def _dropout(
     mask = x.new_ones(n_rows, *x.shape[1:2], *sides)
     if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last):
         mask = mask.contiguous(memory_format=torch.channels_last)  # random numbers are drawn in the order of memory
-    kept: torch.Tensor = own(func(mask, p=p))
+    kept: torch.Tensor = local_part(func(mask, p=p))
     return x * kept
 
 
@@ -214,10 +214,10 @@ class _SharedNorm(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, eps: float) -> tuple[torch.Tensor, ...]:
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         dims = [0, *range(2, x.ndim)]
-        total = sum_up(torch.cat([x.sum(dims), x.new_tensor([x.numel() / x.shape[1]])]))
+        total = sum_over_processes(torch.cat([x.sum(dims), x.new_tensor([x.numel() / x.shape[1]])]))
         mean, count = total[:-1] / total[-1], total[-1]
         centred = x - _by_channel(mean, x)
-        variance = sum_up(centred.square().sum(dims)) / count
+        variance = sum_over_processes(centred.square().sum(dims)) / count
         scale = (variance + eps).rsqrt()
         normal = centred * _by_channel(scale, x)
         ctx.save_for_backward(normal, scale, count)
@@ -228,7 +228,7 @@ class _SharedNorm(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor, *_: torch.Tensor) -> tuple[torch.Tensor, None]:
         normal, scale, count = ctx.saved_tensors
         dims = [0, *range(2, normal.ndim)]
-        plain, along = sum_up(torch.stack([gradient.sum(dims), (gradient * normal).sum(dims)])) / count
+        plain, along = sum_over_processes(torch.stack([gradient.sum(dims), (gradient * normal).sum(dims)])) / count
         inner = gradient - _by_channel(plain, normal) - normal * _by_channel(along, normal)
         return inner * _by_channel(scale, normal), None
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
 
-from earmark.features import FeatureCache, Window, WindowFeatures
+from earmark.features import FeatureCache, WindowFeatures
 from earmark.files import sha256_bytes
 from earmark.models import Transfer
+from earmark.recognizer.windows import WindowBatch
 from earmark.training.augment import BatchAugmentation
-from earmark.training.batches import crop, frames_of
+from earmark.training.crops import WindowCrops
 from earmark.training.examples import FeatureSet
 from earmark.training.learner import best_device
 from earmark.training.recipe import Recipe
@@ -25,7 +26,7 @@ BATCH = 16
 
 
 class EmbeddingFeatures(WindowFeatures):
-    """Embeddings of windows in place of a spectrogram: one column a window, ``(1, n_embedding, n_windows)``.
+    """Embeddings of windows in place of spectrograms, one column each, ``(1, n_embedding, 1)``.
 
     They are no kind that a recipe can name: a recognizer computes them from its own spectrogram.
     """
@@ -62,8 +63,7 @@ def embed_examples(
     Parameters
     ----------
     examples
-        Spectrograms or pictures; a sound is cut on the grid of its windows, and one that is shorter than a window is
-        taken as long as it is.
+        Spectrograms or pictures; all windows of a sound are taken, as predictions cut them.
     network
         Its backbone computes them, before they are standardised.
     """
@@ -71,42 +71,37 @@ def embed_examples(
     window = None if examples.window is None else examples.window.model_dump(mode="json")
     device = best_device()
     network.to(device).eval()
-    total, arrays = len(examples) * examples.n_views, []
+    total, held = len(examples) * examples.n_views, []
     for i in range(len(examples)):
         of_example = []
         for v in range(examples.n_views):
             key = sha256_bytes(json.dumps(["embedding", examples.keys[i][v], fingerprint, window]).encode())
-            pieces = _windows(examples, i, v)
-            of_example.append(np.array(cache.get(key, lambda pieces=pieces: _embed(pieces, network, device))))
-        arrays.append(of_example)
+            windows = lru_cache(1)(partial(_windows, examples, i, v))
+            weights = cache.get(f"{key} weights", lambda windows=windows: windows().weights)
+            embeddings = cache.get(key, lambda windows=windows: _embed(windows().batch, network, device))
+            of_example.append((np.array(embeddings), np.array(weights)))
+        held.append(of_example)
         progress("embeddings", (i + 1) * examples.n_views, total, "")
-    features = EmbeddingFeatures(n_embedding=arrays[0][0].shape[1])
-    whole = None if examples.window is None else Window(length_s=1, hop_s=1, min_s=1)
-    return replace(examples, load=lambda i, v: arrays[i][v], window=whole, features=features)
+    features = EmbeddingFeatures(n_embedding=held[0][0][0].shape[2])
+
+    def load(i: int, v: int) -> WindowCrops:
+        batch, weights = held[i][v]
+        return WindowCrops(batch, weights, features, examples.window)
+
+    return replace(examples, load=load, features=features)
 
 
-def _windows(examples: FeatureSet, i: int, v: int) -> Iterator[FloatArray]:
-    """Yield the windows of one view of one example."""
-    array = examples.load(i, v)
-    window = examples.window
-    if window is None:
-        yield array
-        return
-    length, shortest = (frames_of(examples.features, seconds) for seconds in (window.length_s, window.min_s))
-    hop = max(1, round(length * window.hop_s / window.length_s))
-    for start in window.starts(array.shape[2], length=length, hop=hop):
-        yield crop(array, start, min(length, max(shortest, array.shape[2])))
+def _windows(examples: FeatureSet, i: int, v: int) -> WindowBatch:
+    return examples.load(i, v).windows()
 
 
 @torch.no_grad()
-def _embed(pieces: Iterator[FloatArray], network: Transfer, device: torch.device) -> FloatArray:
-    """Return the embeddings of windows of one size, ``(1, n_embedding, n_windows)``."""
-    windows = np.stack(list(pieces))
-    found: Sequence[torch.Tensor] = [
-        network.body(network.normalize(torch.from_numpy(windows[at : at + BATCH]).to(device))).cpu()
-        for at in range(0, len(windows), BATCH)
-    ]
-    return torch.cat(list(found)).numpy().T[None]
+def _embed(windows: FloatArray, network: Transfer, device: torch.device) -> FloatArray:
+    """Return the embeddings of windows, ``(n_windows, 1, n_embedding, 1)``."""
+    batches = torch.from_numpy(np.array(windows)).split(BATCH)
+    found = [network.body(network.normalize(batch.to(device))).cpu() for batch in batches]
+    embeddings: FloatArray = torch.cat(found)[:, None, :, None].numpy()
+    return embeddings
 
 
 def _fingerprint(network: Transfer) -> str:

@@ -1,4 +1,4 @@
-"""From a manifest to features: of every example and view, computed once and cached."""
+"""Features of every example and view of a manifest, computed once and cached."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,15 @@ from earmark.features import (
     Window,
     WindowFeatures,
 )
+from earmark.features.front_end import reuses_frames
 from earmark.files import sha256_bytes
-from earmark.recognizer.windows import cut_features
+from earmark.recognizer.windows import WindowBatch, cut_features
 from earmark.sound import resample
-from earmark.training.augment import ContentAugmentation
+from earmark.training.augment import ContentAugmentation, Drawn
+from earmark.training.crops import Crops, FrameCrops, RecordingCrops, WindowCrops
 from earmark.training.recipe import Recipe
-from earmark.types import Content, FloatArray, Image, Ink, Numbers, Picture, Progress, Sound, no_progress
+from earmark.types import Content, Domain, FloatArray, Image, Ink, Numbers, Picture, Progress, Sound, no_progress
+from earmark.units import seconds_to_samples
 
 IntArray = npt.NDArray[np.int64]
 
@@ -37,36 +40,120 @@ IntArray = npt.NDArray[np.int64]
 IN_MEMORY_BYTES = 4 * 2**30
 # Starting a worker process costs more than making a few hundred features.
 FEWEST_FOR_WORKERS = 200
+# Counts up when the same settings come to mean other views, so that those in the cache are not taken for them.
+VIEWS_VERSION = 2
 
 
-def make_features(features: Features, content: Content, *, window: Window | None = None, where: str = "") -> FloatArray:
-    """Return ``(channel, freq|height, time|width)`` of any content that the feature kind can read.
+Store: TypeAlias = Callable[[str, Callable[[], FloatArray]], FloatArray]
+"""Returns a named part of what is kept of a view, or makes it."""
 
-    Features of whole windows are those of one `window` after the other. `where` names the content in errors.
+
+def only_compute(part: str, compute: Callable[[], FloatArray]) -> FloatArray:  # noqa: ARG001 - the signature of `Store`
+    """Keep nothing."""
+    return compute()
+
+
+def make_crops(  # noqa: PLR0913 - what the features of one view depend on
+    features: Features,
+    read: Callable[[], Content],
+    *,
+    domain: Domain,
+    window: Window | None,
+    to_score: bool = False,
+    store: Store = only_compute,
+    where: str = "",
+) -> Crops:
+    """Return what one view of an example gives to a network.
+
+    Parameters
+    ----------
+    features
+        Their kind.
+    read
+        Returns the content, of `domain`; not called when `store` holds everything.
+    window
+        How sounds are cut.
+    to_score
+        Make all windows of a sound now, because they will be scored again and again, and no random crops.
+    store
+        Keeps arrays.
+    where
+        Names the content in errors.
     """
-    if isinstance(features, SoundFeatures):
-        if isinstance(content, Picture):
-            return features.from_picture(content)
-        if isinstance(content, Sound):
-            return features(resample(content, features.sample_rate_hz).samples)
-    elif isinstance(features, InkFeatures) and isinstance(content, Ink | Image):
+    parts = parts_of(features, domain=domain, window=window, to_score=to_score)
+    if window is None or parts == ("",):
+        array = store("", lambda: _features_of(features, read()))
+        if isinstance(features, SoundFeatures) and window is not None:
+            return FrameCrops(array, features, window)
+        return WindowCrops.one(array, features, window=window)
+    if isinstance(features, SoundFeatures) and not to_score:
+        rate_hz = features.sample_rate_hz
+        samples = store("samples", lambda: resample(_sound(read()), rate_hz).samples)
+        keeps_frames = "" in parts and store is not only_compute
+        frames = store("", lambda: features(samples)) if keeps_frames else None
+        return RecordingCrops(samples, frames, features, window)
+    cuts = lru_cache(1)(lambda: _windows_of(features, _sound(read()), window=window, where=where))
+    batch, weights = store(parts[0], lambda: cuts().batch), store(parts[1], lambda: cuts().weights)
+    return WindowCrops(batch, weights, features, window)
+
+
+def parts_of(features: Features, *, domain: Domain, window: Window | None, to_score: bool) -> tuple[str, ...]:
+    """Return the names of the arrays that are kept of a view; its spectrogram, raster or row has no name."""
+    if window is None or domain != "sound":
+        return ("",)
+    if isinstance(features, SoundFeatures) and not to_score:
+        n_samples = seconds_to_samples(window.length_s, features.sample_rate_hz)
+        return ("samples", "") if reuses_frames(features, n_samples) else ("samples",)
+    settings = json.dumps(window.model_dump(mode="json"))
+    return f"windows {settings}", f"weights {settings}"
+
+
+def _features_of(features: Features, content: Content) -> FloatArray:
+    if isinstance(features, SoundFeatures) and isinstance(content, Picture):
+        return features.from_picture(content)
+    if isinstance(features, InkFeatures) and isinstance(content, Ink | Image):
         return features(content)
-    elif isinstance(features, TableFeatures) and isinstance(content, Numbers):
+    if isinstance(features, TableFeatures) and isinstance(content, Numbers):
         return features.from_numbers(content)
-    elif isinstance(features, WindowFeatures) and isinstance(content, Sound) and window is not None:
-        cuts = cut_features(content, features, window=window, where=where)
-        return np.concatenate([picture for cut in cuts for picture in cut.batch], axis=2)
     raise TypeError(f"{features.kind} features do not read {type(content).__name__}")
+
+
+def _windows_of(features: Features, content: Sound, *, window: Window, where: str) -> WindowBatch:
+    if isinstance(features, WindowFeatures):
+        return WindowBatch.joined(cut_features(content, features, window=window, where=where))
+    if isinstance(features, SoundFeatures):
+        samples = resample(content, features.sample_rate_hz).samples
+        return RecordingCrops(samples, None, features, window).windows()
+    raise TypeError(f"{features.kind} features do not read sounds")
+
+
+def _sound(content: Content) -> Sound:
+    if isinstance(content, Sound):
+        return content
+    raise TypeError(f"a {type(content).__name__} is not a sound")
 
 
 @dataclass(frozen=True)
 class View:
-    """One version of one example: which, how augmented (0 is clean), what it is called, and where its features lie."""
+    """One version of one example.
+
+    Attributes
+    ----------
+    number
+        Which one; 0 is clean.
+    label
+        What it is an example of.
+    key
+        Where its features lie in the cache, and the seed of what is random in it.
+    drawn
+        What each content augmentation does to it; none does anything to the clean one.
+    """
 
     example: Example
     number: int
     label: str
     key: str
+    drawn: tuple[Drawn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +163,7 @@ class FeatureSet:
     Attributes
     ----------
     load
-        Returns the features of example `i` and view `v`.
+        Returns the crops and windows of example `i` and view `v`.
     targets
         Index of the label, ``(n_examples, n_views)``; view 0 is the clean one.
     groups
@@ -85,7 +172,7 @@ class FeatureSet:
         What the features of each example and view are called in the cache; empty where nothing may be cached.
     """
 
-    load: Callable[[int, int], FloatArray]
+    load: Callable[[int, int], Crops]
     targets: IntArray
     groups: tuple[str, ...]
     window: Window | None
@@ -103,7 +190,7 @@ class FeatureSet:
 def views_of(manifest: Manifest, recipe: Recipe, *, n_views: int, labels: tuple[str, ...]) -> list[list[View]]:
     """Return the clean view and `n_views` augmented ones of every example."""
     changes = [a for a in recipe.augment if isinstance(a, ContentAugmentation)]
-    recipe_of_views = [recipe.training.seed, [a.model_dump(mode="json") for a in changes], list(labels)]
+    recipe_of_views = [VIEWS_VERSION, recipe.training.seed, [a.model_dump(mode="json") for a in changes], list(labels)]
     result = []
     for example in manifest.examples:
         content_key: list[Any] = [recipe.features.fingerprint, example.sha256, example.start_s, example.duration_s]
@@ -113,27 +200,73 @@ def views_of(manifest: Manifest, recipe: Recipe, *, n_views: int, labels: tuple[
         for number in range(n_views + 1):
             parts = content_key if number == 0 else [*content_key, example.label, number, *recipe_of_views]
             key = sha256_bytes(json.dumps(parts).encode())
-            label, rng = example.label, np.random.default_rng(int(key[:16], 16))
+            label, drawn, rng = example.label, [], _generator(key, 0)
             for change in changes if number else ():
-                label = change.relabel(label, labels, rng)
-            of_example.append(View(example, number, label, key))
+                drawn.append(change.draw(label, labels, rng))
+                label = drawn[-1].label
+            of_example.append(View(example, number, label, key, tuple(drawn)))
         result.append(of_example)
     return result
 
 
-def compute_view(view: View, *, manifest: Manifest, recipe: Recipe, labels: tuple[str, ...]) -> FloatArray:
-    """Read an example, change it as its view says, and return its features."""
+def _generator(key: str, number: int) -> np.random.Generator:
+    """Return one of the sources of what is random in a view."""
+    return np.random.default_rng([int(key[:16], 16), number])
+
+
+def read_view(view: View, *, manifest: Manifest, recipe: Recipe) -> Content:
+    """Read an example and change it as was drawn for its view."""
     content = read_content(manifest, view.example)
-    if view.number:
-        changes = [a for a in recipe.augment if isinstance(a, ContentAugmentation)]
-        # The same generator as in `views_of`, so that the labels come out the same.
-        rng = np.random.default_rng(int(view.key[:16], 16))
-        path = [view.example.label]
-        for change in changes:
-            path.append(change.relabel(path[-1], labels, rng))
-        for change, old, new in zip(changes, path, path[1:], strict=False):
-            content = change(content, old, new, rng)
-    return make_features(recipe.features, content, window=recipe.window, where=view.example.path)
+    changes = [a for a in recipe.augment if isinstance(a, ContentAugmentation)]
+    rng = _generator(view.key, 1)
+    for change, drawn in zip(changes, view.drawn, strict=False):  # nothing is drawn for the clean view
+        content = change(content, drawn, rng)
+    return content
+
+
+@dataclass(frozen=True)
+class ViewLoader:
+    """Makes the crops of views, or finds them in a cache; can be sent to worker processes.
+
+    Attributes
+    ----------
+    place
+        The manifest without its examples: where files are, and what they hold.
+    to_score
+        See `make_crops`.
+    """
+
+    place: Manifest
+    recipe: Recipe
+    to_score: bool = False
+
+    def __call__(self, view: View, *, cache: FeatureCache | None = None) -> Crops:
+        """Return the crops of `view`, keeping the arrays in `cache`."""
+        read = lru_cache(1)(partial(read_view, view, manifest=self.place, recipe=self.recipe))
+        return make_crops(
+            self.recipe.features,
+            read,
+            domain=self.place.domain,
+            window=self.recipe.window,
+            to_score=self.to_score,
+            store=only_compute if cache is None else partial(_keep, cache, view.key),
+            where=view.example.path,
+        )
+
+    def is_kept(self, view: View, cache: FeatureCache) -> bool:
+        """Tell whether `cache` holds everything of `view`."""
+        parts = parts_of(
+            self.recipe.features, domain=self.place.domain, window=self.recipe.window, to_score=self.to_score
+        )
+        return all(_part_key(view.key, part) in cache for part in parts)
+
+
+def _keep(cache: FeatureCache, key: str, part: str, compute: Callable[[], FloatArray]) -> FloatArray:
+    return cache.get(_part_key(key, part), compute)
+
+
+def _part_key(key: str, part: str) -> str:
+    return f"{key} {part}" if part else key
 
 
 def prepare(
@@ -143,6 +276,7 @@ def prepare(
     labels: tuple[str, ...],
     cache: FeatureCache,
     augmented: bool = False,
+    in_windows: bool = False,
     progress: Progress = no_progress,
 ) -> FeatureSet:
     """Make the features of a manifest, or find them in the cache.
@@ -154,41 +288,42 @@ def prepare(
     labels
         All labels, in the order of the logits.
     augmented
-        Add the recipe's augmented views to the clean one.
+        For a training part: add the recipe's augmented views to the clean one, and keep what random crops are made of;
+        otherwise all windows are made, to be scored after every epoch.
+    in_windows
+        Make all windows of a training part, too, because it is fitted to them and not to random crops.
     """
+    manifest = manifest.hashed()  # the cache tells examples apart by their content
     n_views = recipe.training.views if augmented else 0
     views = views_of(manifest, recipe, n_views=n_views, labels=labels)
     n_kept = 1 if recipe.training.fresh_views else n_views + 1
     flat = [view for of_example in views for view in of_example[:n_kept]]
     # Reading needs only the place of the files; the examples would be sent to the workers over and over.
-    place = replace(manifest, examples=())
-    compute = partial(compute_view, manifest=place, recipe=recipe, labels=labels)
-    _fill(cache, flat, compute, progress)
+    loader = ViewLoader(replace(manifest, examples=()), recipe, to_score=in_windows or not augmented)
+    _fill(cache, flat, loader, progress)
     index = {label: i for i, label in enumerate(labels)}
     targets = np.array([[index[view.label] for view in of_example] for of_example in views], dtype=np.int64)
 
-    def kept(i: int, v: int) -> FloatArray:
-        return cache.get(views[i][v].key, lambda: compute(views[i][v]))
+    def kept(i: int, v: int) -> Crops:
+        return loader(views[i][v], cache=cache)
 
     if kept(0, 0).nbytes * len(flat) <= IN_MEMORY_BYTES:
-        held = [[np.array(kept(i, v)) for v in range(n_kept)] for i in range(len(views))]
+        held = [[kept(i, v).in_memory() for v in range(n_kept)] for i in range(len(views))]
 
-        def kept(i: int, v: int) -> FloatArray:
+        def kept(i: int, v: int) -> Crops:
             return held[i][v]
 
-    def load(i: int, v: int) -> FloatArray:
-        return kept(i, v) if v < n_kept else compute(views[i][v])
+    def load(i: int, v: int) -> Crops:
+        return kept(i, v) if v < n_kept else loader(views[i][v])
 
     groups = tuple(example.group for example in manifest.examples)
     keys = tuple(tuple(view.key for view in of_example) for of_example in views)
     return FeatureSet(load, targets, groups, recipe.window, recipe.features, keys)
 
 
-def _fill(
-    cache: FeatureCache, views: Sequence[View], compute: Callable[[View], FloatArray], progress: Progress
-) -> None:
-    missing = [view for view in views if view.key not in cache]
-    store = partial(_store, folder=cache.folder, compute=compute)
+def _fill(cache: FeatureCache, views: Sequence[View], loader: ViewLoader, progress: Progress) -> None:
+    missing = [view for view in views if not loader.is_kept(view, cache)]
+    store = partial(_store, folder=cache.folder, loader=loader)
     if len(missing) < FEWEST_FOR_WORKERS:
         for done, view in enumerate(missing):
             progress("features", done, len(missing), "")
@@ -201,8 +336,8 @@ def _fill(
     progress("features", len(missing), len(missing), "")
 
 
-def _store(view: View, *, folder: Path, compute: Callable[[View], FloatArray]) -> None:
-    FeatureCache(folder).get(view.key, lambda: compute(view))
+def _store(view: View, *, folder: Path, loader: ViewLoader) -> None:
+    loader(view, cache=FeatureCache(folder))
 
 
 def _one_thread() -> None:

@@ -1,4 +1,4 @@
-"""From a trained network to the one file, and the proof that both say the same."""
+"""ONNX export of networks: features in, logits and embedding out; causal networks also take and give their state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_BYTES = 2**31 - 2**27
 
 
 class _LogitsAndEmbedding(torch.nn.Module):
-    """What the file answers with: the logits, and the embedding that they were computed from."""
+    """A network whose outputs are the logits and the embedding that they were computed from."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def export_network(network: Network, features: Features) -> onnx.ModelProto:
         Sound features leave the length open, but for a table's one column; a raster's sides are fixed.
     """
     if isinstance(network, Crnn) and isinstance(features, SoundFeatures):
-        return export_follower(network)
+        return export_recurrent(network)
     module = _LogitsAndEmbedding(network).eval().cpu()
     # Two examples, because an example batch of one would be taken for a constant.
     example = torch.zeros(2, *network.input_shape)
@@ -55,7 +55,7 @@ def export_network(network: Network, features: Features) -> onnx.ModelProto:
     return export_module(module, (example,), names=(["features"], ["logits", "embedding"]), dynamic=(dynamic,))
 
 
-class _Follower(torch.nn.Module):
+class _Recurrent(torch.nn.Module):
     """A causal network with its state as plain tensors of one stream, because a graph has no tuples."""
 
     def __init__(self, network: Crnn) -> None:
@@ -71,8 +71,8 @@ class _Follower(torch.nn.Module):
         return (logits, after.total / after.n_frames, *after.contexts, after.hidden, after.total, after.n_frames)
 
 
-def export_follower(network: Crnn) -> onnx.ModelProto:
-    """Return a causal network as ONNX that can be told what was before, and tells what to remember.
+def export_recurrent(network: Crnn) -> onnx.ModelProto:
+    """Return a causal network as ONNX with its state as further inputs and outputs.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def export_follower(network: Crnn) -> onnx.ModelProto:
     ``hidden``, ``total``, ``n_frames``. The further outputs are the state after the frames given, named
     ``next_context_0`` … in the same order. With zeros, any batch is answered as `export_network` does.
     """
-    module = _Follower(network).eval().cpu()
+    module = _Recurrent(network).eval().cpu()
     # Two examples, because an example batch of one would be taken for a constant.
     features = torch.zeros(2, *network.input_shape)
     start = network.start(1, like=features)

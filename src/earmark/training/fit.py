@@ -1,4 +1,4 @@
-"""The fit of one network: features of a manifest, a fresh network, the loop, and its log on disk."""
+"""Fit of one network: features of a manifest, a fresh network, the training loop, and its log on disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import io
 import logging
 import math
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from earmark.files import write_text
 from earmark.models import Network, Transfer, TransferConfig
 from earmark.models.backbone import BEST_WEIGHTS
 from earmark.training.augment import BatchAugmentation
-from earmark.training.batches import frames_of, n_batches, whole_batches
+from earmark.training.batches import n_batches, whole_batches
 from earmark.training.checkpoint import save_weights
 from earmark.training.distributed import first_ahead, is_first
 from earmark.training.embeddings import embed_examples, is_frozen
@@ -59,7 +58,7 @@ def fit_network(  # noqa: PLR0913 - what a fit consists of
     examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
     with first_ahead():
         recipe.model.fetch()
-        learning = examples(manifest.part("train"), augmented=True)
+        learning = examples(manifest.part("train"), augmented=True, in_windows=is_frozen(recipe))
         validation = examples(manifest.part("valid")) if validated else None
     torch.manual_seed(recipe.training.seed)
     network = unscaled_network(recipe, learning, n_labels=len(manifest.labels))
@@ -151,24 +150,14 @@ def unscaled_network(recipe: Recipe, examples: FeatureSet, *, n_labels: int) -> 
 def learn_scales(network: Network, examples: FeatureSet, *, batch_size: int) -> None:
     """Take the statistics of all windows of a training part, see `Network.learn_scales`."""
     batches = whole_batches(examples, batch_size=batch_size)
-    network.learn_scales(torch.from_numpy(pictures) for pictures, _ in batches)
+    network.learn_scales(torch.from_numpy(pictures) for pictures, *_ in batches)
 
 
 def input_shape(examples: FeatureSet, recipe: Recipe) -> tuple[int, int, int]:
     """Return ``(channel, freq|height, time|width)`` of what the network will see."""
-    n_channels, height, width = examples.load(0, 0).shape
-    height -= recipe.features.n_numbers
-    if recipe.window is not None:
-        width = frames_of(recipe.features, recipe.window.length_s)
-    return n_channels, height, width
-
-
-def default_cache() -> Path:
-    """Return the folder of the feature cache: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
-    base = (
-        os.environ.get("EARMARK_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark"
-    )
-    return Path(base) / "features"
+    length_s = None if recipe.window is None else recipe.window.length_s
+    n_channels, height, width = examples.load(0, 0).random(0.0, length_s).shape
+    return n_channels, height - recipe.features.n_numbers, width
 
 
 class _EpochLog:

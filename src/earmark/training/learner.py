@@ -1,4 +1,4 @@
-"""What learns: a network with its optimiser, schedule and moving average, and one step of it."""
+"""The learner: a network with its optimiser, schedule and moving average, and one training step."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from torch.optim.swa_utils import AveragedModel
 
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
-from earmark.training.distributed import layers_of_whole, own, sum_gradients, sum_up
+from earmark.training.distributed import layers_of_whole, local_part, sum_gradients, sum_over_processes, whole_batch
+from earmark.training.examples import IntArray
 from earmark.training.parameters import freeze, make_optimizer, make_schedule
 from earmark.training.recipe import Precision, Training
+from earmark.types import FloatArray
 
 
 @dataclass
 class Learner:
-    """What changes while training (the network, its moving average, optimiser and schedule), and by which settings."""
+    """The state of a training (network, moving average of its weights, optimiser, schedule) and its settings."""
 
     training: Training
     augment: Sequence[BatchAugmentation]
@@ -40,8 +42,8 @@ class Learner:
     class_weights: torch.Tensor | None = None
 
     @property
-    def judged(self) -> Network:
-        """The network that is validated and kept: the moving average when there is one."""
+    def averaged(self) -> Network:
+        """The network that is validated and kept: with averaged weights when there is a moving average."""
         return self.network if self.average is None else self.average.module  # type: ignore[return-value]
 
 
@@ -64,7 +66,7 @@ def make_learner(
     schedule = make_schedule(optimizer, training, n_steps=n_steps)
     average = None
     if training.ema_decay:
-        average = AveragedModel(network, avg_fn=partial(_follow, decay=training.ema_decay), use_buffers=True)
+        average = AveragedModel(network, avg_fn=partial(_move_average, decay=training.ema_decay), use_buffers=True)
     scaler = torch.amp.GradScaler(enabled=_amp_dtype(device, training.precision) is torch.float16)
     classify = torch.compile(network.classify) if training.compile else network.classify
     weights = None
@@ -92,6 +94,33 @@ def _amp_dtype(device: torch.device, precision: Precision) -> torch.dtype | None
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
+def train_batch(learner: Learner, pictures: FloatArray, labels: IntArray, *, rng: torch.Generator) -> tuple[float, int]:
+    """Normalise and augment a batch and take a step; return its mean loss and how many answers were right.
+
+    Parameters
+    ----------
+    pictures
+        Features ``(n_own, channel, freq|height, time|width)`` of the rows that this process computes.
+    labels
+        Label indices of the whole batch, ``(batch,)``.
+    rng
+        Of the augmentations.
+    """
+    network, n_pieces = learner.network, learner.training.accumulate
+    x = to_device(pictures, learner.device)
+    y = functional.one_hot(torch.from_numpy(labels).to(learner.device), network.n_labels).to(torch.float32)
+    with torch.no_grad():
+        x = whole_batch(network.normalize(x), n_rows=len(labels), n_pieces=n_pieces, exchange=bool(learner.augment))
+        for change in learner.augment:
+            x, y = change(x, y, rng)
+    return take_step(learner, x, y)
+
+
+def to_device(pictures: FloatArray, device: torch.device) -> torch.Tensor:
+    """Return an array on a device, in the order of memory that convolutions are fastest with."""
+    return torch.from_numpy(pictures).to(device, memory_format=torch.channels_last, non_blocking=True)
+
+
 def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float, int]:
     """Learn from one batch, piece by piece; return its mean loss and how many answers were right.
 
@@ -107,9 +136,9 @@ def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float
     total = torch.zeros(2, dtype=torch.float64)
     n_pieces = min(learner.training.accumulate, len(x))
     for pictures, targets in zip(x.tensor_split(n_pieces), y.tensor_split(n_pieces), strict=True):
-        wanted = own(targets)
+        wanted = local_part(targets)
         with autocast(learner.device, learner.training.precision), layers_of_whole(len(pictures)):
-            logits = learner.classify(own(pictures))
+            logits = learner.classify(local_part(pictures))
             loss = functional.cross_entropy(
                 logits, wanted, weight=learner.class_weights, label_smoothing=learner.training.label_smoothing
             )
@@ -117,7 +146,7 @@ def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float
         learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         n_right = (logits.argmax(1) == wanted.argmax(1)).sum()
         total += torch.tensor([loss.item(), n_right.item()], dtype=torch.float64)
-    loss_of_all, n_right_of_all = sum_up(total).tolist()
+    loss_of_all, n_right_of_all = sum_over_processes(total).tolist()
     if math.isfinite(loss_of_all):
         _update(learner)
     return loss_of_all, int(n_right_of_all)
@@ -135,7 +164,9 @@ def _update(learner: Learner) -> None:
         learner.average.update_parameters(learner.network)
 
 
-def _follow(average: torch.Tensor, now: torch.Tensor, n_steps: torch.Tensor | int, *, decay: float) -> torch.Tensor:
+def _move_average(
+    average: torch.Tensor, now: torch.Tensor, n_steps: torch.Tensor | int, *, decay: float
+) -> torch.Tensor:
     """Move an average towards the present weights; at first faster, so that it soon forgets the initial ones."""
     if not now.is_floating_point():
         return now

@@ -77,11 +77,12 @@ def fit_logistic(head: StandardizedHead, examples: FeatureSet, *, balanced: bool
 
 
 def _rows(head: StandardizedHead, examples: FeatureSet) -> tuple[FloatArray, IntArray, IntArray]:
-    """Return the standardised embeddings of all windows of all views, whose each is, and its label."""
+    """Return the standardised embeddings of all windows of all views that are not silent, whose each is, its label."""
     blocks, owners, labels = [], [], []
     for i in range(len(examples)):
         for v in range(examples.n_views):
-            block = examples.load(i, v)[0].T
+            windows = examples.load(i, v).windows()
+            block = windows.batch[windows.weights > 0][:, 0, :, 0]
             blocks.append(block)
             owners += [i] * len(block)
             labels += [examples.targets[i, v]] * len(block)

@@ -1,4 +1,4 @@
-"""The training loop: one epoch, one validation, and `fit`, which repeats them and can be killed at any moment."""
+"""The training loop: one epoch, one validation, and `fit`, which repeats them and resumes after a stop."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from earmark.errors import ConfigError, ModelError
 from earmark.models import Network
 from earmark.models.backbone import BEST_WEIGHTS
 from earmark.training.batches import n_batches, prefetch, training_batches, whole_batches
-from earmark.training.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
-from earmark.training.distributed import is_first, n_processes, own, own_rows, sum_up, whole_batch
+from earmark.training.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
+from earmark.training.distributed import is_first, local_part, local_rows, n_processes, sum_over_processes
 from earmark.training.examples import FeatureSet
-from earmark.training.learner import Learner, take_step
+from earmark.training.learner import Learner, to_device, train_batch
 from earmark.training.norms import estimate_norms
 from earmark.training.recipe import Training
 from earmark.types import Progress, no_progress
@@ -69,13 +74,13 @@ def fit(
         row |= train_epoch(learner, train, epoch=epoch, progress=progress)
         _estimate_norms_of(learner, train, epoch=epoch)
         if valid is not None:
-            row |= validate(learner.judged, valid, batch_size=2 * training.batch_size, device=learner.device)
+            row |= validate(learner.averaged, valid, batch_size=2 * training.batch_size, device=learner.device)
         row["seconds"] = time.perf_counter() - started_s
         rows.append(row)
         if not is_first():
             continue
         if valid is None or training.keep == "last" or row["valid_loss"] <= min(r["valid_loss"] for r in rows):
-            save_weights(folder / BEST_WEIGHTS, learner.judged)
+            save_weights(folder / BEST_WEIGHTS, learner.averaged)
         save_checkpoint(folder / "last.safetensors", _checkpoint(learner, rows))
         on_epoch(rows)
     if is_first():
@@ -85,8 +90,8 @@ def fit(
 
 def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress: Progress) -> Row:
     """Take one pass over `examples`; return the mean loss, the accuracy and the share of time that data was awaited."""
-    training, network, device = learner.training, learner.network, learner.device
-    network.train()
+    training = learner.training
+    learner.network.train()
     seed = [training.seed, epoch]
     rng = torch.Generator().manual_seed(int(np.random.default_rng(seed).integers(2**31)))
     batches = training_batches(
@@ -94,26 +99,14 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
         batch_size=training.batch_size,
         vary_length=training.vary_length,
         rng=np.random.default_rng(seed),
-        rows_of=partial(own_rows, n_pieces=training.accumulate),
+        rows_of=partial(local_rows, n_pieces=training.accumulate),
     )
     total = n_batches(len(examples), training.batch_size)
     loss_sum, n_right, n_seen, waited_s, started_s = 0.0, 0, 0, 0.0, time.perf_counter()
-    asked_s = started_s
+    ready_s = started_s
     for step, (pictures, labels) in enumerate(prefetch(batches)):
-        waited_s += time.perf_counter() - asked_s
-        x = _to_device(pictures, device)
-        hard = torch.from_numpy(labels).to(device)
-        y = functional.one_hot(hard, network.n_labels).to(torch.float32)
-        with torch.no_grad():
-            x = whole_batch(
-                network.normalize(x),
-                n_rows=len(labels),
-                n_pieces=training.accumulate,
-                exchange=bool(learner.augment),
-            )
-            for change in learner.augment:
-                x, y = change(x, y, rng)
-        loss, n_right_now = take_step(learner, x, y)
+        waited_s += time.perf_counter() - ready_s
+        loss, n_right_now = train_batch(learner, pictures, labels, rng=rng)
         if not math.isfinite(loss):
             raise ModelError(f"the loss became {loss} in epoch {epoch + 1}; lower training.learning_rate")
         n_seen += len(labels)
@@ -122,7 +115,7 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
         share = waited_s / (time.perf_counter() - started_s)
         note = f"accuracy {n_right / n_seen:.3f}, {share:.0%} waiting for data"
         progress(f"epoch {epoch + 1}", step + 1, total, note)
-        asked_s = time.perf_counter()
+        ready_s = time.perf_counter()
     return {"train_loss": loss_sum / n_seen, "train_accuracy": n_right / n_seen, "waiting_share": share}
 
 
@@ -133,33 +126,32 @@ def _estimate_norms_of(learner: Learner, examples: FeatureSet, *, epoch: int) ->
         return
     rng = np.random.default_rng([training.seed, epoch, 1])
     batches = training_batches(examples, batch_size=training.batch_size, vary_length=False, rng=rng)
-    estimate_norms(learner.judged, (_to_device(pictures, learner.device) for pictures, _ in batches))
+    estimate_norms(learner.averaged, (to_device(pictures, learner.device) for pictures, _ in batches))
 
 
 @torch.no_grad()
 def validate(network: Network, examples: FeatureSet, *, batch_size: int, device: torch.device) -> Row:
-    """Score `examples` by the mean probability of their windows; return loss (negative log likelihood) and accuracy."""
+    """Score `examples`; return loss (negative log likelihood) and accuracy.
+
+    The answer of an example is the mean of its windows' probabilities, weighted as predictions are; a silent example,
+    of which a recognizer says nothing, counts as wrong, with all labels alike.
+    """
     network.eval()
-    sums: np.ndarray[Any, np.dtype[np.float64]] = np.zeros((len(examples), network.n_labels))
-    counts = np.zeros(len(examples))
-    chosen = own(range(len(examples)))
-    for pictures, owners in prefetch(whole_batches(examples, batch_size=batch_size, chosen=chosen)):
-        probabilities = network(_to_device(pictures, device)).softmax(1).double().cpu().numpy()
-        np.add.at(sums, owners, probabilities)
-        np.add.at(counts, owners, 1)
+    sums: np.ndarray[Any, np.dtype[np.float64]] = np.zeros((len(examples), network.n_labels + 1))
+    chosen = local_part(range(len(examples)))
+    for pictures, owners, weights in prefetch(whole_batches(examples, batch_size=batch_size, chosen=chosen)):
+        probabilities = network(to_device(pictures, device)).softmax(1).double().cpu().numpy()
+        np.add.at(sums, owners, weights[:, None] * np.column_stack([probabilities, np.ones(len(weights))]))
     # Every process has scored some of the examples.
-    together = sum_up(torch.from_numpy(np.column_stack([sums, counts]))).numpy()
-    probabilities = together[:, :-1] / together[:, -1:]
+    sums = sum_over_processes(torch.from_numpy(sums)).numpy()
+    total = sums[:, -1:]
+    probabilities = np.divide(
+        sums[:, :-1], total, where=total > 0, out=np.full_like(sums[:, :-1], 1 / network.n_labels)
+    )
     truth = examples.targets[:, 0]
     likelihood = probabilities[np.arange(len(truth)), truth].clip(1e-12)
-    return {
-        "valid_loss": float(-np.log(likelihood).mean()),
-        "valid_accuracy": float((probabilities.argmax(1) == truth).mean()),
-    }
-
-
-def _to_device(pictures: np.ndarray[Any, np.dtype[np.float32]], device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(pictures).to(device, memory_format=torch.channels_last, non_blocking=True)
+    is_right = (probabilities.argmax(1) == truth) & (total[:, 0] > 0)
+    return {"valid_loss": float(-np.log(likelihood).mean()), "valid_accuracy": float(is_right.mean())}
 
 
 def _refuse_what_cannot_be_shared(training: Training, *, n_examples: int) -> None:

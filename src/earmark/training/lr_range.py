@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
-from earmark.data import Manifest, read_manifest
+from earmark.data import Manifest, as_manifest
 from earmark.evaluation.figures import curve_figure
-from earmark.features import FeatureCache
+from earmark.features import open_cache
 from earmark.files import write_bytes
 from earmark.training.augment import BatchAugmentation
 from earmark.training.batches import training_batches
-from earmark.training.examples import FeatureSet, prepare
-from earmark.training.fit import default_cache, fresh_network
-from earmark.training.learner import Learner, make_learner, take_step
+from earmark.training.examples import FeatureSet, IntArray, prepare
+from earmark.training.fit import fresh_network
+from earmark.training.learner import Learner, make_learner, train_batch
 from earmark.training.memory import explains_memory
-from earmark.training.recipe import Recipe, load_recipe
+from earmark.training.recipe import Recipe, Training, as_recipe
 from earmark.training.split import split_for
-from earmark.types import Progress, no_progress
+from earmark.types import FloatArray, Progress, no_progress
 
 LOWEST, HIGHEST = 1e-6, 1.0
 # How much of the mean loss so far stays at each step, and how many times the least loss is too much.
@@ -33,7 +33,7 @@ SMOOTHING, TOO_MUCH = 0.9, 4.0
 
 @dataclass(frozen=True)
 class Finding:
-    """What a range test found.
+    """Result of a range test.
 
     Attributes
     ----------
@@ -81,9 +81,9 @@ def find_learning_rate(
     ConfigError, DataError, ModelError
         As for `train`.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    manifest = split_for(recipe, data if isinstance(data, Manifest) else read_manifest(data))
-    store = FeatureCache(Path(cache) if cache else default_cache())
+    recipe = as_recipe(recipe)
+    manifest = split_for(recipe, as_manifest(data))
+    store = open_cache(cache)
     learning = manifest.part("train")
     examples = prepare(learning, recipe, labels=manifest.labels, cache=store, augmented=True, progress=progress)
     return range_test(recipe, examples, n_labels=len(manifest.labels), n_steps=n_steps, progress=progress)
@@ -93,7 +93,7 @@ def find_learning_rate(
 def range_test(
     recipe: Recipe, examples: FeatureSet, *, n_labels: int, n_steps: int, progress: Progress = no_progress
 ) -> Finding:
-    """Take the test on features that are there already; parameters as for `find_learning_rate`."""
+    """Make the range test on features that are computed already; parameters as for `find_learning_rate`."""
     torch.manual_seed(recipe.training.seed)
     training = recipe.training.model_copy(update={"learning_rate": LOWEST, "ema_decay": 0.0, "compile": False})
     augment = [change for change in recipe.augment if isinstance(change, BatchAugmentation)]
@@ -111,23 +111,14 @@ def _peak(learner: Learner) -> float:
 
 
 def _climb(learner: Learner, examples: FeatureSet, *, n_steps: int, growth: float, progress: Progress) -> Finding:
-    network, training = learner.network, learner.training
-    network.train()
-    rng, torch_rng = np.random.default_rng(training.seed), torch.Generator().manual_seed(training.seed)
+    learner.network.train()
+    rng = torch.Generator().manual_seed(learner.training.seed)
     losses: list[float] = []
-    mean, batches = 0.0, training_batches(examples, batch_size=training.batch_size, vary_length=False, rng=rng)
-    for step in range(n_steps):
-        batch = next(batches, None)
-        if batch is None:  # the next epoch
-            batches = training_batches(examples, batch_size=training.batch_size, vary_length=False, rng=rng)
-            batch = next(batches)
-        x = torch.from_numpy(batch[0]).to(learner.device, memory_format=torch.channels_last)
-        y = functional.one_hot(torch.from_numpy(batch[1]), network.n_labels).float().to(learner.device)
-        with torch.no_grad():
-            x = network.normalize(x)
-            for change in learner.augment:
-                x, y = change(x, y, torch_rng)
-        loss, _ = take_step(learner, x, y)
+    mean = 0.0
+    for step, (pictures, labels) in enumerate(_endless_batches(examples, learner.training)):
+        if step == n_steps:
+            break
+        loss, _ = train_batch(learner, pictures, labels, rng=rng)
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
         smooth = mean / (1 - SMOOTHING ** (step + 1))
         if not math.isfinite(loss) or (losses and smooth > TOO_MUCH * min(losses)):
@@ -136,6 +127,13 @@ def _climb(learner: Learner, examples: FeatureSet, *, n_steps: int, growth: floa
         progress("learning rates", step + 1, n_steps, f"loss {smooth:.3f}")
     rates = [LOWEST * growth**step for step in range(len(losses))]
     return Finding(tuple(rates), tuple(losses), steepest(rates, losses))
+
+
+def _endless_batches(examples: FeatureSet, training: Training) -> Iterator[tuple[FloatArray, IntArray]]:
+    """Yield the batches of one epoch after the other."""
+    rng = np.random.default_rng(training.seed)
+    while True:
+        yield from training_batches(examples, batch_size=training.batch_size, vary_length=False, rng=rng)
 
 
 def steepest(rates: list[float], losses: list[float]) -> float:

@@ -1,4 +1,4 @@
-"""What to do when memory runs out."""
+"""Turn an out-of-memory error of CPU or GPU into advice."""
 
 from __future__ import annotations
 

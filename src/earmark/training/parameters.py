@@ -1,4 +1,4 @@
-"""Which weights learn, how fast, and by which optimiser and schedule."""
+"""Parameter groups, optimisers and learning-rate schedules; which weights stay frozen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from earmark.training.recipe import Training
 
 
 def freeze(network: Network, training: Training) -> None:
-    """Close the stages that shall not learn.
+    """Freeze the stages whose weights stay as they are.
 
     Raises
     ------

@@ -70,8 +70,8 @@ class Training(Config):
         Which epoch becomes the recognizer: the ``"best"`` on the validation part, or the ``"last"``, which has not been
         chosen and is the honest one where the validation part is scored for want of a test part.
     refit
-        Learn again with the same settings from more: from the training and the ``"valid"`` part together, before the
-        test part, which stays unseen, is scored; or from ``"everything"``, once all is scored, for a file that is to
+        Fit again with the same settings to more: to the training and the ``"valid"`` part together, before the
+        test part, which stays unseen, is scored; or to ``"everything"``, once all is scored, for a file that is to
         meet what no part holds. The temperature is that of the first fit.
     vary_length
         Give every batch a random length between ``window.min_s`` and ``window.length_s``.
@@ -133,14 +133,14 @@ class SmallData(Config):
 
 
 class Recipe(Config):
-    """What to see, how to learn, how to judge.
+    """A recipe: features, model, augmentation, split, training and rejection.
 
     Attributes
     ----------
     name, about
         What the recipe is called and what it makes, in one sentence.
     task
-        How answers are dressed.
+        Which details an answer has, such as the MIDI number of a note.
     features, model, augment
         Tables whose ``kind`` names an entry of the registries.
     window
@@ -150,7 +150,7 @@ class Recipe(Config):
     training
         The loop.
     rejection
-        How to decline what is unlike anything learned; None: not at all.
+        How to reject out-of-distribution and uncertain inputs; None: not at all.
     small_data
         The recipe that is used instead of this one where there are few examples; None: this one always.
     limits
@@ -268,6 +268,16 @@ class Recipe(Config):
                     "remove it"
                 )
         return self
+
+
+def as_recipe(recipe: Recipe | str | Path, *, overrides: Iterable[str] = ()) -> Recipe:
+    """Return a recipe with changes, reading it by `load_recipe` unless it is one."""
+    if not isinstance(recipe, Recipe):
+        return load_recipe(recipe, overrides=overrides)
+    changes = list(overrides)
+    if not changes:
+        return recipe
+    return Recipe.parse(apply_overrides(recipe.model_dump(), changes), where=f"recipe {recipe.name}")
 
 
 def load_recipe(name: str | Path, *, overrides: Iterable[str] = ()) -> Recipe:

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
 
 from earmark.config import Config
 
+OLD_NAMES = {
+    "gate": "detector",
+    "n_check": "n_validation",
+    "real_declined": "max_false_rejections",
+    "real_share": "prior",
+}
+"""Names of fields in recipes and cards of earlier versions, and what they are called now."""
+
 
 class DetectorConfig(Config):
-    """Configuration of a `Detector`.
+    """Configuration of the out-of-distribution detector, `earmark.rejection.detector.Detector`.
 
     Attributes
     ----------
     widths
-        Channels after each convolution, each of which halves the sides of the picture.
+        Channels after each convolution, each of which halves the sides of the features.
     stem_stride
-        By how much the first of them shrinks the sides instead: 4 for large pictures.
+        By how much the first of them shrinks the sides instead: 4 for large features.
     hidden
         Numbers that each of its three sources becomes.
     dropout, input_dropout
         Probability of dropping one of these, and one number of the embedding.
     levels
-        Steps that a normalised picture is rounded to, so that pictures stored in 8 bits (255) look like others; 0 for
+        Steps that normalised features are rounded to, so that those stored in 8 bits (255) look like others; 0 for
         none.
     embedding, logits
-        Whether it sees what the network made of the picture, beside the picture.
+        Whether it sees these outputs of the network, beside the features.
     """
 
     widths: tuple[int, ...] = Field(default=(16, 32, 48), min_length=1, max_length=6)
@@ -38,46 +49,65 @@ class DetectorConfig(Config):
 
 
 class RejectionConfig(Config):
-    """How a recognizer learns to decline, see `earmark.rejection.fit`.
+    """How to fit the rejection of a recognizer, see `earmark.rejection.fit`. Old names of fields are read as well.
 
     Attributes
     ----------
     precision
-        Share of right answers, among those given, that is aimed at; too uncertain ones are declined to reach it.
-    real_declined
-        Largest share of real examples, of groups not learned, that may be declined for being unfamiliar.
+        Share of right answers, among those given, that is aimed at; too uncertain ones are rejected to reach it.
+    max_false_rejections
+        Largest share of real examples of the validation part that may be rejected as out-of-distribution.
     min_pitch_salience
-        Sounds whose partials stand out by fewer dB have no pitch and are declined too, see
+        Sounds whose partials stand out by fewer dB have no pitch and are rejected too, see
         `earmark.recognizer.decide.pitch_salience`; None where a pitch does not matter.
-    real_share
-        Share of inputs that will be of the kind that was learned; it scales familiarity and changes no order.
+    prior
+        Share of inputs that will be in-distribution; it scales their probability and changes no order.
     kinds
-        Kinds of made input to learn to decline; all there are for sound or ink unless given.
+        Kinds of made out-of-distribution input to learn from; all there are for sound or ink unless given.
     n_examples
-        Real windows to learn from; there are as many foreign ones, of all kinds together.
-    n_check
-        Real and foreign windows to choose the thresholds by.
+        Real windows to learn from; there are as many out-of-distribution ones, of all kinds together.
+    n_validation
+        Real and out-of-distribution windows to calibrate with and choose the threshold by.
     epochs, batch_size, learning_rate, weight_decay
-        Of the gate: AdamW, one cycle.
+        Of the fit of the detector: AdamW, one cycle.
     measure
-        Teach once more for every family of kinds, without it, to measure how well it is declined all the same.
+        Fit once more for every family of kinds, without it, to measure how well it is rejected all the same.
     seed
         Of everything random.
-    gate
+    detector
         The network.
     """
 
     precision: float = Field(default=0.9, gt=0, le=1)
-    real_declined: float = Field(default=0.005, ge=0, lt=1)
+    max_false_rejections: float = Field(default=0.005, ge=0, lt=1)
     min_pitch_salience: float | None = Field(default=None, ge=0)
-    real_share: float = Field(default=0.9, gt=0, lt=1)
+    prior: float = Field(default=0.9, gt=0, lt=1)
     kinds: tuple[str, ...] = ()
     n_examples: int = Field(default=2000, ge=16)
-    n_check: int = Field(default=600, ge=16)
+    n_validation: int = Field(default=600, ge=16)
     epochs: int = Field(default=8, ge=1)
     batch_size: int = Field(default=64, ge=2)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     measure: bool = False
     seed: int = Field(default=0, ge=0)
-    gate: DetectorConfig = Field(default_factory=DetectorConfig)
+    detector: DetectorConfig = Field(default_factory=DetectorConfig)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_names(cls, values: Any) -> Any:
+        """Read recipes and cards that were written before the fields got their present names.
+
+        >>> RejectionConfig(gate={"hidden": 16}, n_check=300).detector.hidden
+        16
+        """
+        if not isinstance(values, Mapping):
+            return values
+        renamed = dict(values)
+        for old, new in OLD_NAMES.items():
+            if old not in renamed:
+                continue
+            value, there = renamed.pop(old), renamed.get(new)
+            # An override by an old name, such as gate.hidden=16, changes one value of a table.
+            renamed[new] = {**there, **value} if isinstance(there, Mapping) and isinstance(value, Mapping) else value
+        return renamed

@@ -1,4 +1,4 @@
-"""Where the recipes of the package lie."""
+"""Paths of the recipes in the package."""
 
 from __future__ import annotations
 

@@ -1,15 +1,21 @@
-"""Which examples a recipe can use, and which part each is in."""
+"""The split of a recipe applied to a manifest that it can read, with a warning about leaks."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from earmark.data import Manifest, apply_split, leaks
+from earmark.data.readers.base import first_few
 from earmark.errors import DataError
+from earmark.text import counted
 from earmark.training.augment import ContentAugmentation
 from earmark.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
+
+N_NAMED = 3
+"""Leaking groups that the warning names."""
 
 
 def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
@@ -33,8 +39,8 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
                 f"{recipe.name!r} changes the sounds themselves; give the recordings, or remove it"
             )
     manifest = apply_split(manifest.hashed(), recipe.split)
-    for sentence in leaks(manifest):
-        log.warning("the split leaks: %s", sentence)
+    if leaking := leaks(manifest):
+        log.warning("%s", _leak_warning(leaking))
     missing = set(manifest.labels) - set(manifest.part("train").labels)
     if missing:
         raise DataError(
@@ -42,3 +48,14 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
             "groups enough for all parts: add examples, leave the label out, or change [split]"
         )
     return manifest
+
+
+def _leak_warning(groups: Sequence[str]) -> str:
+    """Return one sentence about groups that are in more than one part.
+
+    >>> _leak_warning(["Abba", "Bach", "Cher", "Dion", "Eno"])
+    'the split leaks: 5 groups are in more than one part (Abba, Bach, Cher and 2 more); scores will be too good'
+    """
+    n_groups = f"{counted(len(groups), 'group')} {'is' if len(groups) == 1 else 'are'}"
+    which = first_few(groups, n=N_NAMED)
+    return f"the split leaks: {n_groups} in more than one part ({which}); scores will be too good"

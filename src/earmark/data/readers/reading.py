@@ -53,6 +53,11 @@ def read_manifest(
     return manifest if group_pattern is None else _regroup(manifest, group_pattern)
 
 
+def as_manifest(data: Manifest | Path | str) -> Manifest:
+    """Return a manifest as it is, and read anything else by `read_manifest`."""
+    return data if isinstance(data, Manifest) else read_manifest(data)
+
+
 def _data_of(path: Path) -> Path:
     source = data_of(path)
     if source is None:

@@ -1,7 +1,7 @@
-"""Drawings that are no music symbols, for a recognizer to learn what it does not know.
+"""Synthetic out-of-distribution drawings: letters, signs and doodles that are no music symbols.
 
-Letters and signs are followed by pen from fonts, doodles are shapes made up here. What a hand draws alike with a symbol
-is left out: see `earmark.rejection.drawings.letters.LOOK_ALIKES`.
+Letters and signs are followed by pen from fonts, doodles are shapes made up here. What looks like a symbol when
+drawn by hand is left out: see `earmark.rejection.drawings.letters.LOOK_ALIKES`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         *("smiley", "cat", "stick-figure", "fish"),
     ),
 }
-"""Kinds that are near each other; leaving a family out shows how unforeseen kinds fare."""
+"""Kinds that are near each other; a family is left out to measure how unforeseen kinds are rejected."""
 
 
 def ood_kinds() -> tuple[str, ...]:
@@ -59,5 +59,5 @@ def make_ood(kind: str, rng: np.random.Generator) -> Ink:
         When letters are wanted and Matplotlib, whose fonts they are followed from, is not installed.
     """
     if kind not in _DRAWERS:
-        raise UnknownNameError("kind of foreign drawing", kind, _DRAWERS)
+        raise UnknownNameError("kind of out-of-distribution drawing", kind, _DRAWERS)
     return by_hand(_DRAWERS[kind](rng), rng)

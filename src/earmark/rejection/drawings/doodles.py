@@ -1,4 +1,4 @@
-"""Doodles that are no music symbols, as ideal strokes in a box of about 1 by 1."""
+"""Doodles as ideal strokes in a box of about 1 by 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Printed characters to the strokes of a pen: thinned to a line, and the line followed as a hand would."""
+"""Printed characters as pen strokes: thinned to a line, and the line followed as a hand would."""
 
 from __future__ import annotations
 

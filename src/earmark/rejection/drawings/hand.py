@@ -1,4 +1,4 @@
-"""Shapes to pen strokes as a person would draw them: slanted, trembling, in any order, of any size."""
+"""Ideal strokes as a person would draw them: slanted, trembling, in any order, of any size."""
 
 from __future__ import annotations
 

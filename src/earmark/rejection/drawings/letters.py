@@ -14,7 +14,7 @@ LETTERS: Registry[Drawer] = Registry("kind of letters")
 
 LOOK_ALIKES = frozenset("CcIiloOXxbdpqPy7V|0.-")
 """Latin characters that a hand draws as it draws a music symbol: common time, a barline, a whole note, a double sharp,
-a flat, half notes, an eighth rest, a dot. They teach nothing about what is foreign."""
+a flat, half notes, an eighth rest, a dot. Nothing about out-of-distribution drawings can be learned from them."""
 
 _SLOPING = ("DejaVuSans-Oblique", "STIXGeneralItalic", "DejaVuSerif-Italic")
 _LATIN = ("DejaVuSans", "DejaVuSansMono", "cmss10", "cmti10", "cmmi10", *_SLOPING)
@@ -82,7 +82,7 @@ def _block_letter(rng: np.random.Generator) -> Sequence[Stroke]:
 
 @LETTERS.register("words")
 def _word(rng: np.random.Generator) -> Sequence[Stroke]:
-    """Two to four Latin letters beside each other; any may be among them, for it is the row that is foreign."""
+    """Two to four Latin letters beside each other; any may be among them, for it is the row that is no symbol."""
     small = "abcdefghijklmnopqrstuvwxyz"
     letters = small if rng.random() < 0.7 else small.upper()
     font = _LATIN[rng.integers(len(_LATIN))]

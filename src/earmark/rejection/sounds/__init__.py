@@ -1,4 +1,4 @@
-"""Sounds that are neither a note nor a piece of music, made in code, so that a recognizer can learn to decline them.
+"""Synthetic out-of-distribution sounds: neither a note nor a piece of music.
 
 Examples
 --------
@@ -95,9 +95,9 @@ FAMILIES: dict[str, dict[str, _Maker]] = {
         "slide": chords.slide,
     },
 }
-"""Kinds by what they have in common: a family is left out as a whole to see how the unforeseen fares."""
+"""Kinds by what they have in common: a family is left out as a whole to measure how unforeseen kinds are rejected."""
 
-_KINDS: Registry[_Maker] = Registry("foreign kind")
+_KINDS: Registry[_Maker] = Registry("kind of out-of-distribution sound")
 for _family in FAMILIES.values():
     for _name, _maker in _family.items():
         _KINDS.register(_name)(_maker)
@@ -149,7 +149,7 @@ def make_ood(kind: str, rng: Rng, *, duration_s: float, sample_rate_hz: int) -> 
 
 
 def _recorded(sound: Sound, rng: Rng) -> Sound:
-    """Return a sound as some microphone heard it, somewhere: a third as it is, the others coloured, far or noisy."""
+    """Return a sound as some microphone records it: a third as it is, the others coloured, far or noisy."""
     if rng.random() < 1 / 3:
         return sound
     if rng.random() < 0.7:

@@ -1,4 +1,4 @@
-"""Several notes where one was expected: chords, clusters, runs, trills, from real notes or synthesised ones."""
+"""Several notes instead of one: chords, clusters, runs, trills, from real notes or synthesised ones."""
 
 from __future__ import annotations
 

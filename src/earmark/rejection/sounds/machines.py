@@ -1,4 +1,4 @@
-"""Things people built: mains hum, engines, appliances, sirens, beeps, telephones, and plain noise."""
+"""Sounds of machines and signals: mains hum, engines, appliances, sirens, beeps, telephones, and plain noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Animals and weather: birds, crickets, frogs; rain, streams, sea, wind, thunder, fire."""
+"""Sounds of animals and weather: birds, crickets, frogs; rain, streams, sea, wind, thunder, fire."""
 
 from __future__ import annotations
 

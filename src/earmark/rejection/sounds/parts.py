@@ -1,4 +1,4 @@
-"""What foreign sounds are made of: shaped noise, moving filters, decaying modes, and events laid along time."""
+"""Building blocks of synthetic sounds: shaped noise, moving filters, decaying modes, and events laid along time."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ def glide(frequency_hz: Curve, rate_hz: int, *, partials_db: Iterable[float] = (
     cycles = 2 * np.pi * np.cumsum(frequency_hz) / rate_hz + phase
     tone = np.zeros(len(frequency_hz))
     for number, level_db in enumerate(partials_db, start=1):
-        heard = number * frequency_hz < 0.47 * rate_hz
-        tone += gain(level_db) * np.where(heard, np.sin(number * cycles), 0)
+        is_audible = number * frequency_hz < 0.47 * rate_hz
+        tone += gain(level_db) * np.where(is_audible, np.sin(number * cycles), 0)
     return tone
 
 

@@ -1,4 +1,4 @@
-"""Clicks, knocks, steps, applause, breaking and rustling things, and drums, one or a whole kit."""
+"""Sounds of impact: clicks, knocks, steps, applause, breaking and rustling things, and drums, one or a whole kit."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 To add one: a configuration in a file here, registered under its name; the contract tests find it.
 """
 
-from earmark.training.augment.base import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
+from earmark.training.augment.base import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation, Drawn
 from earmark.training.augment.batch import Affine, Elastic, Flip, FreqShift, Mixup, SpecAugment, Tilt, TimeShift
 from earmark.training.augment.ink import InkOnly, InkScan, InkWarp
 from earmark.training.augment.recording import Codec, Equalize, Gain, LimitBand, Microphone, Mp3, Noise, Room
@@ -16,6 +16,7 @@ __all__ = [
     "BatchAugmentation",
     "Codec",
     "ContentAugmentation",
+    "Drawn",
     "Elastic",
     "Equalize",
     "Excerpt",

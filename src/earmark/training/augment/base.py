@@ -1,4 +1,4 @@
-"""What every augmentation is, and the registry of them.
+"""The contract of augmentations, and their registry.
 
 Two stages. A *content* augmentation changes a sound or its strokes before the features are made; it is computed once
 for each cached view (`Training.views`). A *batch* augmentation changes normalised pictures (0 silence or paper, 1 peak
@@ -7,6 +7,7 @@ or ink) at every step.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -37,15 +38,37 @@ class Augmentation(Config):
     why_refused: ClassVar[str] = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a content augmentation has drawn for one view before the content is read.
+
+    Attributes
+    ----------
+    label
+        The label that the changed content will have.
+    semitones
+        Steps by which the pitch is moved.
+    is_synthesized
+        Whether a synthesised note of `label` takes the place of the content.
+    """
+
+    label: str
+    semitones: int = 0
+    is_synthesized: bool = False
+
+
 class ContentAugmentation(Augmentation):
-    """Changes a sound or strokes, and perhaps the label."""
+    """Changes a sound or strokes, and perhaps the label.
 
-    def relabel(self, label: str, labels: tuple[str, ...], rng: np.random.Generator) -> str:
-        """Return the label that the content will have, one of `labels`; this must be cheap."""
-        return label
+    Labels are needed long before contents, which may be in the feature cache, so `draw` decides on them alone.
+    """
 
-    def __call__(self, content: Content, label: str, new_label: str, rng: np.random.Generator) -> Content:
-        """Return the changed content, which was an example of `label` and becomes one of `new_label`."""
+    def draw(self, label: str, labels: tuple[str, ...], rng: np.random.Generator) -> Drawn:
+        """Draw what will become of an example of `label`; the new label is one of `labels`. This must be cheap."""
+        return Drawn(label)
+
+    def __call__(self, content: Content, drawn: Drawn, rng: np.random.Generator) -> Content:
+        """Return the changed content, as it was drawn."""
         raise NotImplementedError
 
 

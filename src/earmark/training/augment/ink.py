@@ -12,7 +12,7 @@ from pydantic import Field
 from earmark.errors import DataError
 from earmark.ink import draw_planes, place_strokes
 from earmark.ink.trace import find_ink
-from earmark.training.augment.base import AUGMENTATIONS, BatchAugmentation, ContentAugmentation
+from earmark.training.augment.base import AUGMENTATIONS, BatchAugmentation, ContentAugmentation, Drawn
 from earmark.types import Content, FloatArray, Image, Ink
 
 
@@ -52,7 +52,7 @@ class InkWarp(ContentAugmentation):
     size: float = Field(default=0.15, ge=0, le=2)
     foreign_units: float = Field(default=0.1, ge=0, le=1)
 
-    def __call__(self, content: Content, label: str, new_label: str, rng: np.random.Generator) -> Content:
+    def __call__(self, content: Content, drawn: Drawn, rng: np.random.Generator) -> Content:
         if not isinstance(content, Ink):
             return content
         points = np.concatenate(content.strokes)
@@ -114,7 +114,7 @@ class InkScan(ContentAugmentation):
     thickest_pen: float = Field(default=0.1, gt=0, le=0.5)
     staff: float = Field(default=0.3, ge=0, le=1)
 
-    def __call__(self, content: Content, label: str, new_label: str, rng: np.random.Generator) -> Content:
+    def __call__(self, content: Content, drawn: Drawn, rng: np.random.Generator) -> Content:
         if not isinstance(content, Ink) or rng.random() >= self.probability:
             return content
         if not np.ptp(np.concatenate(content.strokes), axis=0).any():

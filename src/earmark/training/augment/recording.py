@@ -19,7 +19,7 @@ from earmark.sound.degrade import (
     reverberate,
     telephone,
 )
-from earmark.training.augment.base import AUGMENTATIONS, ContentAugmentation, Range
+from earmark.training.augment.base import AUGMENTATIONS, ContentAugmentation, Drawn, Range
 from earmark.types import Content, Sound
 
 Band: TypeAlias = tuple[PositiveFloat, PositiveFloat]
@@ -42,7 +42,7 @@ class SoundAugmentation(ContentAugmentation):
     domains = frozenset({"sound"})
     probability: float = Field(default=0.5, gt=0, le=1)
 
-    def __call__(self, content: Content, label: str, new_label: str, rng: np.random.Generator) -> Content:
+    def __call__(self, content: Content, drawn: Drawn, rng: np.random.Generator) -> Content:
         if not isinstance(content, Sound) or not len(content.samples) or rng.random() >= self.probability:
             return content
         return self.changed(content, rng)

@@ -10,7 +10,7 @@ from pydantic import Field
 from earmark.sound import resample
 from earmark.sound.degrade import change_speed
 from earmark.sound.synthesis import synthesize_note
-from earmark.training.augment.base import AUGMENTATIONS, ContentAugmentation, Range
+from earmark.training.augment.base import AUGMENTATIONS, ContentAugmentation, Drawn, Range
 from earmark.types import Content, Sound
 from earmark.units import note_midi
 
@@ -35,15 +35,14 @@ class SynthesizeNote(ContentAugmentation):
     timbres: tuple[str, ...] = Field(default=("grand", "upright"), min_length=1)
     duration_s: float = Field(default=2.0, gt=0, le=60)
 
-    def relabel(self, label: str, labels: tuple[str, ...], rng: np.random.Generator) -> str:
-        chosen = rng.random() < self.probability
+    def draw(self, label: str, labels: tuple[str, ...], rng: np.random.Generator) -> Drawn:
+        is_chosen = rng.random() < self.probability
         other = labels[int(rng.integers(len(labels)))]
-        return other if chosen and note_midi(other) is not None else label
+        return Drawn(other, is_synthesized=True) if is_chosen and note_midi(other) is not None else Drawn(label)
 
-    def __call__(self, content: Content, label: str, new_label: str, rng: np.random.Generator) -> Content:
-        # A change of label is the only sign of having been chosen that both calls see.
-        midi = note_midi(new_label)
-        if new_label == label or midi is None:
+    def __call__(self, content: Content, drawn: Drawn, rng: np.random.Generator) -> Content:
+        midi = note_midi(drawn.label)
+        if not drawn.is_synthesized or midi is None:
             return content
         timbre = self.timbres[int(rng.integers(len(self.timbres)))]
         seed = int(rng.integers(2**31))
@@ -67,20 +66,17 @@ class PitchShift(ContentAugmentation):
     max_semitones: int = Field(default=4, ge=0, le=24)
     detune_cents: float = Field(default=10.0, ge=0, le=100)
 
-    def relabel(self, label: str, labels: tuple[str, ...], rng: np.random.Generator) -> str:
+    def draw(self, label: str, labels: tuple[str, ...], rng: np.random.Generator) -> Drawn:
         semitones = int(rng.integers(-self.max_semitones, self.max_semitones + 1))
         midi = note_midi(label)
-        if midi is None:
-            return label
-        moved = [other for other in labels if note_midi(other) == midi + semitones]
-        return moved[0] if moved else label
+        moved = [other for other in labels if midi is not None and note_midi(other) == midi + semitones]
+        return Drawn(moved[0], semitones=semitones) if moved else Drawn(label)
 
-    def __call__(self, content: Content, label: str, new_label: str, rng: np.random.Generator) -> Content:
+    def __call__(self, content: Content, drawn: Drawn, rng: np.random.Generator) -> Content:
         if not isinstance(content, Sound):
             return content
-        old, new = note_midi(label), note_midi(new_label)
-        steps = new - old if old is not None and new is not None else 0
-        return change_speed(content, semitones=steps + self.detune_cents / 100 * rng.standard_normal())
+        detuned = drawn.semitones + self.detune_cents / 100 * rng.standard_normal()
+        return change_speed(content, semitones=detuned)
 
 
 @AUGMENTATIONS.register("excerpt")
@@ -92,7 +88,7 @@ class Excerpt(ContentAugmentation):
     start_share
         Share of the views that begin with the sound.
     latest_s
-        Latest beginning of the others; what has died away by 45 dB is not heard as an example of anything.
+        Latest beginning of the others; what has died away by 45 dB is an example of nothing.
     length_s
         Shortest and longest part.
     lead_s
@@ -109,7 +105,7 @@ class Excerpt(ContentAugmentation):
     lead_s: float = Field(default=0.1, ge=0)
     sample_rate_hz: int | None = None
 
-    def __call__(self, content: Content, label: str, new_label: str, rng: np.random.Generator) -> Content:
+    def __call__(self, content: Content, drawn: Drawn, rng: np.random.Generator) -> Content:
         if not isinstance(content, Sound):
             return content
         sound = content if self.sample_rate_hz is None else resample(content, self.sample_rate_hz)

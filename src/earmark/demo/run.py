@@ -1,4 +1,4 @@
-"""What the demo does, in order: recognise with the zoo, learn something new, score it honestly, write it all down."""
+"""Steps of the demo: recognise with the zoo, train a new recognizer, score it, and write a report."""
 
 from __future__ import annotations
 
@@ -6,35 +6,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.data import Manifest, read_manifest
-from earmark.demo.specimens import UNSEEN_TIMBRE, Specimen, specimens, write_keys
+from earmark.demo.samples import UNSEEN_TIMBRE, Sample, samples, write_keys
 from earmark.errors import DataError
 from earmark.evaluation.figures import picture_figure
 from earmark.evaluation.templates import template
 from earmark.files import write_text
 from earmark.recognizer import load
-from earmark.runs.train import Run, train
+from earmark.runs.artifacts import Run
+from earmark.runs.pipeline import train
 from earmark.types import Prediction, Progress, no_progress
 
 RECIPES = {"sound": "sound", "ink": "drawing"}
 
 
 @dataclass(frozen=True, slots=True)
-class Showing:
-    """A specimen, and what the zoo says about it."""
+class Recognition:
+    """Prediction of a built-in recognizer for one sample."""
 
-    specimen: Specimen
+    sample: Sample
     prediction: Prediction
     picture: str  # a data address, for the page
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """What happened.
+class DemoResult:
+    """Outcome of a demo.
 
     Attributes
     ----------
-    showings
-        What the zoo recognised.
+    recognitions
+        What the built-in recognizers answered.
     run
         The training.
     learned
@@ -43,14 +44,14 @@ class Story:
         The report of the demo.
     """
 
-    showings: tuple[Showing, ...]
+    recognitions: tuple[Recognition, ...]
     run: Run
     learned: str
     page: Path
 
 
-def tell(out: Path | str, *, data: Path | str | None = None, progress: Progress = no_progress) -> Story:
-    """Recognise, learn, score and report, into the folder `out`.
+def run_demo(out: Path | str, *, data: Path | str | None = None, progress: Progress = no_progress) -> DemoResult:
+    """Recognise, train, score and report, into the folder `out`.
 
     Parameters
     ----------
@@ -60,19 +61,19 @@ def tell(out: Path | str, *, data: Path | str | None = None, progress: Progress 
         Any source of labelled examples to learn from instead of synthesised keys.
     """
     out = Path(out)
-    showings = tuple(_show(specimen) for specimen in specimens())
+    recognitions = tuple(_show(sample) for sample in samples())
     if data is None:
         manifest = read_manifest(write_keys(out / "keys", progress=progress))
         recipe = "demo/keys"
-        learned = f"the 88 keys in six synthesised timbres, scored on one that it never heard ({UNSEEN_TIMBRE})"
+        learned = f"the 88 keys in six synthesised timbres, scored on one that training never used ({UNSEEN_TIMBRE})"
     else:
         manifest = read_manifest(data)
         recipe = recipe_for(manifest)
-        learned = f"{len(manifest.labels)} labels of {manifest.name}, scored on groups that it never saw"
+        learned = f"{len(manifest.labels)} labels of {manifest.name}, scored on groups that training never used"
     run = train(recipe, data=manifest, out=out / f"run-{manifest.fingerprint[:12]}", progress=progress)
     page = out / "index.html"
-    write_text(page, _page(showings, run, learned, page.parent))
-    return Story(showings, run, learned, page)
+    write_text(page, _page(recognitions, run, learned, page.parent))
+    return DemoResult(recognitions, run, learned, page)
 
 
 def recipe_for(manifest: Manifest) -> str:
@@ -85,17 +86,17 @@ def recipe_for(manifest: Manifest) -> str:
     return RECIPES[manifest.domain]
 
 
-def _show(specimen: Specimen) -> Showing:
-    recognizer = load(specimen.model)
-    prediction = recognizer.predict(specimen.content, name=specimen.name)
-    seen = recognizer.picture(specimen.content)
+def _show(sample: Sample) -> Recognition:
+    recognizer = load(sample.model)
+    prediction = recognizer.predict(sample.content, name=sample.name)
+    seen = recognizer.picture(sample.content)
     heard = recognizer.card.features.domain == "sound"
-    return Showing(specimen, prediction, picture_figure(seen, origin="lower" if heard else "upper"))
+    return Recognition(sample, prediction, picture_figure(seen, origin="lower" if heard else "upper"))
 
 
-def _page(showings: tuple[Showing, ...], run: Run, learned: str, folder: Path) -> str:
+def _page(recognitions: tuple[Recognition, ...], run: Run, learned: str, folder: Path) -> str:
     page: str = template("earmark.demo", "page.html.jinja", what="the demo").render(
-        showings=showings,
+        recognitions=recognitions,
         learned=learned,
         scores=run.scores,
         report=run.report.relative_to(folder).as_posix(),

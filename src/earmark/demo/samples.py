@@ -1,4 +1,4 @@
-"""Sounds and drawings made up here, so that the demo needs no data and no network."""
+"""Synthetic sounds and drawings, so that the demo needs no data and no network."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ G_CLEF = (
 
 
 @dataclass(frozen=True, slots=True)
-class Specimen:
-    """Something for a recognizer of the zoo, and what it is meant to be."""
+class Sample:
+    """Input for a built-in recognizer, and the answer that is expected."""
 
     name: str
     model: str
-    meant: str
+    expected: str
     content: Sound | Ink
 
 
-def specimens() -> Iterator[Specimen]:
+def samples() -> Iterator[Sample]:
     """Yield a few keys, drawings and pieces."""
     for midi, timbre in ((21, "grand"), (60, "upright"), (69, "electric-piano"), (96, "grand")):
         note = synthesize_note(midi, timbre=timbre, duration_s=2.0, sample_rate_hz=SAMPLE_RATE_HZ, seed=midi)
-        yield Specimen(f"one key, {timbre}", "notes", note_name(midi), note)
+        yield Sample(f"one key, {timbre}", "notes", note_name(midi), note)
     for name, drawing in drawings().items():
-        yield Specimen("a drawing", "symbols", name, drawing)
-    yield Specimen("a drum machine and a bass", "genre", "", dance_piece())
+        yield Sample("a drawing", "symbols", name, drawing)
+    yield Sample("a drum machine and a bass", "genre", "", dance_piece())
 
 
 def drawings() -> dict[str, Ink]:

@@ -52,7 +52,9 @@ def test_every_kind_is_of_one_family():
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
-    with pytest.raises(UnknownNameError, match=r"no kind of foreign drawing called 'star\?'.*did you mean 'star'"):
+    with pytest.raises(
+        UnknownNameError, match=r"no kind of out-of-distribution drawing called 'star\?'.*did you mean 'star'"
+    ):
         make_ood("star?", np.random.default_rng(0))
 
 

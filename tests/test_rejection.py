@@ -1,6 +1,8 @@
-"""Teaching a recognizer to decline: the gate, its thresholds, and where foreign inputs come from."""
+"""Rejection: the out-of-distribution detector, its thresholds, and the sources of out-of-distribution inputs."""
 
 from __future__ import annotations
+
+import json
 
 import numpy as np
 import pytest
@@ -14,11 +16,11 @@ from earmark.evaluation import Outcome, read_outcome
 from earmark.recognizer import Recognizer
 from earmark.rejection.detector import Detector
 from earmark.rejection.export import export_detector
-from earmark.rejection.fit import add_rejection, least_confidence, rejection_config_of
-from earmark.rejection.fit_detector import DetectorTrainer, least_familiarity
+from earmark.rejection.fit import add_rejection, min_confidence_for, rejection_config_of
+from earmark.rejection.fit_detector import DetectorTrainer, min_familiarity_for
 from earmark.rejection.sources import ood_sources
 from earmark.rejection.windows import REAL, Windows
-from earmark.runs.train import train
+from earmark.runs.pipeline import train
 from earmark.training import Recipe
 from earmark.training.recipe import RejectionConfig
 from earmark.training.rejection_config import DetectorConfig
@@ -27,12 +29,17 @@ from test_training import SMALL, homus  # noqa: F401 - a fixture
 from tiny import save_tiny, tiny_card, tone
 
 QUICK = RejectionConfig(
-    n_examples=96, n_check=48, epochs=6, batch_size=32, learning_rate=0.01, kinds=("scribble", "spiral", "cyrillic")
+    n_examples=96,
+    n_validation=48,
+    epochs=6,
+    batch_size=32,
+    learning_rate=0.01,
+    kinds=("scribble", "spiral", "cyrillic"),
 )
-SMALL_GATE = DetectorConfig(widths=(4, 8), hidden=8)
+SMALL_DETECTOR = DetectorConfig(widths=(4, 8), hidden=8)
 
 
-def gate_of(config=SMALL_GATE, *, n_rows=20):
+def detector_of(config=SMALL_DETECTOR, *, n_rows=20):
     torch.manual_seed(0)
     return Detector(
         config, normalize="peak", floor_db=80.0, n_channels=1, n_rows=n_rows, n_labels=3, n_embedding=6
@@ -45,23 +52,23 @@ def taken(n=4, *, width=30, n_rows=20):
 
 
 @pytest.mark.parametrize(
-    "config", [SMALL_GATE, DetectorConfig(embedding=False, logits=False, levels=255, stem_stride=4)]
+    "config", [SMALL_DETECTOR, DetectorConfig(embedding=False, logits=False, levels=255, stem_stride=4)]
 )
-def test_the_file_says_the_same_as_the_gate_whatever_the_length(config):
+def test_the_file_says_the_same_as_the_detector_whatever_the_length(config):
     import onnxruntime
 
-    gate = gate_of(config)
-    session = onnxruntime.InferenceSession(export_detector(gate, taken(2)).SerializeToString())
+    detector = detector_of(config)
+    session = onnxruntime.InferenceSession(export_detector(detector, taken(2)).SerializeToString())
     for n, width in ((1, 30), (5, 47), (2, 9)):
         inputs = taken(n, width=width)
         feed = dict(zip(("features", "logits", "embedding"), (tensor.numpy() for tensor in inputs), strict=True))
         with torch.no_grad():
-            expected = gate(*inputs).sigmoid().numpy()
+            expected = detector(*inputs).sigmoid().numpy()
         (familiarity,) = session.run(["familiarity"], feed)
         np.testing.assert_allclose(familiarity, expected, atol=1e-5)
 
 
-def test_a_gate_is_small_and_ignores_loudness_and_numbers_below_the_picture():
+def test_a_detector_is_small_and_ignores_loudness_and_numbers_below_the_picture():
     assert (
         sum(
             parameter.numel()
@@ -77,17 +84,17 @@ def test_a_gate_is_small_and_ignores_loudness_and_numbers_below_the_picture():
         )
         < 300_000
     )
-    gate, (features, logits, embedding) = gate_of(), taken()
+    detector, (features, logits, embedding) = detector_of(), taken()
     with torch.no_grad():
-        odds = gate(features, logits, embedding)
-        louder = gate(features + 30, logits, embedding)
-        beside = gate(torch.cat([features, torch.ones(4, 1, 7, 30)], dim=2), logits, embedding)
+        odds = detector(features, logits, embedding)
+        louder = detector(features + 30, logits, embedding)
+        beside = detector(torch.cat([features, torch.ones(4, 1, 7, 30)], dim=2), logits, embedding)
     assert torch.allclose(odds, louder, atol=1e-4)
     assert torch.equal(odds, beside)
 
 
 def windows(n=120, *, seed=0):
-    """Real windows are bright above, foreign ones of two kinds below or everywhere."""
+    """Real windows are bright above, out-of-distribution ones of two kinds below or everywhere."""
     rng = np.random.default_rng(seed)
     kinds = np.arange(n) % 4 - 2
     kinds[kinds < 0] = REAL
@@ -99,7 +106,7 @@ def windows(n=120, *, seed=0):
     )
 
 
-def teacher(**changes):
+def trainer(**changes):
     recipe = Recipe.parse(
         {
             "name": "x",
@@ -109,28 +116,30 @@ def teacher(**changes):
         },
         where="test",
     )
-    settings = RejectionConfig(epochs=6, batch_size=16, learning_rate=0.01, gate=SMALL_GATE, **changes)
+    settings = RejectionConfig(epochs=6, batch_size=16, learning_rate=0.01, detector=SMALL_DETECTOR, **changes)
     return DetectorTrainer(
-        tiny_card(), recipe, settings, learn=[windows()], check=[windows(seed=1)], progress=lambda *_: None
+        tiny_card(), recipe, settings, train=[windows()], validation=[windows(seed=1)], progress=lambda *_: None
     )
 
 
-def test_a_gate_learns_and_its_familiarity_is_calibrated():
-    learned = teacher(real_share=0.5)
-    gate = learned.fit_network()
-    real = learned.real_familiarity(gate)
+def test_a_detector_learns_and_its_familiarity_is_calibrated():
+    learned = trainer(prior=0.5)
+    detector = learned.fit()
+    real = learned.real_familiarity(detector)
     assert np.median(real) > 0.95
-    usual = teacher(real_share=0.9)
-    assert np.median(usual.real_familiarity(usual.fit_network())) > np.median(real)
-    again = learned.fit_network()
-    assert all(torch.equal(a, b) for a, b in zip(gate.state_dict().values(), again.state_dict().values(), strict=True))
+    usual = trainer(prior=0.9)
+    assert np.median(usual.real_familiarity(usual.fit())) > np.median(real)
+    again = learned.fit()
+    assert all(
+        torch.equal(a, b) for a, b in zip(detector.state_dict().values(), again.state_dict().values(), strict=True)
+    )
 
 
 def test_families_are_left_out_together():
     from earmark.rejection.sources import OodSource
 
     kinds = {kind: OodSource(kind, family, lambda rng: Sound(rng, 1)) for kind, family in (("a", "x"), ("b", "y"))}
-    scores = teacher().measure(kinds)
+    scores = trainer().measure(kinds)
     assert [score.kind for score in scores] == ["a", "b"]
     assert all(0 <= score.declined <= 1 and score.n == 60 for score in scores)
     assert scores[0].auroc > 0.9
@@ -139,7 +148,7 @@ def test_families_are_left_out_together():
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.floats(0, 0.99))
 def test_the_threshold_declines_no_more_real_ones_than_allowed(familiarity, share):
     real = np.array(familiarity)
-    least = least_familiarity(real, RejectionConfig(real_declined=share, real_share=0.9))
+    least = min_familiarity_for(real, RejectionConfig(max_false_rejections=share, prior=0.9))
     assert least <= 0.9
     assert (real < least).sum() <= share * len(real)
 
@@ -148,7 +157,7 @@ def test_the_threshold_declines_no_more_real_ones_than_allowed(familiarity, shar
 def test_the_least_confidence_reaches_the_precision_or_says_that_it_cannot(answers, precision):
     logits = [[np.log(sure), np.log((1 - sure) / 2), np.log((1 - sure) / 2)] for sure, _ in answers]
     outcome = Outcome.from_logits(logits, [0 if right else 1 for _, right in answers], labels=("a", "b", "c"))
-    least = least_confidence(outcome, precision)
+    least = min_confidence_for(outcome, precision)
     given_, confidence = outcome.confidence >= least, outcome.confidence
     reachable = max(outcome.correct[confidence >= value].mean() for value in confidence)
     assert outcome.correct[given_].mean() >= min(precision, reachable) - 1e-12
@@ -164,12 +173,18 @@ def run_folder(homus, tmp_path_factory):  # noqa: F811
     return run.folder
 
 
-def test_a_recipe_that_says_so_teaches_to_decline(run_folder, homus):  # noqa: F811
+def test_a_recipe_that_says_so_adds_rejection(run_folder, homus):  # noqa: F811
     recognizer = Recognizer.load(run_folder / "model.onnx")
     rejection = recognizer.card.rejection
+    validation, outcome = (read_outcome(run_folder / f"{name}.npz") for name in ("validation", "outcome"))
+    assert not set(validation.groups) & set(outcome.groups)
+    assert rejection.min_confidence == min_confidence_for(validation, QUICK.precision)
+    scores = json.loads((run_folder / "scores.json").read_text())
+    assert scores["selective"]["n"] == (outcome.confidence >= rejection.min_confidence).sum()
+    assert (rejection.n_real, rejection.n_groups) == (outcome.n, len(set(outcome.groups)))
     assert rejection.foreign == QUICK.kinds
     assert (rejection.precision, rejection.measured) == (QUICK.precision, ())
-    assert 0 < rejection.min_familiarity <= QUICK.real_share
+    assert 0 < rejection.min_familiarity <= QUICK.prior
     assert rejection.n_real > 0
     kinds = ood_sources(recognizer.card)
     rng = np.random.default_rng(1)
@@ -180,7 +195,7 @@ def test_a_recipe_that_says_so_teaches_to_decline(run_folder, homus):  # noqa: F
     assert np.mean([each > other for each in real for other in foreign]) > 0.9
 
 
-def test_a_finished_file_learns_to_decline_by_a_command(run_folder, homus, run, tmp_path):  # noqa: F811
+def test_a_finished_file_is_given_rejection_by_a_command(run_folder, homus, run, tmp_path):  # noqa: F811
     before = Recognizer.load(run_folder / "model.onnx")
     code, out, _ = run(
         "guard",
@@ -190,7 +205,7 @@ def test_a_finished_file_learns_to_decline_by_a_command(run_folder, homus, run, 
         "-o",
         tmp_path / "new.onnx",
         "--outcome",
-        run_folder / "outcome.npz",
+        run_folder / "validation.npz",
         "--set",
         "kinds=['star']",
         "--set",
@@ -198,7 +213,7 @@ def test_a_finished_file_learns_to_decline_by_a_command(run_folder, homus, run, 
         "--set",
         "n_examples=16",
         "--set",
-        "n_check=16",
+        "n_validation=16",
     )
     assert code == 0
     assert "star" in out
@@ -211,22 +226,24 @@ def test_a_finished_file_learns_to_decline_by_a_command(run_folder, homus, run, 
 
 
 def test_what_a_file_has_not_learned_is_scored_for_want_of_an_outcome(run_folder, homus, tmp_path):  # noqa: F811
-    quick = QUICK.model_copy(update={"n_examples": 16, "n_check": 16, "epochs": 1})
+    quick = QUICK.model_copy(update={"n_examples": 16, "n_validation": 16, "epochs": 1})
     options = {"settings": quick, "cache": tmp_path / "cache"}
     scored = add_rejection(run_folder, homus, out=tmp_path / "a.onnx", **options)
-    outcome = read_outcome(run_folder / "outcome.npz")
+    outcome = read_outcome(run_folder / "validation.npz")
     given_ = add_rejection(run_folder, homus, out=tmp_path / "b.onnx", outcome=outcome, **options)
     assert scored == given_
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
 def test_changes_of_how(run_folder):
-    assert rejection_config_of(run_folder, overrides=["gate.hidden=16"]).gate.hidden == 16
+    for name in ("detector", "gate"):
+        changed = rejection_config_of(run_folder, overrides=[f"{name}.hidden=16"])
+        assert (changed.detector.hidden, changed.n_examples) == (16, QUICK.n_examples)
     with pytest.raises(ConfigError, match=r"\[rejection\]: unknown key 'epoch' \(did you mean 'epochs'\?\)"):
         rejection_config_of(run_folder, overrides=["epoch=3"])
 
 
-def test_recognizers_that_cannot_learn_to_decline(tmp_path):
+def test_recognizers_that_cannot_be_given_rejection(tmp_path):
     path = save_tiny(tmp_path / "bare.onnx")
     with pytest.raises(ModelError, match="its card holds no recipe to learn by; train it again"):
         rejection_config_of(path)
@@ -234,12 +251,14 @@ def test_recognizers_that_cannot_learn_to_decline(tmp_path):
 
 def test_kinds_and_folders_that_are_not_there(tmp_path):
     card = tiny_card()
-    with pytest.raises(UnknownNameError, match=r"no kind of foreign input called 'rian'.*did you mean 'rain'"):
+    with pytest.raises(
+        UnknownNameError, match=r"no kind of out-of-distribution input called 'rian'.*did you mean 'rain'"
+    ):
         ood_sources(card, kinds=("rian",))
     with pytest.raises(DataError, match=r"holds no file that 'tiny' reads \(.*\.wav"):
         ood_sources(card, folders=(tmp_path / "nowhere",))
     (tmp_path / "rain").mkdir()
-    with pytest.raises(DataError, match="already a kind of foreign input called 'rain'; rename it"):
+    with pytest.raises(DataError, match="already a kind of out-of-distribution input called 'rain'; rename it"):
         ood_sources(card, folders=(tmp_path / "rain",))
 
 
