@@ -16,10 +16,11 @@ from earmark.features import FeatureCache, LogMel, Window
 from earmark.models import Transfer, TransferConfig
 from earmark.recognizer import Recognizer
 from earmark.runs.pipeline import train
+from earmark.runs.small_data import recipe_for_data
 from earmark.training import Recipe, load_recipe
 from earmark.training import embeddings as embedding
-from earmark.training.embeddings import embed_examples
 from earmark.training.crops import WindowCrops
+from earmark.training.embeddings import embed_examples
 from earmark.training.examples import FeatureSet, prepare
 from earmark.training.fit import learn_scales, unscaled_network, warn_of_gap, with_floor
 from earmark.training.logistic import fit_logistic
@@ -225,3 +226,22 @@ def test_a_large_gap_is_said(caplog):
 def test_the_licence_travels_with_the_wheel():
     lines = (Path(__file__).parent.parent / "pyproject.toml").read_text()
     assert "src/earmark/models/weights/*-LICENSE.txt" in lines
+
+
+def test_few_examples_choose_pretrained_weights(sounds, caplog):
+    manifest = read_manifest(sounds)
+    asked = load_recipe("sound", overrides=["split.protocol=random"])
+    chosen = recipe_for_data(asked, manifest, overrides=["split.protocol=random", "training.epochs=3"])
+    assert (chosen.name, chosen.split.protocol, chosen.training.epochs) == ("sound-transfer", "random", 3)
+    assert "of 3 labels are few, so the recipe 'sound-transfer' is used in place of 'sound'" in caplog.text
+    assert "--set small_data.below=0" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "overrides", [["small_data.below=0"], ["model.widths=[4, 8]"], ["small_data.below=2"]], ids=lambda each: each[0]
+)
+def test_the_recipe_asked_for_stays(sounds, caplog, overrides):
+    overrides = ["split.protocol=random", *overrides]
+    asked = load_recipe("sound", overrides=overrides)
+    assert recipe_for_data(asked, read_manifest(sounds), overrides=overrides) is asked
+    assert not caplog.text

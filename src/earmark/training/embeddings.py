@@ -14,11 +14,9 @@ from earmark.features import FeatureCache, WindowFeatures
 from earmark.files import sha256_bytes
 from earmark.models import Transfer
 from earmark.recognizer.windows import WindowBatch
-from earmark.training.augment import BatchAugmentation
 from earmark.training.crops import WindowCrops
 from earmark.training.examples import FeatureSet
 from earmark.training.learner import best_device
-from earmark.training.recipe import Recipe
 from earmark.types import FloatArray, Progress, no_progress
 
 BATCH = 16
@@ -44,15 +42,6 @@ class EmbeddingFeatures(WindowFeatures):
 
     def n_frames(self, n_samples: int) -> int:
         return 1
-
-
-def is_frozen(recipe: Recipe) -> bool:
-    """Return whether every window has one embedding all through a training."""
-    training = recipe.training
-    changing = any(isinstance(change, BatchAugmentation) for change in recipe.augment)
-    return (
-        recipe.model.kind == "transfer" and training.freeze == "backbone" and not training.open_stages and not changing
-    )
 
 
 def embed_examples(

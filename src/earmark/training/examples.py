@@ -276,7 +276,6 @@ def prepare(
     labels: tuple[str, ...],
     cache: FeatureCache,
     augmented: bool = False,
-    in_windows: bool = False,
     progress: Progress = no_progress,
 ) -> FeatureSet:
     """Make the features of a manifest, or find them in the cache.
@@ -289,9 +288,7 @@ def prepare(
         All labels, in the order of the logits.
     augmented
         For a training part: add the recipe's augmented views to the clean one, and keep what random crops are made of;
-        otherwise all windows are made, to be scored after every epoch.
-    in_windows
-        Make all windows of a training part, too, because it is fitted to them and not to random crops.
+        otherwise, and where a head is fitted to the embeddings of windows, all windows are made.
     """
     manifest = manifest.hashed()  # the cache tells examples apart by their content
     n_views = recipe.training.views if augmented else 0
@@ -299,7 +296,7 @@ def prepare(
     n_kept = 1 if recipe.training.fresh_views else n_views + 1
     flat = [view for of_example in views for view in of_example[:n_kept]]
     # Reading needs only the place of the files; the examples would be sent to the workers over and over.
-    loader = ViewLoader(replace(manifest, examples=()), recipe, to_score=in_windows or not augmented)
+    loader = ViewLoader(replace(manifest, examples=()), recipe, to_score=recipe.is_frozen or not augmented)
     _fill(cache, flat, loader, progress)
     index = {label: i for i, label in enumerate(labels)}
     targets = np.array([[index[view.label] for view in of_example] for of_example in views], dtype=np.int64)

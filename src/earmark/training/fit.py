@@ -23,7 +23,7 @@ from earmark.training.augment import BatchAugmentation
 from earmark.training.batches import n_batches, whole_batches
 from earmark.training.checkpoint import save_weights
 from earmark.training.distributed import first_ahead, is_first
-from earmark.training.embeddings import embed_examples, is_frozen
+from earmark.training.embeddings import embed_examples
 from earmark.training.examples import FeatureSet, prepare
 from earmark.training.learner import Learner, make_learner
 from earmark.training.logistic import logistic_row
@@ -58,13 +58,13 @@ def fit_network(  # noqa: PLR0913 - what a fit consists of
     examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
     with first_ahead():
         recipe.model.fetch()
-        learning = examples(manifest.part("train"), augmented=True, in_windows=is_frozen(recipe))
+        learning = examples(manifest.part("train"), augmented=True)
         validation = examples(manifest.part("valid")) if validated else None
     torch.manual_seed(recipe.training.seed)
     network = unscaled_network(recipe, learning, n_labels=len(manifest.labels))
     folder.mkdir(exist_ok=True)
     on_epoch = _EpochLog(folder, watch)
-    if isinstance(network, Transfer) and is_frozen(recipe):
+    if isinstance(network, Transfer) and recipe.is_frozen:
         with first_ahead():
             embed = partial(embed_examples, network=network, cache=cache, progress=progress)
             learning, validation = embed(learning), None if validation is None else embed(validation)

@@ -170,6 +170,13 @@ class Recipe(Config):
     small_data: SmallData | None = None
     limits: tuple[str, ...] = ()
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether a window has one embedding all through a training, so that it can be computed once."""
+        changing = any(isinstance(change, BatchAugmentation) for change in self.augment)
+        frozen = self.training.freeze == "backbone" and not self.training.open_stages
+        return isinstance(self.model, TransferConfig) and frozen and not changing
+
     @field_validator("features", mode="before")
     @classmethod
     def _features(cls, values: Any) -> Features:
