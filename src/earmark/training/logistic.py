@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,8 @@ from earmark.types import FloatArray
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1)
-"""Inverse strengths of regularisation (scikit-learn's C, for weights of mean 1) that are tried."""
+STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
+"""Inverse strengths of regularisation (scikit-learn's C, for a weight of 1 an example) that are tried."""
 MOST_FOLDS = 5
 TOLERANCE = 1e-3
 MOST_STEPS = 200
@@ -47,8 +48,7 @@ def fit_logistic(head: StandardizedHead, examples: FeatureSet, *, balanced: bool
     """Fit the dense layer of `head` to embeddings and return the inverse strength that was chosen.
 
     Every window learns, and those of one recording count as one example together. The strength is the one with the
-    lowest negative log likelihood of recordings of groups that were held out, each by the mean probability of its
-    windows.
+    lowest negative log likelihood of recordings of groups that were held out, each by its mean embedding.
 
     Parameters
     ----------
@@ -62,74 +62,89 @@ def fit_logistic(head: StandardizedHead, examples: FeatureSet, *, balanced: bool
     DataError
         When a label has one example only, so that none can be held out.
     """
-    x, owners, labels = _rows(head, examples)
     counts = np.bincount(examples.targets[:, 0], minlength=head.n_labels)
     if counts.min() < 2:
         raise DataError(
             f"a label has {counts.min()} training example(s); a logistic head needs two a label, of which one is held"
             " out to choose its strength: add examples, or set model.head = 'linear'"
         )
-    weights = _weights(owners, labels, balanced=balanced)
-    strength = _choose(x, owners, labels, weights=weights, groups=np.array(examples.groups), seed=seed)
-    rows, biases = _of_all_labels(_fitted(_regression(strength), x, labels, weights))
+    windows, pooled = _rows(head, examples)
+    groups = np.unique(examples.groups, return_inverse=True)[1]
+    strength = _choose(pooled, groups, balanced=balanced, seed=seed)
+    rows, biases = _of_all_labels(_fitted(_regression(strength), windows, windows.weights(balanced=balanced)))
     head.head.load_state_dict({"weight": torch.from_numpy(rows), "bias": torch.from_numpy(biases)})
     return strength
 
 
-def _rows(head: StandardizedHead, examples: FeatureSet) -> tuple[FloatArray, IntArray, IntArray]:
-    """Return the standardised embeddings of all windows of all views that are not silent, whose each is, its label."""
+@dataclass(frozen=True)
+class Rows:
+    """Embeddings with what is known of each.
+
+    Attributes
+    ----------
+    x
+        ``(n, n_embedding)``.
+    owners
+        Index of the example that each belongs to.
+    labels
+        Index of its label.
+    """
+
+    x: FloatArray
+    owners: IntArray
+    labels: IntArray
+
+    def __getitem__(self, chosen: IntArray) -> Rows:
+        return Rows(self.x[chosen], self.owners[chosen], self.labels[chosen])
+
+    def weights(self, *, balanced: bool) -> npt.NDArray[np.float64]:
+        """Return the weight of each: its share of its example, and of its label where `balanced`; 1 an example."""
+        weights = 1 / np.bincount(self.owners)[self.owners]
+        total = weights.sum()
+        if balanced:
+            weights /= np.bincount(self.labels, weights)[self.labels]
+        return weights * total / weights.sum()
+
+
+def _rows(head: StandardizedHead, examples: FeatureSet) -> tuple[Rows, Rows]:
+    """Return the standardised embeddings of all windows that are not silent, and their mean in every view."""
     blocks, owners, labels = [], [], []
+    device = head.standardize.mean.device
     for i in range(len(examples)):
         for v in range(examples.n_views):
             windows = examples.load(i, v).windows()
-            block = windows.batch[windows.weights > 0][:, 0, :, 0]
-            blocks.append(block)
-            owners += [i] * len(block)
-            labels += [examples.targets[i, v]] * len(block)
-    with torch.no_grad():
-        x = head.standardize(torch.from_numpy(np.concatenate(blocks)).to(head.standardize.mean.device))
-    return x.cpu().numpy(), np.array(owners), np.array(labels)
+            heard = windows.batch[windows.weights > 0][:, 0, :, 0]
+            if len(heard):
+                with torch.no_grad():
+                    blocks.append(head.standardize(torch.from_numpy(heard).to(device)).cpu().numpy())
+                owners.append(i)
+                labels.append(examples.targets[i, v])
+    lengths = [len(block) for block in blocks]
+    every = Rows(np.concatenate(blocks), np.repeat(owners, lengths), np.repeat(labels, lengths))
+    return every, Rows(np.stack([block.mean(0) for block in blocks]), np.array(owners), np.array(labels))
 
 
-def _weights(owners: IntArray, labels: IntArray, *, balanced: bool) -> npt.NDArray[np.float64]:
-    """Return the weight of each window, of mean 1: its share of its recording, and of its label where balanced."""
-    weights = 1 / np.bincount(owners)[owners]
-    if balanced:
-        weights /= np.bincount(labels, weights)[labels]
-    return weights / weights.mean()
-
-
-def _choose(
-    x: FloatArray,
-    owners: IntArray,
-    labels: IntArray,
-    *,
-    weights: npt.NDArray[np.float64],
-    groups: npt.NDArray[np.str_],
-    seed: int,
-) -> float:
-    losses = np.zeros(len(STRENGTHS))
-    for learn, check in _folds(owners, labels, groups, seed=seed):
+def _choose(rows: Rows, groups: IntArray, *, balanced: bool, seed: int) -> float:
+    weights, losses = rows.weights(balanced=balanced), np.zeros(len(STRENGTHS))
+    for learn, check in _folds(rows, groups, seed=seed):
         model = None
         for rank, strength in enumerate(STRENGTHS):
             # Each starts from the one before, which is nearly there.
-            model = _fitted(_regression(strength, start=model), x[learn], labels[learn], weights[learn])
-            losses[rank] += _loss(model, x[check], owners[check], labels[check], weights[check])
+            model = _fitted(_regression(strength, start=model), rows[learn], weights[learn])
+            losses[rank] += _loss(model, rows[check], weights[check])
     return STRENGTHS[int(np.argmin(losses))]
 
 
-def _folds(
-    owners: IntArray, labels: IntArray, groups: npt.NDArray[np.str_], *, seed: int
-) -> Iterator[tuple[IntArray, IntArray]]:
+def _folds(rows: Rows, groups: IntArray, *, seed: int) -> Iterator[tuple[IntArray, IntArray]]:
     """Yield the rows to learn from and to check on: whole groups are held out, or recordings where groups are few."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    of_group = np.unique(groups, return_inverse=True)[1][owners]
-    n_folds = min(MOST_FOLDS, _fewest(of_group, labels))
+    of_group = groups[rows.owners]
+    n_folds = min(MOST_FOLDS, _fewest(of_group, rows.labels))
     if n_folds < 2:
-        of_group, n_folds = owners, min(MOST_FOLDS, _fewest(owners, labels))
+        of_group, n_folds = rows.owners, min(MOST_FOLDS, _fewest(rows.owners, rows.labels))
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    yield from folds.split(np.zeros(len(labels)), labels, of_group)
+    yield from folds.split(np.zeros(len(rows.labels)), rows.labels, of_group)
 
 
 def _fewest(of_group: IntArray, labels: IntArray) -> int:
@@ -144,26 +159,21 @@ def _regression(strength: float, *, start: LogisticRegression | None = None) -> 
     return model.set_params(C=strength)
 
 
-def _fitted(
-    model: LogisticRegression, x: FloatArray, labels: IntArray, weights: npt.NDArray[np.float64]
-) -> LogisticRegression:
+def _fitted(model: LogisticRegression, rows: Rows, weights: npt.NDArray[np.float64]) -> LogisticRegression:
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
         # After so many steps nothing changes that could be measured.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(x, labels, sample_weight=weights)
+        return model.fit(rows.x, rows.labels, sample_weight=weights)
 
 
-def _loss(
-    model: LogisticRegression, x: FloatArray, owners: IntArray, labels: IntArray, weights: npt.NDArray[np.float64]
-) -> float:
-    """Return the weighted negative log likelihood of recordings by the mean probability of their windows."""
-    probability = np.zeros((len(x), 1 + max(labels.max(), model.classes_.max())))
-    probability[:, model.classes_] = model.predict_proba(x)
-    owner = np.unique(owners, return_inverse=True)[1]
-    right = np.bincount(owner, probability[np.arange(len(x)), labels]) / np.bincount(owner)
-    return float(-(np.bincount(owner, weights) * np.log(right.clip(1e-9))).sum())
+def _loss(model: LogisticRegression, rows: Rows, weights: npt.NDArray[np.float64]) -> float:
+    """Return the weighted negative log likelihood, also of labels that the model has not met."""
+    probability = np.zeros((len(rows.x), 1 + max(rows.labels.max(), model.classes_.max())))
+    probability[:, model.classes_] = model.predict_proba(rows.x)
+    right = probability[np.arange(len(rows.x)), rows.labels]
+    return float(-(weights * np.log(right.clip(1e-9))).sum())
 
 
 def _of_all_labels(model: LogisticRegression) -> tuple[FloatArray, FloatArray]:
