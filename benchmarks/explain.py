@@ -21,8 +21,8 @@ import numpy as np
 
 from earmark.data import Example, Manifest, read_content, read_manifest
 from earmark.evaluation import accuracy_interval
-from earmark.explain.explain import decisive, log_odds, see, worth
-from earmark.explain.occlusion import Cells, Mask, Pieces
+from earmark.explanation.explain import decisive, occluded_log_odds, strongest_window, worth
+from earmark.explanation.occlusion import GridCells, Mask, OcclusionUnits
 from earmark.recognizer import Recognizer, load
 
 SOURCES = {"symbols": "homus/*.zip", "notes": "pianos", "genre": "gtzan/audio"}
@@ -40,9 +40,9 @@ class Drop:
     random_nats: float
 
 
-def elsewhere(pieces: Pieces, marked: Mask, rng: np.random.Generator) -> Mask:
+def elsewhere(pieces: OcclusionUnits, marked: Mask, rng: np.random.Generator) -> Mask:
     """Return the same shape at another place."""
-    if isinstance(pieces, Cells):
+    if isinstance(pieces, GridCells):
         shift = tuple(int(rng.integers(side)) for side in pieces.shape)
         return np.roll(marked.reshape(pieces.shape), shift, axis=(0, 1)).ravel()
     return np.roll(marked, int(rng.integers(1, max(2, len(marked)))))
@@ -52,14 +52,14 @@ def drops(recognizer: Recognizer, manifest: Manifest, examples: list[Example]) -
     """Yield what each example loses; of what is only silence, or one dot, nothing can be taken away."""
     rng = np.random.default_rng(0)
     for example in examples:
-        place, seen = see(recognizer, read_content(manifest, example))
-        pieces = seen.pieces
+        place, window = strongest_window(recognizer, read_content(manifest, example))
+        pieces = window.pieces
         full, importance = worth(recognizer, pieces, place=place)
         marked = decisive(importance, pieces.sizes)
         if not marked.any():
             continue
         without = np.array([marked, *(elsewhere(pieces, marked, rng) for _ in range(N_RANDOM))])
-        left = log_odds(recognizer, pieces, without, place=place)
+        left = occluded_log_odds(recognizer, pieces, without, place=place)
         lost = 1 / (1 + np.exp(-full)) - 1 / (1 + np.exp(-left))
         nats = full - left
         yield Drop(example.group, lost[0], lost[1:].mean(), nats[0], nats[1:].mean())

@@ -36,7 +36,7 @@ def show(path: Path, recognizer: Recognizer) -> None:
         updates += listener.feed(chunk.samples, arrived_s=chunk.arrived_s)
     share = (time.process_time() - began_cpu_s) / (time.monotonic() - began_s)
     latencies_ms = 1000 * np.array([update.latency_s for update in updates])
-    compared = "" if recognizer.start else f"; off by {difference(path, recognizer):.1e} from offline"
+    compared = "" if recognizer.network.start else f"; off by {difference(path, recognizer):.1e} from offline"
     print(
         f"{recognizer.card.name}: window {listener.window_s:g} s, {len(updates)} answers, every {listener.hop_s:g} s;"
         f" latency p50 {np.median(latencies_ms):.0f} ms, p99 {np.percentile(latencies_ms, 99):.0f} ms;"

@@ -68,7 +68,7 @@ def per_second(call: Callable[[], object], seconds: float) -> float:
 def direct(load: Load, *, n_windows: int, seconds: float) -> float:
     """Return windows a second of ONNX Runtime alone."""
     feed = {name: np.repeat(value, n_windows, axis=0) for name, value in load.decode().items()}
-    return n_windows * per_second(lambda: load.recognizer.run(["logits"], **feed), seconds)
+    return n_windows * per_second(lambda: load.recognizer.network.run(["logits"], **feed), seconds)
 
 
 def alone_at_half_load(load: Load, *, rate_hz: float, seconds: float) -> float:
@@ -78,7 +78,7 @@ def alone_at_half_load(load: Load, *, rate_hz: float, seconds: float) -> float:
     took_s, began_s = [], time.monotonic()
     for at_s in asked_s:
         time.sleep(max(0.0, began_s + at_s - time.monotonic()))
-        load.recognizer.run(["logits"], **feed)
+        load.recognizer.network.run(["logits"], **feed)
         took_s.append(time.monotonic() - began_s - at_s)
     p50_s, p99_s = np.percentile(took_s, [50, 99])
     return float(p99_s / p50_s)

@@ -100,7 +100,7 @@ def card(protocol: str, manifest, learned: tuple[str, ...], split: dict) -> tupl
     ("protocol", "learned", "status", "n", "says"),
     [
         ("grouped 34/33/33, seed 0, test part", ("train",), "redone", 6, "test part"),
-        ("grouped 34/33/33, seed 0, valid part", ("train", "valid"), "other examples", 6, "has not learned"),
+        ("grouped 34/33/33, seed 0, validation part", ("train", "valid"), "other examples", 6, "has not learned"),
         ("grouped 34/33/33, seed 0, test part", ("train", "valid", "test"), "learned since", 6, "cannot be redone"),
         ("every fold in turn", ("train", "valid", "test"), "learned since", None, "cannot be redone"),
     ],

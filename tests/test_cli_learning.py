@@ -116,7 +116,7 @@ def test_evaluate_divides_like_the_recipe(run, sounds, tmp_path):
     assert values["protocol"] == "grouped 50/25/25, seed 3, test part"
     assert 0 < values["n"] < 18
     assert values["n"] == 3 * values["n_groups"]
-    assert "sounds is not what tiny learned from, so its test part may hold what it has seen" in err
+    assert "sounds is not the data set that tiny was trained on, so its test part may hold training examples" in err
 
 
 def test_evaluate_writes_a_report(run, sounds, tmp_path):

@@ -343,7 +343,7 @@ def test_protocols_in_words():
     assert describe_protocol(split.description, "test") == "grouped, fold 2 of 5, seed 0, test part"
     leaking = Split(protocol="random", seed=3)
     assert describe_protocol(leaking.description, "test") == "random 70/15/15, seed 3, test part (groups on both sides)"
-    assert describe_protocol(None, "valid", source="pianos") == "valid part of pianos"
+    assert describe_protocol(None, "valid", source="pianos") == "validation part of pianos"
 
 
 def test_scoring_without_scikit_learn_says_how_to_get_it(monkeypatch, outcome):

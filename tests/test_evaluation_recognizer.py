@@ -12,7 +12,7 @@ from PIL import Image
 from earmark.data import Example, Manifest
 from earmark.errors import DataError, ModelError
 from earmark.evaluation import write_report
-from earmark.evaluation.evaluate import calibrate, evaluate, example_pictures
+from earmark.evaluation.evaluate import calibrate, evaluate, example_feature_maps
 from earmark.features import InkRaster, Window
 from tiny import LABELS, tiny_card, tiny_recognizer, tone
 
@@ -97,13 +97,13 @@ def test_logits_before_the_temperature_are_those_of_the_graph(listener, sounds):
     outcome, _ = evaluate(listener, replace(sounds, examples=sounds.examples[:2]))
     samples, _ = soundfile.read(sounds.root / "1.wav", dtype="float32")
     shares = np.exp(outcome.logits_uncalibrated[1].astype(np.float64))
-    logits = np.exp(listener.logits(samples=samples[None])[0].astype(np.float64))
+    logits = np.exp(listener.network.logits(samples=samples[None])[0].astype(np.float64))
     np.testing.assert_allclose(shares / shares.sum(), logits / logits.sum(), rtol=1e-4)
 
 
 def test_drawings_go_through_the_network_together(reader, drawings):
-    counting = Counting(reader._session)
-    reader._session = counting
+    counting = Counting(reader.network.session)
+    reader.network.session = counting
     outcome, scores = evaluate(reader, drawings, batch_size=4)
     n_runs = counting.n_runs
 
@@ -122,7 +122,7 @@ def test_pictures_enter_behind_the_front_end(listener, tmp_path):
     outcome, scores = evaluate(listener, manifest)
 
     assert scores.n == 5
-    assert example_pictures(listener, manifest, outcome)(2).shape == (128, 44)  # its first window
+    assert example_feature_maps(listener, manifest, outcome)(2).shape == (128, 44)  # its first window
 
 
 def test_bad_and_silent_files_are_listed_and_the_others_scored(listener, sounds):
@@ -207,17 +207,17 @@ def test_names_and_paths_will_do(tmp_path, reader):
 
 def test_a_report_shows_what_the_network_saw(listener, sounds, tmp_path):
     outcome, scores = evaluate(listener, sounds)
-    pictures = example_pictures(listener, sounds, outcome)
+    pictures = example_feature_maps(listener, sounds, outcome)
     features = listener.card.features
     # The sound of 2 s: its first window of 1 s.
     assert pictures(3).shape == (features.n_bins, features.n_frames(RATE_HZ))
     path = tmp_path / "report.html"
     write_report(path, title="tiny", scores=scores, outcome=outcome, picture=pictures, card=listener.card)
-    assert "Learned from" in path.read_text(encoding="utf-8")
+    assert "Trained on" in path.read_text(encoding="utf-8")
 
 
 def test_the_temperature_suits_the_pooled_answers(listener, sounds):
-    listener._session = Timid(listener._session)
+    listener.network.session = Timid(listener.network.session)
     # Right three times of four, so that neither certainty nor despair is best.
     labels = [listener.predict(sounds.root / example.path).label for example in sounds.examples]
     labels[0] = next(label for label in LABELS if label != labels[0])

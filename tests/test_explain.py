@@ -13,9 +13,9 @@ import earmark
 from earmark import extras
 from earmark.demo.samples import dance_piece, drawings
 from earmark.errors import DataError, UsageError
-from earmark.explain.explain import MARKED_SHARE, decisive, explain, log_odds, see
-from earmark.explain.figures import explanation_figure, timeline_figure
-from earmark.explain.occlusion import Cells, Parts, surroundings
+from earmark.explanation.explain import MARKED_SHARE, decisive, explain, occluded_log_odds, strongest_window
+from earmark.explanation.figures import explanation_figure, timeline_figure
+from earmark.explanation.occlusion import GridCells, StrokeParts, surroundings
 from earmark.features import InkRaster
 from earmark.recognizer import load
 from earmark.sound.synthesis import synthesize_note
@@ -34,13 +34,13 @@ def drops(model: str, item, *, n_random: int = 6) -> tuple[float, float]:
     """Return what the marked pieces cost in log-odds, and what as many random ones do."""
     recognizer = load(model)
     explanation = explain(recognizer, item)
-    place, seen = see(recognizer, item)
-    pieces = seen.pieces
-    (whole,) = log_odds(recognizer, pieces, np.zeros((1, len(pieces.sizes)), bool), place=place)
+    place, window = strongest_window(recognizer, item)
+    pieces = window.pieces
+    (whole,) = occluded_log_odds(recognizer, pieces, np.zeros((1, len(pieces.sizes)), bool), place=place)
     rng = np.random.default_rng(0)
     n_marked = max(1, round(MARKED_SHARE * len(pieces.sizes)))
     others = [rng.permutation(len(pieces.sizes)) < n_marked for _ in range(n_random)]
-    random = whole - log_odds(recognizer, pieces, np.array(others), place=place).mean()
+    random = whole - occluded_log_odds(recognizer, pieces, np.array(others), place=place).mean()
     marked = whole - np.log(explanation.without / (1 - explanation.without))
     return float(marked), float(random)
 
@@ -56,8 +56,8 @@ def test_without_the_marked_part_it_is_less_sure_than_without_a_random_one(model
 def test_what_a_key_rests_on_is_its_partials():
     explanation = earmark.explain("notes", NOTE)
     assert explanation.label == "C4"
-    assert explanation.picture.shape == explanation.importance.shape == explanation.marked.shape
-    assert explanation.picture.shape == (len(explanation.frequencies_hz), len(explanation.times_s))
+    assert explanation.feature_map.shape == explanation.importance.shape == explanation.marked.shape
+    assert explanation.feature_map.shape == (len(explanation.frequencies_hz), len(explanation.times_s))
     assert 0 < explanation.marked.mean() <= MARKED_SHARE + 1e-6
     marked_hz = explanation.frequencies_hz[explanation.marked.any(axis=1)]
     assert np.any(np.abs(np.log2(marked_hz / 261.6)) < 1 / 12)
@@ -79,10 +79,10 @@ def test_another_label_can_be_explained(ears):
 
 
 def test_a_picture_of_a_sound_is_explained_without_an_excerpt(ears):
-    picture = Picture(ears.picture(Sound(tone(), 22050)))
+    picture = Picture(ears.feature_map(Sound(tone(), 22050)))
     explanation = explain(ears, picture)
     assert explanation.sound is None
-    np.testing.assert_array_equal(explanation.picture, picture.values)
+    np.testing.assert_array_equal(explanation.feature_map, picture.values)
 
 
 def test_a_scan_is_explained_by_its_pixels():
@@ -97,7 +97,7 @@ def test_a_scan_is_explained_by_its_pixels():
 def test_parts_of_strokes_are_left_out_and_the_rest_stays_where_it_is():
     raster = InkRaster(channels=("ink", "direction", "progress", "size"))
     ink = drawings()["Sharp"]
-    pieces = Parts(ink, raster)
+    pieces = StrokeParts(ink, raster)
     nothing = np.zeros(len(pieces.parts), bool)
     np.testing.assert_allclose(pieces.without(nothing), raster(ink), atol=0.02)
     first = np.array([part.stroke == 0 for part in pieces.parts])
@@ -117,7 +117,7 @@ def test_cells_are_filled_with_their_surroundings():
     picture = np.random.default_rng(0).normal(size=(1, 50, 70)).astype(np.float32)
     filled = surroundings(picture)
     assert filled[0, 25, 35] == pytest.approx(picture[0, 17:34, 24:47].mean(), abs=1e-5)
-    pieces = Cells(picture, filled)
+    pieces = GridCells(picture, filled)
     np.testing.assert_array_equal(pieces.without(np.ones(len(pieces.sizes), bool)), filled)
     assert pieces.removals.any(axis=0).all()
 
@@ -183,7 +183,7 @@ def test_a_folder_takes_the_pictures_of_many(run, model, wav, tmp_path):
         (("-o", "a.png"), "say which: --explain, or --timeline"),
         (("--explain", "-o", "a.jpg"), "pictures are written as .png"),
         (("--explain", "--timeline", "-o", "a.png"), "one file for 2 pictures; give a folder"),
-        (("--timeline", "--window", "5"), "windows of 5 s were not learned by tiny; choose 0.25 to 1 s"),
+        (("--timeline", "--window", "5"), "tiny was not trained on windows of 5 s; choose 0.25 to 1 s"),
     ],
 )
 def test_a_wrong_call_is_one_sentence(run, model, wav, options, says):

@@ -337,7 +337,7 @@ def test_the_winner_hears_sounds(songs_table, tmp_path, capsys):
     manifest = read_manifest(songs_table)
     findings = explore(manifest, Exploration(transforms=("pca",), models=("ridge",)))
     expected = findings.fitted.decision_function(features.reshape(1, -1).astype(np.float64))
-    logits = recognizer.logits(features)
+    logits = recognizer.network.logits(features)
     assert logits[0, 1] - logits[0, 0] == pytest.approx(expected[0], rel=1e-5)
 
 
@@ -356,7 +356,7 @@ def test_a_recognizer_on_tables_takes_no_pictures(songs_table, tmp_path):
     with pytest.raises(DataError, match="cannot be made of it; give the sound"):
         recognizer.predict(earmark.types.Picture(np.zeros((128, 50), np.uint8)))
     with pytest.raises(ModelError, match="the graph cannot take"):
-        recognizer.logits(np.zeros((1, 1, 3, 1), np.float32))
+        recognizer.network.logits(np.zeros((1, 1, 3, 1), np.float32))
 
 
 def test_a_label_with_one_example_is_refused(table):

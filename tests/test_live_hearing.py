@@ -95,7 +95,7 @@ def test_a_network_that_remembers_answers_as_to_the_whole(follower, sizes, secon
     sound = melody(seconds)
     listener = Listener(follower, RATE_HZ, config=OPEN)
     assert isinstance(listener._strategy, Recurrent)
-    offline = follower.advance(follower.card.features(sound), follower.start)[0]
+    offline = follower.advance(follower.card.features(sound), follower.network.start)[0]
     assert stream(listener, sound, sizes)[-1].probabilities == pytest.approx(offline, abs=1e-5)
     if seconds >= follower.card.window.min_s:
         assert offline == pytest.approx(follower.score(Sound(sound, RATE_HZ)).mean(), abs=1e-5)
@@ -122,13 +122,13 @@ def test_nothing_is_remembered_after_a_silence(follower):
     onwards.score(0, RATE_HZ, is_last=False)
     onwards.reset(RATE_HZ)
     first, last = (Frames(features, ring).n_final(end) for end in (RATE_HZ, 2 * RATE_HZ))
-    expected = follower.advance(features(sound)[..., first:last], follower.start)[0]
+    expected = follower.advance(features(sound)[..., first:last], follower.network.start)[0]
     assert onwards.score(0, 2 * RATE_HZ, is_last=False).mean() == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.slow
 def test_a_stream_goes_through_a_batching_session_alone(follower):
-    batching = BatchingSession(follower._session)
+    batching = BatchingSession(follower.network.session)
     sound = melody(1.9)
     shared = Listener(Recognizer(batching, follower.card), RATE_HZ, config=OPEN)
     own = Listener(follower, RATE_HZ, config=OPEN)

@@ -26,23 +26,28 @@ def windows_of(recognizer, n_samples: int) -> np.ndarray:
 
 def test_samples_and_their_picture_give_the_same_logits(recognizer):
     samples = windows_of(recognizer, 20_000)
-    logits, picture = recognizer.run(["logits", "picture"], samples=samples)
+    logits, picture = recognizer.network.run(["logits", "features_out"], samples=samples)
     assert picture.shape == (3, 1, recognizer.card.features.n_bins, recognizer.card.features.n_frames(20_000))
-    np.testing.assert_array_equal(recognizer.logits(picture), logits)
+    np.testing.assert_array_equal(recognizer.network.logits(picture), logits)
 
 
 def test_the_front_end_inside_equals_the_one_used_for_training(recognizer):
     samples = windows_of(recognizer, 20_000)
     outside = np.stack([recognizer.card.features(window) for window in samples])
-    np.testing.assert_allclose(recognizer.logits(outside), recognizer.logits(samples=samples), atol=2e-3)
+    np.testing.assert_allclose(
+        recognizer.network.logits(outside), recognizer.network.logits(samples=samples), atol=2e-3
+    )
 
 
 def test_batch_and_length_are_free(recognizer):
     samples = windows_of(recognizer, 12_345)
-    together = recognizer.logits(samples=samples)
-    apart = np.concatenate([recognizer.logits(samples=window[None]) for window in samples])
+    together = recognizer.network.logits(samples=samples)
+    apart = np.concatenate([recognizer.network.logits(samples=window[None]) for window in samples])
     np.testing.assert_allclose(apart, together, rtol=1e-4, atol=1e-4)
-    assert recognizer.run(["embedding"], samples=samples[:, :8000])[0].shape == (3, recognizer.card.features.n_bins)
+    assert recognizer.network.run(["embedding"], samples=samples[:, :8000])[0].shape == (
+        3,
+        recognizer.card.features.n_bins,
+    )
 
 
 def test_a_stranger_feeds_samples_alone(tmp_path):
@@ -51,7 +56,7 @@ def test_a_stranger_feeds_samples_alone(tmp_path):
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options)
     assert [item.name for item in session.get_inputs()] == ["samples"]
-    assert [item.name for item in session.get_outputs()] == ["logits", "embedding", "picture"]
+    assert [item.name for item in session.get_outputs()] == ["logits", "embedding", "features_out"]
     assert session.run(["logits"], {"samples": tone()[None]})[0].shape == (1, 3)
 
 
@@ -112,8 +117,8 @@ def test_local_functions_are_inlined(tmp_path):
     from earmark.recognizer import Recognizer
 
     samples = tone()[None]
-    whole = tiny_recognizer(tmp_path, card).logits(samples=samples)
-    np.testing.assert_allclose(Recognizer.load(path).logits(samples=samples), whole / 2, rtol=1e-5)
+    whole = tiny_recognizer(tmp_path, card).network.logits(samples=samples)
+    np.testing.assert_allclose(Recognizer.load(path).network.logits(samples=samples), whole / 2, rtol=1e-5)
 
 
 def test_a_network_that_does_not_fit_is_refused():
@@ -146,15 +151,15 @@ def test_a_network_of_fixed_length_keeps_its_length(tmp_path):
     from earmark.recognizer import Recognizer
 
     recognizer = Recognizer.load(path)
-    logits, picture = recognizer.run(["logits", "picture"], samples=tone()[None])
+    logits, picture = recognizer.network.run(["logits", "features_out"], samples=tone()[None])
     assert picture.shape[-1] == n_frames
-    np.testing.assert_array_equal(recognizer.logits(picture), logits)
+    np.testing.assert_array_equal(recognizer.network.logits(picture), logits)
 
 
 def test_ink_recognizers_have_one_input(tmp_path):
     recognizer = tiny_recognizer(tmp_path, tiny_card("ink-raster"))
     raster = np.random.default_rng(0).random((4, *recognizer.card.features.shape), dtype=np.float32)
-    logits, embedding = recognizer.run(["logits", "embedding"], features=raster)
+    logits, embedding = recognizer.network.run(["logits", "embedding"], features=raster)
     assert logits.shape == (4, 3)
     np.testing.assert_allclose(embedding, raster.mean(axis=(1, 3)), rtol=1e-5)
 

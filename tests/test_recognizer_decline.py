@@ -60,10 +60,10 @@ def test_a_gate_changes_nothing_else(tmp_path, kind):
         )
         feed = {name: values.astype(np.float32) for name, values in feed.items()}
     else:
-        outputs, feed = ["logits", "embedding", "picture"], {"samples": np.stack([noise(), tone()])}
-    for before, after in zip(bare.run(outputs, **feed), gated.run(outputs, **feed), strict=True):
+        outputs, feed = ["logits", "embedding", "features_out"], {"samples": np.stack([noise(), tone()])}
+    for before, after in zip(bare.network.run(outputs, **feed), gated.network.run(outputs, **feed), strict=True):
         np.testing.assert_array_equal(after, before)
-    (familiarity,) = gated.run(["familiarity"], **feed)
+    (familiarity,) = gated.network.run(["familiarity"], **feed)
     assert familiarity.shape == (len(next(iter(feed.values()))),)
 
 
@@ -76,13 +76,13 @@ def test_a_gate_is_replaced_and_arguments_stay_as_they_are():
     other = add_detector(first, tiny_detector(slope=2, offset=0), card)
     assert again.SerializeToString(deterministic=True) == before == first.SerializeToString(deterministic=True)
     assert other.SerializeToString(deterministic=True) != before
-    assert [item.name for item in other.graph.output] == ["logits", "embedding", "picture", "familiarity"]
+    assert [item.name for item in other.graph.output] == ["logits", "embedding", "features_out", "familiarity"]
 
 
 def test_what_is_no_gate_is_refused():
     card = tiny_card(rejection=GATED)
     network = tiny_network(card.features)
-    with pytest.raises(ModelError, match=r"the gate has inputs \['features'\] and outputs .* needs the inputs"):
+    with pytest.raises(ModelError, match=r"the detector has inputs \['features'\] and outputs .* needs the inputs"):
         add_detector(assemble(network, card), network, card)
 
 
@@ -233,7 +233,7 @@ def test_csv_keeps_the_guesses_of_what_is_declined(run, files):
 def test_info_says_what_is_declined(run, files):
     code, out, _ = run("info", files[0])
     assert code == 0
-    assert "familiarity below 50.0 %" in out
+    assert "in-distribution probability (familiarity) below 50.0 %" in out
     assert json.loads(run("info", files[0], "--json")[1])["rejection"]["min_familiarity"] == 0.5
 
 

@@ -3,15 +3,24 @@ from __future__ import annotations
 import json
 import pickle
 
+import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
 import earmark
 from earmark.errors import ModelError
-from earmark.recognizer import find, load, zoo
+from earmark.recognizer import OodScore, Rejection, add_detector, find, load, set_card, zoo
 from earmark.recognizer import zoo as zoo_names
-from tiny import save_tiny, tiny_card, tiny_network
+from tiny import as_format_1, save_guarded, save_tiny, tiny_card, tiny_detector, tiny_network, tone
+
+REJECTION = Rejection(
+    min_familiarity=0.25,
+    min_pitch_salience=8.0,
+    ood_kinds=("speech",),
+    false_rejection_rate=0.125,
+    ood_scores=(OodScore(kind="speech", n=7, auroc=0.875, rejected=0.5),),
+)
 
 
 def with_metadata(path, **entries):
@@ -84,7 +93,10 @@ def test_a_model_without_a_card_is_refused(tmp_path):
     [
         ("{", "the metadata of the recognizer is damaged"),
         ("[]", "recognizer format None is not one that this Earmark reads"),
-        (changed_card(format_version=2), "recognizer format 2 is newer than this Earmark.*upgrade with: pip"),
+        (
+            changed_card(format_version=3),
+            "recognizer format 3 is newer.*up to 2; upgrade with: pip",
+        ),
         (changed_card(format_version="x"), "recognizer format 'x' is not one"),
         (changed_card(labels=["A4"]), "labels: .*made by another Earmark or is damaged"),
         (changed_card(labels=["a", "b"]), "the graph does not fit its card"),
@@ -98,6 +110,56 @@ def test_a_card_that_does_not_fit_is_refused(tmp_path, card, match):
     path = with_metadata(save_tiny(tmp_path / "model.onnx"), earmark=card)
     with pytest.raises(ModelError, match=match):
         load(path)
+
+
+@pytest.mark.parametrize("kind", ["log-mel", "ink-raster"])
+def test_files_of_formats_1_and_2_are_the_same_recognizer(tmp_path, kind):
+    card = tiny_card(kind, rejection=REJECTION)
+    new = save_guarded(tmp_path / "new.onnx", card, slope=0.01)
+    old = as_format_1(new, tmp_path / "old.onnx")
+    first, second = load(old), load(new)
+    assert (first.card.format_version, second.card.format_version) == (1, 2)
+    assert first.card.model_copy(update={"format_version": 2}) == second.card == card
+    if kind == "log-mel":
+        outputs, feed = ["logits", "familiarity", "features_out"], {"samples": tone()[None]}
+        names = [[item.name for item in onnx.load(path).graph.output] for path in (old, new)]
+        assert names[0][2:] == ["picture", "familiarity"]
+        assert names[1][2:] == ["features_out", "familiarity"]
+    else:
+        outputs, feed = ["logits", "familiarity"], {"features": np.ones((1, *card.features.shape), np.float32)}
+    for one, two in zip(first.network.run(outputs, **feed), second.network.run(outputs, **feed), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_file_of_format_1_is_written_in_format_2(tmp_path):
+    card = tiny_card(rejection=REJECTION)
+    new = save_guarded(tmp_path / "new.onnx", card, slope=0.01)
+    old = as_format_1(new, tmp_path / "old.onnx")
+    model = onnx.load(old)
+    before = load(old)
+    set_card(model, before.card)
+    onnx.save(model, tmp_path / "again.onnx")
+    again = load(tmp_path / "again.onnx")
+    assert again.card == card
+    assert json.loads(model.metadata_props[0].value)["rejection"]["ood_kinds"] == ["speech"]
+    outputs = ["logits", "features_out", "familiarity"]
+    for one, two in zip(*(r.network.run(outputs, samples=tone()[None]) for r in (before, again)), strict=True):
+        np.testing.assert_array_equal(one, two)
+    replaced = add_detector(onnx.load(old), tiny_detector(slope=0.01, offset=0), before.card)
+    assert [item.name for item in replaced.graph.output] == ["logits", "embedding", "features_out", "familiarity"]
+
+
+@pytest.mark.parametrize("name", zoo())
+def test_the_built_in_files_are_read(name):
+    recognizer = load(name)
+    assert recognizer.card.format_version in (1, 2)
+    assert recognizer.card.rejection.ood_kinds
+    assert all(0 <= score.rejected <= 1 for score in recognizer.card.rejection.ood_scores)
+    if recognizer.card.features.domain == "sound":
+        n_samples = round(recognizer.card.window.length_s * recognizer.card.features.sample_rate_hz)
+        samples = np.zeros((1, n_samples), np.float32)
+        (features,) = recognizer.network.run(["features_out"], samples=samples)
+        assert features.shape[:3] == (1, 1, recognizer.card.features.n_bins)
 
 
 def test_a_sound_card_on_an_ink_graph_is_refused(tmp_path):

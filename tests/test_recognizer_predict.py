@@ -49,7 +49,7 @@ def same(first, second, *, tolerance: float = 1e-5) -> bool:
 
 def test_a_prediction_is_the_softmax_of_calibrated_logits(ears):
     samples = varied(1.0)
-    logits = ears.logits(samples=samples[None])[0].astype(float) / ears.card.temperature
+    logits = ears.network.logits(samples=samples[None])[0].astype(float) / ears.card.temperature
     expected = np.exp(logits) / np.exp(logits).sum()
     prediction = ears.predict(samples, sample_rate_hz=RATE_HZ)
     for answer in prediction.top:
@@ -158,10 +158,10 @@ def test_pictures_enter_behind_the_front_end(ears):
 
 def test_what_the_network_sees_can_be_looked_at(ears, eyes):
     samples = varied(2.0)
-    seen = ears.picture(samples, sample_rate_hz=RATE_HZ)
+    seen = ears.feature_map(samples, sample_rate_hz=RATE_HZ)
     np.testing.assert_allclose(seen, ears.card.features(samples[:RATE_HZ])[0], atol=1e-3)
-    np.testing.assert_array_equal(ears.picture(Picture(seen)), seen)
-    assert eyes.picture(CROSS).shape == eyes.card.features.shape[1:]
+    np.testing.assert_array_equal(ears.feature_map(Picture(seen)), seen)
+    assert eyes.feature_map(CROSS).shape == eyes.card.features.shape[1:]
 
 
 def peak_bytes(function) -> int:
@@ -287,11 +287,11 @@ def test_drawings_have_no_timeline(eyes):
 
 def test_the_graph_takes_samples_or_features(ears, eyes):
     with pytest.raises(UsageError, match="samples or features, not both"):
-        ears.logits()
+        ears.network.logits()
     with pytest.raises(UsageError, match="give this recognizer features"):
-        eyes.logits(samples=np.zeros((1, 9), np.float32))
+        eyes.network.logits(samples=np.zeros((1, 9), np.float32))
     with pytest.raises(ModelError, match="the graph cannot take"):
-        ears.logits(np.zeros((1, 1, 3, 9), np.float32))
+        ears.network.logits(np.zeros((1, 1, 3, 9), np.float32))
 
 
 def test_real_recordings_are_heard(ears, shared_data):

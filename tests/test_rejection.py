@@ -182,8 +182,8 @@ def test_a_recipe_that_says_so_adds_rejection(run_folder, homus):  # noqa: F811
     scores = json.loads((run_folder / "scores.json").read_text())
     assert scores["selective"]["n"] == (outcome.confidence >= rejection.min_confidence).sum()
     assert (rejection.n_real, rejection.n_groups) == (outcome.n, len(set(outcome.groups)))
-    assert rejection.foreign == QUICK.kinds
-    assert (rejection.precision, rejection.measured) == (QUICK.precision, ())
+    assert rejection.ood_kinds == QUICK.kinds
+    assert (rejection.precision, rejection.ood_scores) == (QUICK.precision, ())
     assert 0 < rejection.min_familiarity <= QUICK.prior
     assert rejection.n_real > 0
     kinds = ood_sources(recognizer.card)
@@ -219,9 +219,10 @@ def test_a_finished_file_is_given_rejection_by_a_command(run_folder, homus, run,
     assert "star" in out
     after = Recognizer.load(tmp_path / "new.onnx")
     rasters = np.random.default_rng(0).random((3, *before.card.features.shape)).astype(np.float32)
-    for old, new in zip(*(r.run(["logits", "embedding"], features=rasters) for r in (before, after)), strict=True):
+    outputs = [r.network.run(["logits", "embedding"], features=rasters) for r in (before, after)]
+    for old, new in zip(*outputs, strict=True):
         np.testing.assert_array_equal(new, old)
-    assert after.card.rejection.foreign == ("star",)
+    assert after.card.rejection.ood_kinds == ("star",)
     assert after.card.model_copy(update={"rejection": None}) == before.card.model_copy(update={"rejection": None})
 
 

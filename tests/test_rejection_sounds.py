@@ -88,7 +88,7 @@ def notes():
 
 
 def _salience(recognizer, samples):
-    return float(pitch_salience(recognizer.run(["picture"], samples=samples[None])[0])[0])
+    return float(pitch_salience(recognizer.network.run(["features_out"], samples=samples[None])[0])[0])
 
 
 @pytest.mark.parametrize("midi", [21, 28, 45, 69, 93, 108])

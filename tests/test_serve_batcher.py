@@ -34,7 +34,7 @@ class HeldSession:
         elif np.abs(feed["samples"]).max() > 0.95:
             future.set_exception(RuntimeError("too loud"))
         else:
-            future.set_result(self.recognizer._session.run(list(outputs), feed))
+            future.set_result(self.recognizer.network.session.run(list(outputs), feed))
         return len(feed["samples"])
 
 

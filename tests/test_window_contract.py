@@ -59,7 +59,7 @@ def predicted(recognizer: Recognizer, item: object) -> WindowBatch:
     cuts = WindowBatch.joined(recognizer.cut(item))
     if cuts.enters == "features":
         return cuts
-    (pictures,) = recognizer.run(["picture"], samples=cuts.batch)
+    (pictures,) = recognizer.network.run(["features_out"], samples=cuts.batch)
     return WindowBatch(cuts.starts_s, cuts.ends_s, cuts.weights, "features", pictures)
 
 
@@ -100,7 +100,7 @@ def test_a_training_crop_is_the_window_of_a_prediction(case, features, tmp_path,
     start = hop * int(place * (max(len(samples) - length, 0) // hop + 1))
     cut = samples[start : start + length]
     # What is shorter than a window is followed by silence.
-    (expected,) = recognizer.run(["picture"], samples=np.pad(cut, (0, length - len(cut)))[None])
+    (expected,) = recognizer.network.run(["features_out"], samples=np.pad(cut, (0, length - len(cut)))[None])
     np.testing.assert_allclose(crop, expected[0], **SAME_DB)
 
 
@@ -138,7 +138,7 @@ def test_a_live_window_is_that_of_a_prediction(kind, window, tmp_path, monkeypat
         assert len(seen) == len(updates) - 1
     for update, (picture,) in zip(updates, seen, strict=False):
         start, end = (round(second * rate_hz) for second in (update.start_s, update.end_s))
-        (expected,) = recognizer.run(["picture"], samples=samples[None, start:end])
+        (expected,) = recognizer.network.run(["features_out"], samples=samples[None, start:end])
         np.testing.assert_allclose(picture, expected[0], **SAME_DB)
     for update in updates:
         start, end = (round(second * rate_hz) for second in (update.start_s, update.end_s))
@@ -189,7 +189,7 @@ def test_validation_aggregates_as_predictions_do(aggregate, tmp_path):
         cuts = WindowBatch.joined(recognizer.cut(root / label / "x.wav"))
         counts = cuts.weights > 0
         assert not counts.all()
-        (pictures,) = recognizer.run(["picture"], samples=cuts.batch)
+        (pictures,) = recognizer.network.run(["features_out"], samples=cuts.batch)
         logits = pictures[:, 0, :2].mean(-1) / 10
         probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         probabilities[~counts] = 0

@@ -36,7 +36,7 @@ NEEDS_WINGS = "tests/test_recognizer_file.py::test_the_package_offers_its_names"
 COMMANDS_OF = {
     "earmark.doctor": (["check", "nowhere"],),
     "earmark.tables": (["explore", "nowhere.csv", "-o", "out"], ["features", "nowhere", "-o", "out.csv"]),
-    "earmark.explain": (["predict", "notes", "a.wav", "--explain"],),
+    "earmark.explanation": (["predict", "notes", "a.wav", "--explain"],),
     "earmark.zoo": (["bench", "zoo", "--data", "nowhere"],),
     "earmark.live": (["listen", "--devices"], ["denoise", "a.wav", "b.wav"]),
     "earmark.serve": (["serve", "nowhere"],),

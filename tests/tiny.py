@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,23 @@ def save_guarded(path: Path, card: Card, *, slope: float = 0.0, offset: float = 
     guarded = add_detector(model, tiny_detector(slope=slope, offset=offset), card)
     path.write_bytes(guarded.SerializeToString(deterministic=True))
     return path
+
+
+def as_format_1(path: Path, out: Path) -> Path:
+    """Write a recognizer file of format 2 as one of format 1; return its path."""
+    model = onnx.load(path)
+    for names in (*(node.input for node in model.graph.node), *(node.output for node in model.graph.node)):
+        names[:] = ["picture" if name == "features_out" else name for name in names]
+    for output in model.graph.output:
+        output.name = "picture" if output.name == "features_out" else output.name
+    card = json.loads(model.metadata_props[0].value)
+    card["format_version"] = 1
+    for name in ("content_hashes", "track_hashes", "group_hashes"):
+        del card["data"][name]
+    if card["rejection"]:
+        scores = [{"declined": score.pop("rejected"), **score} for score in card["rejection"].pop("ood_scores")]
+        kinds, rate = card["rejection"].pop("ood_kinds"), card["rejection"].pop("false_rejection_rate")
+        card["rejection"] |= {"foreign": kinds, "declines": rate, "measured": scores}
+    helper.set_model_props(model, {"earmark": json.dumps(card)})
+    onnx.save(model, out)
+    return out

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from earmark.doctor import check as check
     from earmark.errors import EarmarkError as EarmarkError
     from earmark.evaluation.evaluate import evaluate as evaluate
-    from earmark.explain.explain import explain as explain
+    from earmark.explanation.explain import explain as explain
     from earmark.recognizer import Failure as Failure
     from earmark.recognizer import Recognizer as Recognizer
     from earmark.recognizer import load as load
@@ -41,7 +41,7 @@ _HOMES = {
     "compare_runs": "earmark.runs.compare",
     "cross_validate": "earmark.runs.pipeline",
     "evaluate": "earmark.evaluation.evaluate",
-    "explain": "earmark.explain.explain",
+    "explain": "earmark.explanation.explain",
     "load": "earmark.recognizer",
     "read_manifest": "earmark.data",
     "train": "earmark.runs.pipeline",

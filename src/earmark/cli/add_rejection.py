@@ -60,10 +60,10 @@ def add_rejection(
         print_json({"model": str(out), **rejection.model_dump(mode="json")})
         return
     print_pairs(rejection_pairs(rejection))
-    if rejection.measured:
+    if rejection.ood_scores:
         print_table([("LEFT OUT", "N", "AUROC", "REJECTED"), *_rows(rejection)])
     print(f"recognizer: {out}")
 
 
 def _rows(rejection: Rejection) -> list[tuple[str, str, str, str]]:
-    return [(each.kind, str(each.n), f"{each.auroc:.3f}", percent(each.declined)) for each in rejection.measured]
+    return [(each.kind, str(each.n), f"{each.auroc:.3f}", percent(each.rejected)) for each in rejection.ood_scores]

@@ -41,38 +41,38 @@ def zoo(
     Some figures cannot be measured again, because the file has since been trained on those examples; the output says
     so. The exit code is 1 when a figure differs from the card.
     """
-    from earmark.zoo.verify import bench_model, known_models
+    from earmark.zoo.verify import known_models, verify_recognizer
 
     known = known_models(data)
     for name in only or ():
         if name not in known:
             raise UnknownNameError("recognizer with data in that folder", name, known)
     figures: list[ScoreCheck] = []
-    bills: list[CostCheck] = []
+    costs: list[CostCheck] = []
     for name in only or known:
         with progress_on_stderr() as progress:
-            redone, bill = bench_model(name, data, limit=limit, progress=progress)
+            redone, cost = verify_recognizer(name, data, limit=limit, progress=progress)
         figures.extend(redone)
-        bills.append(bill)
+        costs.append(cost)
     if as_json:
-        print_json({"figures": [figure.to_dict() for figure in figures], "costs": [_cost(bill) for bill in bills]})
+        print_json({"figures": [figure.to_dict() for figure in figures], "costs": [_cost(cost) for cost in costs]})
     else:
-        _print(figures, bills)
+        _print(figures, costs)
     if any(figure.agrees is False for figure in figures):
         raise typer.Exit(1)
 
 
-def _print(figures: list[ScoreCheck], bills: list[CostCheck]) -> None:
+def _print(figures: list[ScoreCheck], costs: list[CostCheck]) -> None:
     heading = ("MODEL", "FIGURE", "CARD", "NOW", "ECE CARD", "ECE NOW", "EXAMPLES", "ANSWERED", "AGREES")
     print_table([heading, *(_row(figure) for figure in figures)])
     print()
     for figure in figures:
         print(f"{figure.model}: {figure.says}.")
     print()
-    costs = [
-        (bill.model, f"{bill.n_bytes / 1e6:.2f} MB", bill.item, f"{bill.ms:.1f} ms", _stated(bill)) for bill in bills
+    rows = [
+        (cost.model, f"{cost.n_bytes / 1e6:.2f} MB", cost.item, f"{cost.ms:.1f} ms", _stated(cost)) for cost in costs
     ]
-    print_table([("MODEL", "FILE", "ITEM", "ONE CORE", "CARD"), *costs])
+    print_table([("MODEL", "FILE", "ITEM", "ONE CORE", "CARD"), *rows])
 
 
 def _row(figure: ScoreCheck) -> tuple[str, ...]:
@@ -92,15 +92,15 @@ def _share(accuracy: float, interval: tuple[float, float]) -> str:
     return f"{percent(accuracy)} ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def _stated(bill: CostCheck) -> str:
-    return "" if bill.ms_stated is None else f"{bill.ms_stated:.1f} ms"
+def _stated(cost: CostCheck) -> str:
+    return "" if cost.ms_stated is None else f"{cost.ms_stated:.1f} ms"
 
 
-def _cost(bill: CostCheck) -> dict[str, str | int | float | None]:
+def _cost(cost: CostCheck) -> dict[str, str | int | float | None]:
     return {
-        "model": bill.model,
-        "n_bytes": bill.n_bytes,
-        "item": bill.item,
-        "ms": round(bill.ms, 3),
-        "ms_stated": bill.ms_stated,
+        "model": cost.model,
+        "n_bytes": cost.n_bytes,
+        "item": cost.item,
+        "ms": round(cost.ms, 3),
+        "ms_stated": cost.ms_stated,
     }

@@ -66,11 +66,10 @@ def evaluate(
     from earmark.recognizer import load
 
     recognizer = load(model)
-    source = read_manifest(data)
-    manifest, words = source, describe_protocol(None, split, source=source.name)
+    manifest = read_manifest(data)
+    words = describe_protocol(None, split, source=manifest.name)
     if split is not None:
-        manifest, words = _divided(source, recognizer.card, part=split, protocol=protocol)
-    words += _learned_from(source, manifest if split is None else manifest.part(split), recognizer.card)
+        manifest, words = _divided(manifest, recognizer.card, part=split, protocol=protocol)
     with progress_on_stderr() as progress:
         outcome, scores = score_recognizer(recognizer, manifest, split=split, protocol=words, progress=progress)
     if html is not None:
@@ -98,34 +97,18 @@ def _divided(manifest: Manifest, card: Card, *, part: str, protocol: str | None)
     else:
         how = Split.parse(card.recipe.get("split", {}), where=f"the recipe of {card.name}")
         manifest = manifest.hashed()
-        if manifest.fingerprint != card.data.fingerprint:
+        # A card of format 2 says itself what was trained on; of format 1 only whether the data set is the same.
+        if not card.data.content_hashes and manifest.fingerprint != card.data.fingerprint:
             complain(
-                f"{manifest.name} is not what {card.name} learned from, so its {part} part may hold what it has seen"
+                f"{manifest.name} is not the data set that {card.name} was trained on, so its {part} part may hold"
+                " training examples"
             )
     return apply_split(manifest, how), describe_protocol(how.description, part)
 
 
-def _learned_from(source: Manifest, scored: Manifest, card: Card) -> str:
-    """Complain when `card` has learned from examples that are scored; return the words for it, or nothing."""
-    from earmark.data import Split, apply_split
-
-    source = source.hashed()
-    if source.fingerprint != card.data.fingerprint:
-        return ""
-    own = apply_split(source, Split.parse(card.recipe.get("split", {}), where=f"the recipe of {card.name}"))
-    learned = {(e.path, e.start_s) for e in own if e.split in card.data.learned}
-    n_seen = sum((e.path, e.start_s) in learned for e in scored)
-    if not n_seen:
-        return ""
-    complain(
-        f"{card.name} has learned from {n_seen} of these {len(scored)} examples; score others to know how good it is"
-    )
-    return f" ({n_seen} of {len(scored)} examples learned from)"
-
-
 def _write_report(path: Path, recognizer: Recognizer, manifest: Manifest, *, outcome: Outcome, scores: Scores) -> None:
     from earmark.evaluation import write_report
-    from earmark.evaluation.evaluate import example_pictures
+    from earmark.evaluation.evaluate import example_feature_maps
 
     card = recognizer.card
     write_report(
@@ -133,7 +116,7 @@ def _write_report(path: Path, recognizer: Recognizer, manifest: Manifest, *, out
         title=card.name,
         scores=scores,
         outcome=outcome,
-        picture=example_pictures(recognizer, manifest, outcome),
+        picture=example_feature_maps(recognizer, manifest, outcome),
         origin="lower" if card.features.domain == "sound" else "upper",
         card=card,
     )

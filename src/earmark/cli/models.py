@@ -66,6 +66,7 @@ def info(
     The card holds labels, data, scores and limits.
     """
     from earmark.recognizer import find, load
+    from earmark.recognizer.card import HASHES
 
     path = find(model)
     card = load(path).card
@@ -75,7 +76,7 @@ def info(
 
         print(card_page(card, n_bytes=path.stat().st_size, cost=cost_of(model)), end="")
     elif as_json:
-        print_json({"file": str(path), **card.model_dump(mode="json")})
+        print_json({"file": str(path), **card.model_dump(mode="json", exclude=HASHES)})
     else:
         print_pairs(
             {**_card_pairs(card, path), **_cost_pairs(model), "licence": card.licence, "created": _created_text(card)}

@@ -40,7 +40,7 @@ class Pictures:
     def __init__(
         self, recognizer: Recognizer, *, explain: bool, timeline: bool, out: Path | None, files: Sequence[str]
     ) -> None:
-        from earmark.explain.explain import refuse_unexplainable
+        from earmark.explanation.explain import refuse_unexplainable
         from earmark.extras import needs_train_extra
 
         if not explain and not timeline:
@@ -60,7 +60,7 @@ class Pictures:
 
     def draw(self, item: Any, prediction: Prediction) -> None:
         """Write the pictures of one input, and the seconds that decided."""
-        from earmark.explain.figures import explanation_figure, timeline_figure
+        from earmark.explanation.figures import explanation_figure, timeline_figure
         from earmark.files import write_bytes
 
         place = self._place(prediction.input)
@@ -74,7 +74,7 @@ class Pictures:
                 _write_wav(path.with_suffix(".wav"), explanation.sound)
 
     def _explained(self, item: Any, prediction: Prediction) -> Any:
-        from earmark.explain.explain import explain
+        from earmark.explanation.explain import explain
         from earmark.recognizer.answers import UNKNOWN
 
         note = f"{prediction.input} ({UNKNOWN}; its best guess)" if prediction.label == UNKNOWN else prediction.input

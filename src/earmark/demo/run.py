@@ -89,7 +89,7 @@ def recipe_for(manifest: Manifest) -> str:
 def _show(sample: Sample) -> Recognition:
     recognizer = load(sample.model)
     prediction = recognizer.predict(sample.content, name=sample.name)
-    seen = recognizer.picture(sample.content)
+    seen = recognizer.feature_map(sample.content)
     heard = recognizer.card.features.domain == "sound"
     return Recognition(sample, prediction, picture_figure(seen, origin="lower" if heard else "upper"))
 

@@ -11,7 +11,8 @@ import soxr
 
 from earmark.doctor.landmarks import RATE_HZ, Fingerprint, Listener
 from earmark.errors import UnreadableError
-from earmark.sound.decoders import Decoder, open_decoder
+from earmark.sound.decoder import Decoder
+from earmark.sound.decoders import open_decoder
 from earmark.sound.reading import extend_to_one
 from earmark.sound.source import SoundSource
 from earmark.types import FloatArray

@@ -7,18 +7,20 @@ from earmark.evaluation.calibration import (
     reliability,
 )
 from earmark.evaluation.intervals import Comparison, accuracy_interval, compare, wilson
-from earmark.evaluation.outcome import Outcome, log_softmax, logits_of, pool
+from earmark.evaluation.outcome import Outcome, logits_of, pool
+from earmark.evaluation.overlap import Overlap, training_overlap
 from earmark.evaluation.protocol import describe_protocol
 from earmark.evaluation.report import worst_mistakes, write_report
-from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, SelectiveScore, UnitScore
+from earmark.evaluation.scores import ClassScore, FailedExample, PitchScore, Scores, SelectiveScore, UnitScore
 from earmark.evaluation.scoring import score
 from earmark.evaluation.storage import read_outcome, write_outcome
 
 __all__ = [
     "ClassScore",
     "Comparison",
-    "Failure",
+    "FailedExample",
     "Outcome",
+    "Overlap",
     "PitchScore",
     "Reliability",
     "Scores",
@@ -28,13 +30,13 @@ __all__ = [
     "compare",
     "describe_protocol",
     "fit_temperature",
-    "log_softmax",
     "logits_of",
     "negative_log_likelihood",
     "pool",
     "read_outcome",
     "reliability",
     "score",
+    "training_overlap",
     "wilson",
     "worst_mistakes",
     "write_outcome",

@@ -1,4 +1,7 @@
-"""Whether "90 % sure" is right nine times in ten, and the one number that mends it (Guo et al. 2017, ICML)."""
+"""Calibration: expected calibration error, and temperature scaling (Guo et al. 2017, ICML).
+
+Answers are calibrated when, of those with a confidence of 90 %, nine in ten are right.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import DataError
-from earmark.evaluation.outcome import IntArray, RealArray, log_softmax
+from earmark.evaluation.outcome import IntArray, RealArray
+from earmark.recognizer.network import log_softmax
 
 N_BINS = 15
 TEMPERATURES = (0.05, 20.0)

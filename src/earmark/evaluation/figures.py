@@ -1,4 +1,4 @@
-"""The figures of the report: SVG that follows the reader's light or dark scheme, and PNG for pictures.
+"""Plots of the report: SVG that follows the reader's light or dark scheme, and PNG for pictures.
 
 Each returns a ``data:`` address, so that a page that shows it needs nothing else. The colours stay apart for
 colour-blind readers and on both schemes.

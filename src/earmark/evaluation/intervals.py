@@ -1,4 +1,4 @@
-"""How far a figure can be trusted: bootstrap over groups, and the comparison of two recognizers.
+"""Confidence intervals by cluster bootstrap over groups, and paired comparison of two recognizers.
 
 Clips of one artist, drawings of one writer and keys of one piano resemble each other, so they are resampled together
 (cluster bootstrap). Few groups make the plain percentile interval too narrow; the *expanded* percentile interval

@@ -1,15 +1,16 @@
-"""What a recognizer answered, beside the truth: the one table that every figure is computed from."""
+"""The table of answers beside the truth, which every score is computed from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import DataError, ModelError
+from earmark.recognizer.network import log_softmax
 from earmark.types import FloatArray
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -186,14 +187,6 @@ class Outcome:
             logits_uncalibrated=None if before is None else pool(before, row),
             answered=None,
         )
-
-
-def log_softmax(logits: npt.NDArray[Any]) -> RealArray:
-    """Return log-probabilities, float64 of the same shape, along the last axis."""
-    shifted = logits.astype(np.float64)
-    shifted -= shifted.max(axis=-1, keepdims=True)
-    result: RealArray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return result
 
 
 def logits_of(probabilities: npt.ArrayLike) -> FloatArray:

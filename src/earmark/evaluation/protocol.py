@@ -1,6 +1,8 @@
-"""The words for how examples were chosen, so that no figure travels without them."""
+"""Descriptions of evaluation protocols: how the scored examples were chosen, in words that every score carries."""
 
 from __future__ import annotations
+
+from earmark.recognizer.card import PART_NAMES
 
 LEAKING = "random"
 LEAK = " (groups on both sides)"
@@ -24,7 +26,7 @@ def describe_protocol(split: str | None, part: str | None, *, source: str = "the
     >>> describe_protocol("grouped 70/15/15, seed 0", "test")
     'grouped 70/15/15, seed 0, test part'
     >>> describe_protocol("gtzan/fault-filtered", "valid")
-    'gtzan/fault-filtered, valid part'
+    'gtzan/fault-filtered, validation part'
     >>> describe_protocol("random 70/15/15, seed 0", "test")
     'random 70/15/15, seed 0, test part (groups on both sides)'
     >>> describe_protocol(None, None, source="HOMUS.zip")
@@ -33,5 +35,5 @@ def describe_protocol(split: str | None, part: str | None, *, source: str = "the
     if part is None:
         return f"all examples of {source}"
     if split is None:
-        return f"{part} part of {source}"
-    return f"{split}, {part} part{LEAK if split.startswith(LEAKING) else ''}"
+        return f"{PART_NAMES[part]} part of {source}"
+    return f"{split}, {PART_NAMES[part]} part{LEAK if split.startswith(LEAKING) else ''}"

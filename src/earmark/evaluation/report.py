@@ -1,4 +1,4 @@
-"""One self-contained page that says how far to trust a recognizer: no script, no request, light or dark as read."""
+"""The evaluation report: one self-contained HTML page, without scripts or requests, light or dark as the reader's."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from earmark.evaluation.figures import (
     picture_figure,
     reliability_figure,
 )
-from earmark.evaluation.outcome import Outcome, log_softmax
+from earmark.evaluation.outcome import Outcome
 from earmark.evaluation.scores import Scores
 from earmark.evaluation.templates import template
 from earmark.files import write_text
+from earmark.recognizer.network import log_softmax
 
 N_MISTAKES = 12
 N_CONFUSIONS = 10

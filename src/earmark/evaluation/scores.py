@@ -1,4 +1,4 @@
-"""The figures of one evaluation, each with how it was measured and how far to trust it."""
+"""Scores of one evaluation, with their protocol and confidence interval."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import Field
 from earmark.config import Config
 from earmark.errors import DataError
 from earmark.evaluation.intervals import Basis
+from earmark.text import percent
 
 # Below it the sentence calls an interval over groups rough.
 N_GROUPS_FEW = 10
@@ -28,7 +29,7 @@ class ClassScore(Config):
 
 
 class UnitScore(Config):
-    """Headline figures when clips, or whole recordings, are counted instead."""
+    """Main scores when clips, or whole recordings, are counted instead."""
 
     accuracy: float
     accuracy_interval: tuple[float, float]
@@ -39,7 +40,7 @@ class UnitScore(Config):
 
 
 class SelectiveScore(Config):
-    """What a recognizer that may decline makes of it.
+    """Coverage and selective accuracy of a recognizer that may answer ``"unknown"``.
 
     Attributes
     ----------
@@ -58,7 +59,7 @@ class SelectiveScore(Config):
 
 
 class PitchScore(Config):
-    """How far wrong keys are off.
+    """Pitch distances of wrong answers, where labels are piano keys.
 
     Attributes
     ----------
@@ -72,8 +73,8 @@ class PitchScore(Config):
     within_one_semitone: float
 
 
-class Failure(Config):
-    """An example that could not be read."""
+class FailedExample(Config):
+    """An example that could not be scored, and why."""
 
     input: str
     reason: str
@@ -139,7 +140,7 @@ class Scores(Config):
     labels: tuple[str, ...]
     per_class: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[FailedExample, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, texts, lists and mappings."""
@@ -173,6 +174,6 @@ class Scores(Config):
         seeds = f"; seed {', '.join(map(str, self.seeds))}" if self.seeds else ""
         lost = f" {self.n_failed:,} more could not be read and are not counted." if self.n_failed else ""
         return (
-            f"{100 * self.accuracy:.1f} % of {self.n:,} examples of {groups} are right "
+            f"{percent(self.accuracy)} of {self.n:,} examples of {groups} are right "
             f"(95 % interval {low:.1f}–{high:.1f} %, {rests}). Protocol: {self.protocol}{seeds}.{lost}"
         )

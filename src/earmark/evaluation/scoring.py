@@ -1,4 +1,4 @@
-"""Computing the figures of an outcome, with scikit-learn where it has them."""
+"""Compute the scores of an outcome, with scikit-learn where it has them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from earmark.errors import DataError
 from earmark.evaluation.calibration import negative_log_likelihood, reliability
 from earmark.evaluation.intervals import N_RESAMPLES, accuracy_interval
 from earmark.evaluation.outcome import IntArray, Outcome
-from earmark.evaluation.scores import ClassScore, Failure, PitchScore, Scores, SelectiveScore, UnitScore
+from earmark.evaluation.scores import ClassScore, FailedExample, PitchScore, Scores, SelectiveScore, UnitScore
 from earmark.extras import needs_train_extra
 from earmark.units import note_midi
 
@@ -59,7 +59,7 @@ def score(
     before = outcome.logits_uncalibrated
     per_class, macro, confusion = _by_class(outcome)
     return Scores(
-        **_headline(outcome),
+        **_main_scores(outcome),
         accuracy_interval=interval,
         interval_basis=basis,
         n_failed=len(outcome.failures),
@@ -80,11 +80,11 @@ def score(
         labels=outcome.labels,
         per_class=per_class,
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
-        failures=tuple(Failure(input=name, reason=reason) for name, reason in outcome.failures),
+        failures=tuple(FailedExample(input=name, reason=reason) for name, reason in outcome.failures),
     )
 
 
-def _headline(outcome: Outcome) -> dict[str, Any]:
+def _main_scores(outcome: Outcome) -> dict[str, Any]:
     needs_train_extra("scoring", "sklearn")
     from sklearn.metrics import accuracy_score, f1_score, recall_score
 
@@ -103,7 +103,7 @@ def _headline(outcome: Outcome) -> dict[str, Any]:
 
 def _unit(outcome: Outcome, *, n_resamples: int, seed: int) -> UnitScore:
     interval, _ = accuracy_interval(outcome.correct, outcome.groups, n_resamples=n_resamples, seed=seed)
-    return UnitScore(**_headline(outcome), accuracy_interval=interval)
+    return UnitScore(**_main_scores(outcome), accuracy_interval=interval)
 
 
 def _selective(outcome: Outcome, *, n_resamples: int, seed: int) -> SelectiveScore | None:

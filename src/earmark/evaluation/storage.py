@@ -1,4 +1,4 @@
-"""Outcomes on disk, so that two runs can be compared example by example."""
+"""Read and write outcomes as ``.npz``, so that two runs can be compared example by example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way from a template of the package to a page."""
+"""Load Jinja templates of the package."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.resources
 from typing import Any
 
 from earmark.extras import needs_train_extra
+from earmark.text import percent
 
 
 def template(package: str, name: str, *, what: str) -> Any:
@@ -27,6 +28,6 @@ def template(package: str, name: str, *, what: str) -> Any:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
+    environment.filters["percent"] = percent
     text = importlib.resources.files(package).joinpath(name).read_text(encoding="utf-8")
     return environment.from_string(text)

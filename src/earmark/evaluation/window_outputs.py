@@ -1,4 +1,4 @@
-"""What the network says to every example of a manifest, window by window, before anything is made of it."""
+"""Raw outputs of every window of every example of a data set, before calibration and aggregation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from earmark.data import Example, Manifest, read_content
 from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, did_you_mean
 from earmark.evaluation.outcome import Outcome, logits_of, pool
 from earmark.features import InkFeatures
+from earmark.recognizer.decide import SILENT
 from earmark.recognizer.inputs import ink_input
+from earmark.recognizer.prediction import to_prediction
 from earmark.recognizer.recognizer import Recognizer
 from earmark.recognizer.windows import WindowBatch, WindowScores, drawing
 from earmark.types import FloatArray, Progress
@@ -21,7 +23,6 @@ from earmark.units import note_midi
 
 # What one bad file may raise without ending the evaluation of the others.
 FORGIVEN = (DataError, MissingExtraError)
-SILENT = "silence: the recognizer declines to answer"
 N_NAMED = 8
 
 # Logits (n_windows, n_labels) of one example, what each window counts, (n_windows,), and whether there is an answer.
@@ -179,8 +180,8 @@ def _read(
             drawn.append((example, drawing(raster_of(ink_input(read_content(part, example))))))
         except FORGIVEN as error:
             yield example, error
-    said = recognizer.score_together([cuts for _, cuts in drawn])
-    for (example, _), scored in zip(drawn, said, strict=True):
+    scores = recognizer.score_together([batch for _, batch in drawn])
+    for (example, _), scored in zip(drawn, scores, strict=True):
         yield example, _windows(recognizer, scored)
 
 
@@ -197,7 +198,7 @@ def _windows(recognizer: Recognizer, scored: WindowScores) -> _Windows:
     counts = scored.weights > 0
     # The logits before the temperature, but for a constant that no softmax sees, and a floor that no score does.
     logits = logits_of(scored.probabilities[counts]) * np.float32(recognizer.card.temperature)
-    return logits, scored.answer_weights[counts], recognizer.to_prediction(scored, "", top=1).reason is None
+    return logits, scored.answer_weights[counts], to_prediction(recognizer.card, scored, "", top=1).reason is None
 
 
 def _track(example: Example) -> str:

@@ -12,7 +12,8 @@ import soundfile
 from earmark.errors import MissingExtraError, UnreadableError, UsageError
 from earmark.files import atomic_path
 from earmark.live.denoise import DenoiseConfig, Denoiser
-from earmark.sound.decoders import Decoder, open_decoder
+from earmark.sound.decoder import Decoder
+from earmark.sound.decoders import open_decoder
 from earmark.types import FloatArray, Sound
 
 WRITABLE = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}

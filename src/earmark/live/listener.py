@@ -26,6 +26,7 @@ from earmark.live.smoother import SILENCE, AnswerSmoother
 from earmark.live.streaming import LONG_S, choose_strategy
 from earmark.recognizer import Recognizer
 from earmark.recognizer.answers import answer_as_dict, make_answer, unknown_answer
+from earmark.recognizer.decide import rejection_reason
 from earmark.types import Answer, FloatArray, Sound
 from earmark.units import seconds_to_samples
 
@@ -270,7 +271,7 @@ class Listener:
         best = np.argsort(-smooth, kind="stable")[: self.config.top]
         top = tuple(make_answer(card.labels[i], float(smooth[i]), task=card.task) for i in best)
         # What all labels together lack to 1 is what is unlike them: their sum is as smooth a familiarity.
-        reason = self.recognizer.reason_to_decline(top[0], familiarity=float(smooth.sum()), salience=salience)
+        reason = rejection_reason(card.rejection, top[0], familiarity=float(smooth.sum()), salience=salience)
         if index is None or (reason is not None and not self.config.force):
             return unknown_answer(top[0].confidence), top, reason
         return make_answer(card.labels[index], float(smooth[index]), task=card.task), top, reason

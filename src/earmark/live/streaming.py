@@ -16,6 +16,7 @@ from earmark.features import SoundFeatures, Window
 from earmark.features.front_end import window_spectrogram
 from earmark.live.ring import Ring
 from earmark.recognizer import Recognizer, WindowScores
+from earmark.recognizer.card import FEATURES_OUT
 from earmark.recognizer.windows import SILENCE_PEAK, WindowBatch
 from earmark.types import FloatArray, Sound
 from earmark.units import seconds_to_samples
@@ -147,7 +148,7 @@ class Recurrent:
         self._frames = Frames(features, ring, compute=self._spectrogram)
         self._most = features.n_frames(length)
         self._rate_hz = features.sample_rate_hz
-        self._state = recognizer.start
+        self._state = recognizer.network.start
         self._totals: deque[tuple[int, FloatArray]] = deque()
         self._probabilities: FloatArray | None = None
 
@@ -170,13 +171,14 @@ class Recurrent:
         self._advance(end, is_last=False)
 
     def reset(self, end: int) -> None:
-        self._state, self._probabilities = self._recognizer.start, None
+        self._state, self._probabilities = self._recognizer.network.start, None
         self._totals.clear()
         self._frames.next = max(self._frames.next, self._frames.n_final(end))
 
     def _spectrogram(self, samples: FloatArray) -> FloatArray:
         """Take the few new frames from the recognizer itself: it needs nothing that is not installed."""
-        return self._recognizer.run(["picture"], samples=samples[None])[0][0]
+        spectrogram: FloatArray = self._recognizer.network.run([FEATURES_OUT], samples=samples[None])[0][0]
+        return spectrogram
 
     def _advance(self, end: int, *, is_last: bool) -> None:
         frames = self._frames.until(end, is_last=is_last)
@@ -199,7 +201,7 @@ def choose_strategy(
     """Return the cheapest way to score windows of a stream that are `hop` samples apart."""
     rate_hz, rejection = features.sample_rate_hz, recognizer.card.rejection
     # The out-of-distribution detector looks at a whole window.
-    if recognizer.start and (rejection is None or not rejection.looks):
+    if recognizer.network.start and (rejection is None or not rejection.needs_features):
         return Recurrent(recognizer, ring, features, length=seconds_to_samples(window.length_s, rate_hz))
     # Frames by themselves are made by a graph that the file does not hold; only this package can build it.
     if window.length_s >= LONG_S and hop % features.hop_samples == 0 and find_spec("onnx"):

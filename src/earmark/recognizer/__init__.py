@@ -1,4 +1,4 @@
-"""One file that recognises: load it, predict with it, assemble it."""
+"""The recognizer file: load it, predict with it, assemble it."""
 
 from earmark.recognizer.answers import as_dict
 from earmark.recognizer.assemble import add_detector, assemble, set_card

@@ -1,4 +1,4 @@
-"""Dress a label as what a musician would call it, and a prediction as plain JSON values."""
+"""Answers: the details of a label (note, symbol), and a prediction as plain JSON values."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Join a front end, a network and a card into the one file that recognises.
+"""Assemble the recognizer file: front end, network, out-of-distribution detector and card in one ONNX graph.
 
 A sound recognizer has two inputs, ``samples`` (batch, time) and ``features`` (batch, channel, freq, time). The second
 has an empty initializer of the same name, which makes it optional: whoever knows nothing about it feeds samples
-alone, in any ONNX runtime. Whoever has pictures already feeds them as ``features`` and an empty ``(0, 0)`` array as
-``samples``. An ``If`` on the size of ``features`` picks the branch, so the front end is not computed in vain.
+alone, in any ONNX runtime. Whoever has spectrograms already feeds them as ``features`` and an empty ``(0, 0)`` array
+as ``samples``. An ``If`` on the size of ``features`` picks the branch, so the front end is not computed in vain.
 ``samples`` has no such initializer on purpose: runtimes do not list inputs that have one, so the recognizer would
 seem to have no input at all (and could not be fed from ONNX Runtime Web). The state of a network that follows streams
 is optional in the same way, zero at first; what it is after the frames given is an output named ``next_`` and so on.
@@ -20,15 +20,15 @@ import numpy as np
 from earmark.errors import ModelError
 from earmark.features import SoundFeatures
 from earmark.features.graph import OPSET, Graph
-from earmark.recognizer.card import FAMILIARITY, METADATA_KEY, Card
+from earmark.recognizer.card import FAMILIARITY, FEATURES_OUT, FEATURES_OUT_1, FORMAT_VERSION, METADATA_KEY, Card
 from earmark.recognizer.file import NEXT
 
 if TYPE_CHECKING:
     import onnx
 
 _OUTPUTS = ("logits", "embedding")
-_GATE = "gate/"
-_GATE_INPUTS = ("features", "logits", "embedding")
+_DETECTOR = "gate/"  # prefix of its nodes, as in files of format 1
+_DETECTOR_INPUTS = ("features", "logits", "embedding")
 
 
 def assemble(network: onnx.ModelProto, card: Card) -> onnx.ModelProto:
@@ -64,52 +64,63 @@ def assemble(network: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     return model
 
 
-def add_detector(model: onnx.ModelProto, gate: onnx.ModelProto, card: Card) -> onnx.ModelProto:
-    """Return a recognizer that also says how familiar its input is; nothing else that it computes changes.
+def add_detector(model: onnx.ModelProto, detector: onnx.ModelProto, card: Card) -> onnx.ModelProto:
+    """Return a recognizer with an out-of-distribution detector; nothing else that it computes changes.
 
     Parameters
     ----------
     model
-        A recognizer; a gate that it already has is replaced. It is not changed.
-    gate
-        Inputs ``features`` (what the network sees: of a sound the picture), ``logits`` and ``embedding``; output
-        ``familiarity`` (batch,), the probability that the input is of a kind that was learned.
+        A recognizer of any format; a detector that it already has is replaced. It is not changed.
+    detector
+        Inputs ``features`` (what the network is given: of a sound the spectrogram), ``logits`` and ``embedding``;
+        output ``familiarity`` (batch,), the probability that the input is in-distribution.
     card
         The new card.
 
     Raises
     ------
     ModelError
-        When the gate's inputs or outputs do not fit.
+        When the detector's inputs or outputs do not fit.
     """
     from onnx import checker, compose
 
     merged = _without_detector(model)
-    added = _prepared(gate)
+    added = _prepared(detector)
     inputs, outputs = ([item.name for item in values] for values in (added.graph.input, added.graph.output))
-    if inputs != list(_GATE_INPUTS) or outputs != [FAMILIARITY]:
+    if inputs != list(_DETECTOR_INPUTS) or outputs != [FAMILIARITY]:
         raise ModelError(
-            f"the gate has inputs {inputs} and outputs {outputs}; a recognizer needs the inputs {list(_GATE_INPUTS)}"
-            f" and the output {FAMILIARITY!r}; name them so at export"
+            f"the detector has inputs {inputs} and outputs {outputs}; a recognizer needs the inputs"
+            f" {list(_DETECTOR_INPUTS)} and the output {FAMILIARITY!r}; name them so at export"
         )
-    seen = "picture" if isinstance(card.features, SoundFeatures) else "features"
+    set_card(merged, card)
+    given = FEATURES_OUT if isinstance(card.features, SoundFeatures) else "features"
     body = compose.add_prefix_graph(
-        added.graph, _GATE, rename_inputs=False, rename_outputs=False, name_map={"features": seen}
+        added.graph, _DETECTOR, rename_inputs=False, rename_outputs=False, name_map={"features": given}
     )
     merged.graph.node.extend(body.node)
     merged.graph.initializer.extend(body.initializer)
     merged.graph.value_info.extend(body.value_info)
     merged.graph.output.extend(body.output)
-    set_card(merged, card)
     checker.check_model(merged, full_check=True)
     return merged
 
 
 def set_card(model: onnx.ModelProto, card: Card) -> None:
-    """Replace what a recognizer says about itself."""
+    """Replace the card of a recognizer; a file of format 1 becomes one of format 2."""
     from onnx import helper
 
-    helper.set_model_props(model, {METADATA_KEY: card.model_dump_json()})
+    _rename(model.graph, FEATURES_OUT_1, FEATURES_OUT)
+    current = card.model_copy(update={"format_version": FORMAT_VERSION})
+    helper.set_model_props(model, {METADATA_KEY: current.model_dump_json()})
+
+
+def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Rename a value of a graph, where it is computed and where it is used."""
+    for value in (*graph.output, *graph.value_info):
+        value.name = new if value.name == old else value.name
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
 
 
 def _without_detector(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -119,7 +130,7 @@ def _without_detector(model: onnx.ModelProto) -> onnx.ModelProto:
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     for values in (bare.graph.node, bare.graph.initializer, bare.graph.value_info, bare.graph.output):
-        kept = [item for item in values if not item.name.startswith(_GATE) and item.name != FAMILIARITY]
+        kept = [item for item in values if not item.name.startswith(_DETECTOR) and item.name != FAMILIARITY]
         del values[:]
         values.extend(kept)
     return bare
@@ -181,11 +192,11 @@ def _check_fit(model: onnx.ModelProto, card: Card) -> None:
 
 
 def _with_front_end(network: onnx.GraphProto, features: SoundFeatures) -> onnx.GraphProto:
-    """Return a graph from ``samples`` or ``features`` to ``picture`` and on through `network`."""
+    """Return a graph from ``samples`` or ``features`` to ``features_out`` and on through `network`."""
     from onnx import TensorProto, compose, helper, numpy_helper
 
     body = compose.add_prefix_graph(
-        network, "network/", rename_inputs=False, rename_outputs=False, name_map={"features": "picture"}
+        network, "network/", rename_inputs=False, rename_outputs=False, name_map={"features": FEATURES_OUT}
     )
     front = Graph()
     computed = front.add("Identity", features.add_nodes(front, "samples"))
@@ -195,20 +206,20 @@ def _with_front_end(network: onnx.GraphProto, features: SoundFeatures) -> onnx.G
     made = helper.make_graph(front.nodes, "front_end", [], [_any_float(computed)])
     choice = Graph("choice")
     is_given = choice.add("Greater", choice.add("Size", "features"), choice.constant(np.int64(0)))
-    branch = helper.make_node("If", [is_given], ["picture"], name="choice/If", then_branch=given, else_branch=made)
-    seen, *state = network.input
-    shape = _shape(seen)
+    branch = helper.make_node("If", [is_given], [FEATURES_OUT], name="choice/If", then_branch=given, else_branch=made)
+    features_in, *state = network.input
+    shape = _shape(features_in)
     optional = np.zeros([size if isinstance(size, int) else 0 for size in shape], np.float32)
-    picture_shape = ["picture_batch", *shape[1:3], shape[3] if isinstance(shape[3], int) else "n_frames"]
+    out_shape = ["n_features_out", *shape[1:3], shape[3] if isinstance(shape[3], int) else "n_frames"]
     return helper.make_graph(
         [*choice.nodes, branch, *body.node],
         "recognizer",
         [
             helper.make_tensor_value_info("samples", TensorProto.FLOAT, ["n_sounds", "n_samples"]),
-            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n_pictures", *shape[1:]]),
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n_features", *shape[1:]]),
             *state,
         ],
-        [*body.output, helper.make_tensor_value_info("picture", TensorProto.FLOAT, picture_shape)],
+        [*body.output, helper.make_tensor_value_info(FEATURES_OUT, TensorProto.FLOAT, out_shape)],
         [
             numpy_helper.from_array(optional, "features"),
             *(

@@ -1,8 +1,11 @@
-"""What a recognizer says about itself: the metadata inside the file."""
+"""The card: metadata inside a recognizer file, in JSON; reads formats 1 and 2, and writes 2."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, TypeAlias
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
@@ -10,16 +13,27 @@ from earmark.config import Config, parse_kind
 from earmark.features import FEATURES, Features
 from earmark.features.window import Window
 
-FORMAT_VERSION: Literal[1] = 1
+if TYPE_CHECKING:
+    from earmark.data import Example, Manifest
+
+FORMAT_VERSION: Literal[2] = 2
 METADATA_KEY = "earmark"
 FAMILIARITY = "familiarity"
-"""The output of the gate, of recognizers that have one."""
+"""The output of the out-of-distribution detector: the probability of being in-distribution."""
+FEATURES_OUT = "features_out"
+"""The output of sound recognizers that gives the features that the network was given."""
+FEATURES_OUT_1 = "picture"
+"""What `FEATURES_OUT` is called in files of format 1."""
+PART_NAMES = {"train": "training", "valid": "validation", "test": "test"}
+"""What people read for the parts of a split."""
+HASHES = {"data": {"content_hashes", "track_hashes", "group_hashes"}}
+"""The keys of a card that are for programs alone, in the form that ``model_dump(exclude=…)`` takes."""
 
 Task: TypeAlias = Literal["genre", "note", "symbol", "label"]
 
 
 class Score(Config):
-    """One honest figure: what was measured, how, on how many."""
+    """One figure on held-out examples: what was measured, how, on how many."""
 
     accuracy: float
     accuracy_interval: tuple[float, float]
@@ -30,9 +44,14 @@ class Score(Config):
     macro_f1: float
     ece: float
 
+    @classmethod
+    def of(cls, scores: object) -> Self:
+        """Return the figures of a card from those of an evaluation, such as `earmark.evaluation.Scores`."""
+        return cls(**{name: getattr(scores, name) for name in cls.model_fields})
+
 
 class OodScore(Config):
-    """How one kind of foreign input fares, measured with a gate that had learned from all kinds but this family.
+    """Figures on one kind of out-of-distribution input, by a detector trained on all kinds but those of its family.
 
     Attributes
     ----------
@@ -41,59 +60,72 @@ class OodScore(Config):
     n
         How many inputs of the kind were tried.
     auroc
-        Chance that an input of the kind gets less confidence than a real one.
-    declined
+        Probability that an input of the kind gets less confidence than a real one.
+    rejected
         Share of them answered with ``"unknown"``.
     """
 
     kind: str
     n: int
     auroc: float
-    declined: float
+    rejected: float
 
 
 class Rejection(Config):
-    """When a recognizer declines, and how that was chosen.
+    """Thresholds below which the answer is ``"unknown"``, and how they were chosen.
 
     Attributes
     ----------
     min_familiarity
-        Inputs that the gate finds less like what was learned, 0…1, are unlike anything learned; None without a gate.
+        Least probability of being in-distribution, 0…1, of an input that is answered; None without a detector.
     min_confidence
-        Answers whose label is less probable, given that the input is familiar, are too uncertain.
+        Answers whose label is less probable, given that the input is in-distribution, are too uncertain.
     precision
         The share of right answers, among those given, that `min_confidence` was chosen for; None when there were no
         answers to unseen examples to choose it by.
     min_pitch_salience
         Sounds whose partials stand out less, in dB, have no pitch, see `pitch_salience`; None when it does not matter.
-    foreign
-        The kinds of foreign input that the gate learned to tell from real ones.
-    declines
-        Share of real examples, from groups that the gate did not learn from, that are declined for being unfamiliar.
+    ood_kinds
+        The kinds of out-of-distribution input that the detector was trained on.
+    false_rejection_rate
+        Share of real examples, from groups that the detector was not trained on, whose familiarity is below
+        `min_familiarity`.
     n_real, n_groups
         How many of them, and of how many groups.
-    measured
-        Figures on foreign kinds, each left out of what the gate learned.
+    ood_scores
+        Figures on kinds of which the detector was trained on none of the family.
     """
 
     min_familiarity: float | None = Field(default=None, ge=0, le=1)
     min_confidence: float = Field(default=0.0, ge=0, le=1)
     precision: float | None = Field(default=None, gt=0, le=1)
     min_pitch_salience: float | None = Field(default=None, ge=0)
-    foreign: tuple[str, ...] = ()
-    declines: float | None = None
+    ood_kinds: tuple[str, ...] = ()
+    false_rejection_rate: float | None = None
     n_real: int = 0
     n_groups: int = 0
-    measured: tuple[OodScore, ...] = ()
+    ood_scores: tuple[OodScore, ...] = ()
 
     @property
-    def looks(self) -> bool:
-        """Whether it takes more to decide than the answer."""
+    def needs_features(self) -> bool:
+        """Whether a threshold applies to more than the probabilities of the labels."""
         return self.min_familiarity is not None or self.min_pitch_salience is not None
 
 
 class DataSummary(Config):
-    """Where the examples came from, and in `learned` which parts of the recipe's split were learned from."""
+    """Summary of the training data, with hashes that recognise it.
+
+    Attributes
+    ----------
+    name, fingerprint, source, licence
+        Of the data set.
+    n_examples, n_groups
+        What the recognizer was trained on.
+    learned
+        The parts of the recipe's split that it was trained on.
+    content_hashes, track_hashes, group_hashes
+        Contents, recordings and groups that it was trained on, see `earmark.recognizer.provenance`; empty in format 1.
+    """
 
     name: str
     fingerprint: str
@@ -102,6 +134,41 @@ class DataSummary(Config):
     source: str
     licence: str
     learned: tuple[str, ...] = ("train",)
+    content_hashes: str = Field(default="", repr=False)
+    track_hashes: str = Field(default="", repr=False)
+    group_hashes: str = Field(default="", repr=False)
+
+    @classmethod
+    def of(
+        cls, manifest: Manifest, *, learned: Sequence[str] = ("train",), examples: Sequence[Example] | None = None
+    ) -> Self:
+        """Return the summary of a data set that a recognizer was trained on.
+
+        Parameters
+        ----------
+        manifest
+            The whole data set, divided.
+        learned
+            The parts of the recipe's split that the training part of `manifest` is made of.
+        examples
+            What the recognizer was trained on; the training part unless given.
+        """
+        from earmark.recognizer.provenance import content_key, group_key, hash_set, recording_keys
+
+        manifest = manifest.hashed()
+        trained_on = manifest.part("train").examples if examples is None else tuple(examples)
+        return cls(
+            name=manifest.name,
+            fingerprint=manifest.fingerprint,
+            n_examples=len(trained_on),
+            n_groups=len({example.group for example in trained_on if example.group}),
+            source="; ".join(sorted({example.source for example in trained_on} - {""})) or manifest.name,
+            licence="; ".join(sorted({example.licence for example in trained_on} - {""})) or "not stated by the data",
+            learned=tuple(learned),
+            content_hashes=hash_set(key for example in trained_on if (key := content_key(example))),
+            track_hashes=hash_set(key for example in trained_on for key in recording_keys(example)),
+            group_hashes=hash_set(key for example in trained_on if (key := group_key(example))),
+        )
 
 
 class Card(Config):
@@ -109,10 +176,12 @@ class Card(Config):
 
     Attributes
     ----------
+    format_version
+        Of the file that the card was read from: 1 or 2; files are written in format 2.
     name, about
         What it is called and what it is for, in one sentence.
     task
-        How answers are dressed: a piano key with MIDI number and Hz, a symbol with its Unicode character, …
+        Which details an answer has: a piano key with MIDI number and Hz, a symbol with its Unicode character, …
     labels
         In the order of the logits.
     features
@@ -122,11 +191,11 @@ class Card(Config):
     temperature
         Divides the logits before the softmax (Guo et al. 2017), fitted on examples that were not trained on.
     rejection
-        When it declines to answer; None: only in silence.
+        Thresholds of the answer ``"unknown"``; None: only silence is unknown.
     scores
         Figures on groups that were never trained on.
     data
-        What it learned from.
+        What it was trained on.
     limits
         What it cannot do, in plain sentences.
     recipe
@@ -137,7 +206,7 @@ class Card(Config):
         ISO date, and the versions of Earmark and of the libraries that made it.
     """
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1, 2] = FORMAT_VERSION
     name: str
     about: str = ""
     task: Task
@@ -154,6 +223,43 @@ class Card(Config):
     created: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
 
+    @classmethod
+    def draft(
+        cls,
+        recipe: Mapping[str, Any],
+        manifest: Manifest,
+        *,
+        name: str | None = None,
+        data: DataSummary | None = None,
+        libraries: Sequence[str] = (),
+    ) -> Self:
+        """Return the card of a recognizer before it is calibrated and scored.
+
+        Parameters
+        ----------
+        recipe
+            Plain values, of which ``name``, ``about``, ``task``, ``features``, ``window`` and ``limits`` also fill the
+            fields of the card.
+        manifest
+            What it is trained on, divided.
+        name
+            Of the recognizer; that of the recipe unless given.
+        data
+            Summary of it; that of the training part unless given.
+        libraries
+            Whose versions are noted beside that of Earmark.
+        """
+        fields = {name: recipe[name] for name in ("about", "task", "features", "window", "limits") if name in recipe}
+        return cls(
+            **fields,
+            name=name or recipe["name"],
+            labels=manifest.labels,
+            data=data or DataSummary.of(manifest),
+            recipe=dict(recipe),
+            created=dt.datetime.now(dt.UTC).date().isoformat(),
+            versions={library: metadata.version(library) for library in ("earmark", *libraries)},
+        )
+
     @field_validator("features", mode="before")
     @classmethod
     def _known_kind(cls, values: Any) -> Features:
@@ -168,5 +274,5 @@ class Card(Config):
 
     @property
     def has_detector(self) -> bool:
-        """Whether the graph says how familiar its input is."""
+        """Whether the graph has an out-of-distribution detector."""
         return self.rejection is not None and self.rejection.min_familiarity is not None

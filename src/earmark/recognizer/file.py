@@ -1,4 +1,4 @@
-"""The recognizer file: opening one, and refusing everything that is not one.
+"""The recognizer file: open one, read its card, refuse everything that is not one.
 
 Nothing here unpickles: a file is handed to ONNX Runtime, and its metadata is JSON.
 """
@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import numpy as np
+from typing import Any
 
 from earmark.errors import ConfigError, EarmarkError, ModelError
 from earmark.features import SoundFeatures
 from earmark.recognizer.card import FAMILIARITY, FORMAT_VERSION, METADATA_KEY, Card
-from earmark.types import FloatArray
 
 NEXT = "next_"
-"""Begins the names of the outputs that are the state after the frames given, for inputs of the same names without."""
-
-State: TypeAlias = dict[str, FloatArray]
+"""Prefix of the outputs that give the new state of a causal network; its inputs have the same names without it."""
 
 _ONLY_FATAL = 4
+_NEW_KEYS = {
+    "foreign": "ood_kinds",
+    "declines": "false_rejection_rate",
+    "measured": "ood_scores",
+    "declined": "rejected",
+}
+"""Keys of `Rejection` and `OodScore` in format 1, and what they are called since format 2."""
 _ADVICE = "give an .onnx file written by 'earmark train', the folder of a run, or a name from 'earmark models'"
 
 
@@ -76,8 +78,8 @@ def card_of(session: Any, *, where: Path | str) -> Card:
     needed = {"features", "samples"} if isinstance(card.features, SoundFeatures) else {"features"}
     shapes = {output.name: output.shape for output in session.get_outputs()}
     n_logits = shapes["logits"][-1] if shapes.get("logits") else 0
-    lacks_gate = card.has_detector and FAMILIARITY not in shapes
-    if not needed <= names or (isinstance(n_logits, int) and n_logits != len(card.labels)) or lacks_gate:
+    lacks_detector = card.has_detector and FAMILIARITY not in shapes
+    if not needed <= names or (isinstance(n_logits, int) and n_logits != len(card.labels)) or lacks_detector:
         raise ModelError(
             f"{where}: the graph does not fit its card (inputs {sorted(names)}, outputs {shapes},"
             f" {len(card.labels)} labels); train or export the recognizer again"
@@ -85,14 +87,8 @@ def card_of(session: Any, *, where: Path | str) -> Card:
     return card
 
 
-def state_of(session: Any) -> State:
-    """Return what the network in an open recognizer remembers at first, by name; empty when it remembers nothing."""
-    inputs = session.get_overridable_initializers()
-    return {item.name: np.zeros(item.shape, np.float32) for item in inputs if item.name != "features"}
-
-
 def parse_card(text: str, *, where: Path | str) -> Card:
-    """Return the card written as JSON in `text`; raise `ModelError` when it is damaged or newer than this Earmark."""
+    """Return the card written as JSON in `text`, of format 1 or 2; raise `ModelError` when it is damaged or newer."""
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
@@ -102,20 +98,37 @@ def parse_card(text: str, *, where: Path | str) -> Card:
     version = values.get("format_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise ModelError(
-            f"{where}: recognizer format {version} is newer than this Earmark, which reads format {FORMAT_VERSION};"
-            " upgrade with: pip install --upgrade earmark"
+            f"{where}: recognizer format {version} is newer than this Earmark, which reads formats up to"
+            f" {FORMAT_VERSION}; upgrade with: pip install --upgrade earmark"
         )
-    if version != FORMAT_VERSION:
+    if version not in (1, FORMAT_VERSION):
         raise ModelError(
-            f"{where}: recognizer format {version!r} is not one that this Earmark reads ({FORMAT_VERSION});"
+            f"{where}: recognizer format {version!r} is not one that this Earmark reads (1 to {FORMAT_VERSION});"
             " train or export the recognizer again"
         )
     try:
-        return Card.parse(values, where=str(where))
+        return Card.parse(_upgraded(values) if version == 1 else values, where=str(where))
     except ConfigError as error:
         raise ModelError(f"{error}; the recognizer was made by another Earmark or is damaged") from error
     except EarmarkError as error:
         raise ModelError(f"{where}: {error}; the recognizer was made by another Earmark or is damaged") from error
+
+
+def _upgraded(card: dict[str, Any]) -> dict[str, Any]:
+    """Return a card of format 1 with the keys of format 2; `Card.format_version` still says how the graph is named."""
+    scores = card.get("scores")
+    if isinstance(scores, list):
+        # "valid part" reads as "faultless part".
+        protocols = [str(score.get("protocol", "")).replace(" valid part", " validation part") for score in scores]
+        scores = [{**score, "protocol": protocol} for score, protocol in zip(scores, protocols, strict=True)]
+        card = {**card, "scores": scores}
+    rejection = card.get("rejection")
+    if not isinstance(rejection, dict):
+        return card
+    rejection = {_NEW_KEYS.get(key, key): value for key, value in rejection.items()}
+    scores = rejection.get("ood_scores", ())
+    rejection["ood_scores"] = [{_NEW_KEYS.get(key, key): value for key, value in score.items()} for score in scores]
+    return {**card, "rejection": rejection}
 
 
 def _refuse_other_formats(path: Path) -> None:

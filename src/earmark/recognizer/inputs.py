@@ -1,4 +1,4 @@
-"""What people hand to `predict`, turned into contents: files, bytes, arrays, strokes, pictures."""
+"""Inputs of `predict` as contents: files, bytes, arrays, strokes, images and spectrograms."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def readable_extensions(card: Card) -> frozenset[str]:
     return IMAGE_EXTENSIONS | STROKE_EXTENSIONS if card.features.domain == "ink" else SOUND_EXTENSIONS
 
 
-def describe(item: Input) -> str:
+def input_name(item: Input) -> str:
     """Return a short name for an input, for predictions and messages."""
     match item:
         case str() | Path():
@@ -56,14 +56,14 @@ def sound_input(item: Input, *, sample_rate_hz: int | None) -> Path | bytes | Bi
     if isinstance(item, str | Path):
         return _refuse_drawing(Path(item))
     if isinstance(item, Sound):
-        return Sound(_checked(item.samples, where=describe(item)), item.sample_rate_hz)
+        return Sound(_checked(item.samples, where=input_name(item)), item.sample_rate_hz)
     if isinstance(item, np.ndarray):
         return _sound_of_array(item, sample_rate_hz)
     if isinstance(item, Picture | Numbers | bytes) or hasattr(item, "read"):
         return item  # type: ignore[no-any-return]
     raise DataError(
-        f"{describe(item)}: this recognizer listens to sounds; give a sound file, an array with sample_rate_hz, a Sound"
-        " or a Picture"
+        f"{input_name(item)}: this recognizer listens to sounds; give a sound file, an array with sample_rate_hz, a"
+        " Sound or a Picture"
     )
 
 
@@ -80,7 +80,7 @@ def ink_input(item: Input) -> Ink | Image:
     if isinstance(item, Image):
         return _image_of_array(item.pixels)
     if isinstance(item, Ink | list | tuple):
-        return make_ink(item.strokes if isinstance(item, Ink) else item, where=describe(item))
+        return make_ink(item.strokes if isinstance(item, Ink) else item, where=input_name(item))
     if isinstance(item, str | Path):
         return _drawing_of_file(Path(item))
     if isinstance(item, np.ndarray):
@@ -88,9 +88,9 @@ def ink_input(item: Input) -> Ink | Image:
     if hasattr(item, "convert") and hasattr(item, "__array_interface__"):  # a PIL image, whatever its mode
         return Image(np.asarray(item.convert("RGBA")))
     if isinstance(item, bytes) or hasattr(item, "read"):
-        return _drawing_of_bytes(item if isinstance(item, bytes) else item.read(), where=describe(item))
+        return _drawing_of_bytes(item if isinstance(item, bytes) else item.read(), where=input_name(item))
     raise DataError(
-        f"{describe(item)}: this recognizer reads drawings; give an image or stroke file, a list of strokes, an array"
+        f"{input_name(item)}: this recognizer reads drawings; give an image or stroke file, a list of strokes, an array"
         " of pixels, an Ink or an Image"
     )
 
@@ -126,7 +126,7 @@ def _sound_of_array(array: np.ndarray[Any, Any], sample_rate_hz: int | None) -> 
     samples = _unit_range(array)
     if samples.ndim == 2:
         samples = samples.mean(axis=int(np.argmin(samples.shape)), dtype=np.float32)
-    return Sound(_checked(samples, where=describe(array)), sample_rate_hz)
+    return Sound(_checked(samples, where=input_name(array)), sample_rate_hz)
 
 
 def _unit_range(array: np.ndarray[Any, Any]) -> FloatArray:
@@ -195,5 +195,5 @@ def _image_of_array(array: np.ndarray[Any, Any]) -> Image:
         return Image(array)
     values = array.astype(np.float32)
     if not (values.min() >= 0 and values.max() <= 1):
-        raise DataError(f"{describe(array)}: float pixels are 0…1 and none is NaN; scale them")
+        raise DataError(f"{input_name(array)}: float pixels are 0…1 and none is NaN; scale them")
     return Image(np.rint(values * 255).astype(np.uint8))

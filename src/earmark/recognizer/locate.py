@@ -1,4 +1,4 @@
-"""The recognizers that ship with Earmark, and how a name or a path becomes one."""
+"""Find and load recognizers: by the name of a built-in one, by file, or by the folder of a run."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Where the answer changes: the windows of a sound put together into segments.
+"""Viterbi segmentation of window scores into stretches of one label.
 
 The path of labels through the windows that explains them best, when each change costs something: the maximum over all
 paths of the summed evidence minus `CHANGE_COST` for every change, found exactly by the algorithm of Viterbi (1967). The
 evidence of a window is its log-probability of a label, times the share of the window that no neighbour covers better,
-so that overlapping windows do not count the same second twice. "None of these" is one more label, with what the gate
-leaves over; silence is not part of any path and ends a segment.
+so that overlapping windows do not count the same second twice. "None of these" is one more label, with the probability
+of being out-of-distribution; silence is not part of any path and ends a segment.
 """
 
 from __future__ import annotations

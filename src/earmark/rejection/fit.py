@@ -107,8 +107,8 @@ def add_rejection(  # noqa: PLR0913 - what to learn from and where to put it
         min_confidence=0.0 if outcome is None else min_confidence_for(outcome, settings.precision),
         precision=None if outcome is None else settings.precision,
         min_pitch_salience=settings.min_pitch_salience,
-        foreign=tuple(sources),
-        measured=measured,
+        ood_kinds=tuple(sources),
+        ood_scores=measured,
     )
     return _write(path, Path(out), rejection, trainer=trainer, manifest=manifest)
 
@@ -197,7 +197,7 @@ def _write(path: Path, out: Path, rejection: Rejection, *, trainer: DetectorTrai
         rejection = rejection.model_copy(
             update={
                 "min_familiarity": round(least, 6),
-                "declines": float((cost < least).mean()),
+                "false_rejection_rate": float((cost < least).mean()),
                 "n_real": len(cost),
                 "n_groups": len(groups),
             }

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from earmark.evaluation import log_softmax
 from earmark.recognizer import Card, OodScore
+from earmark.recognizer.network import log_softmax
 from earmark.rejection.detector import Detector
 from earmark.rejection.sources import OodSource
 from earmark.rejection.windows import REAL, Windows
@@ -82,7 +82,7 @@ class DetectorTrainer:
                     kind=list(sources)[index],
                     n=int(of_kind.sum()),
                     auroc=round(float(roc_auc_score(real[both], confidence[both])), 4),
-                    declined=round(float((familiarity[of_kind] < least).mean()), 4),
+                    rejected=round(float((familiarity[of_kind] < least).mean()), 4),
                 )
             self.progress("measuring", done, len(set(families)), family)
         return tuple(scores[index] for index in sorted(scores))
@@ -175,7 +175,7 @@ def _batches(
             for part in windows
             for rows in np.array_split(rng.permutation(len(part)), max(1, round(len(part) / batch_size)))
         ]
-        rng.shuffle(of_epoch)  # type: ignore[arg-type] - a list is shuffled in place
+        rng.shuffle(of_epoch)  # type: ignore[arg-type]  # a list is shuffled in place
         batches += of_epoch
     return batches
 

@@ -161,7 +161,7 @@ class WindowSampler:
                 pictures, _ = change(pictures, torch.zeros(len(pictures), 1), rng)
             features = pictures.numpy()
             outputs = [
-                self.recognizer.run(["logits", "embedding"], features=features[first : first + _BATCH_SIZE])
+                self.recognizer.network.run(["logits", "embedding"], features=features[first : first + _BATCH_SIZE])
                 for first in range(0, len(features), _BATCH_SIZE)
             ]
             logits, embedding = (np.concatenate(parts) for parts in zip(*outputs, strict=True))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.data import Manifest
 from earmark.errors import ConfigError, ModelError, UnknownNameError
 from earmark.evaluation import Outcome, Scores, write_outcome, write_report
-from earmark.evaluation.evaluate import example_pictures
+from earmark.evaluation.evaluate import example_feature_maps
 from earmark.files import write_bytes, write_text
-from earmark.recognizer import Card, DataSummary, Recognizer, Score, assemble
+from earmark.recognizer import Card, Recognizer, assemble
 from earmark.training.distributed import wait
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe
@@ -131,7 +129,7 @@ def write_artifacts(  # noqa: PLR0913 - all that a run leaves
         scores=scores,
         outcome=outcome,
         curves=rows,
-        picture=example_pictures(recognizer, manifest, outcome),
+        picture=example_feature_maps(recognizer, manifest, outcome),
         origin="lower" if recognizer.card.features.domain == "sound" else "upper",
         card=recognizer.card,
     )
@@ -145,44 +143,5 @@ def write_recognizer(path: Path, graph: onnx.ModelProto, card: Card) -> Path:
 
 def draft_card(recipe: Recipe, manifest: Manifest) -> Card:
     """Return the card of a recognizer before it is calibrated and scored."""
-    return Card(
-        name=recipe.name.rpartition("/")[2],
-        about=recipe.about,
-        task=recipe.task,
-        labels=manifest.labels,
-        features=recipe.features,
-        window=recipe.window,
-        data=data_summary(manifest),
-        limits=recipe.limits,
-        recipe=recipe.model_dump(mode="json"),
-        created=dt.datetime.now(dt.UTC).date().isoformat(),
-        versions={name: metadata.version(name) for name in ("earmark", "torch", "onnx", "numpy")},
-    )
-
-
-def data_summary(manifest: Manifest, *, learned: tuple[str, ...] = ("train",)) -> DataSummary:
-    """Return what a card says about the data of the training part, which holds the parts `learned` of the split."""
-    examples = manifest.part("train").examples
-    return DataSummary(
-        name=manifest.name,
-        fingerprint=manifest.fingerprint,
-        n_examples=len(examples),
-        n_groups=len({example.group for example in examples if example.group}),
-        source="; ".join(sorted({example.source for example in examples} - {""})) or manifest.name,
-        licence="; ".join(sorted({example.licence for example in examples} - {""})) or "not stated by the data",
-        learned=learned,
-    )
-
-
-def card_score(scores: Scores) -> Score:
-    """Return the figures that a card carries."""
-    return Score(
-        accuracy=scores.accuracy,
-        accuracy_interval=scores.accuracy_interval,
-        n=scores.n,
-        n_groups=scores.n_groups,
-        protocol=scores.protocol,
-        seeds=scores.seeds,
-        macro_f1=scores.macro_f1,
-        ece=scores.ece,
-    )
+    name = recipe.name.rpartition("/")[2]
+    return Card.draft(recipe.model_dump(mode="json"), manifest, name=name, libraries=("torch", "onnx", "numpy"))

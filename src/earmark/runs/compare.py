@@ -191,7 +191,7 @@ def _clip_ms(recognizer: Recognizer) -> float:
     """Return the time that one raster, or one window of noise, takes to be recognised."""
     features = recognizer.card.features
     if isinstance(features, InkFeatures):
-        answer: Callable[[], Any] = partial(recognizer.logits, np.zeros((1, *features.shape), np.float32))
+        answer: Callable[[], Any] = partial(recognizer.network.logits, np.zeros((1, *features.shape), np.float32))
     else:
         sound_features, window = _of_sound(recognizer)
         n_samples = seconds_to_samples(window.length_s, sound_features.sample_rate_hz)

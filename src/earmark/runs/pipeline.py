@@ -17,15 +17,13 @@ from earmark.evaluation import Outcome, Scores, describe_protocol, fit_temperatu
 from earmark.evaluation.evaluate import calibrate, evaluate
 from earmark.features import FeatureCache, open_cache
 from earmark.models import Network
-from earmark.recognizer import Card, Rejection
+from earmark.recognizer import Card, DataSummary, Rejection, Score
 from earmark.rejection.fit import add_rejection, min_confidence_for
 from earmark.runs.artifacts import (
     OUTCOME,
     VALIDATION,
     Run,
-    card_score,
     claim_run_folder,
-    data_summary,
     draft_card,
     finished,
     write_artifacts,
@@ -205,7 +203,7 @@ class Pipeline:
     ) -> Draft:
         """Return a network as a graph with a card: a new one, or one `like` another but for what it has learned."""
         card = like or draft_card(self.recipe, manifest)
-        card = card.model_copy(update={"data": data_summary(manifest, learned=learned)})
+        card = card.model_copy(update={"data": DataSummary.of(manifest, learned=learned)})
         return Draft(export_network(network, self.recipe.features), card)
 
     def calibrate(self, draft: Draft, manifest: Manifest) -> tuple[Draft, Outcome]:
@@ -237,7 +235,7 @@ class Pipeline:
         rows: Sequence[Row],
     ) -> None:
         """Write the recognizer, with a rejection detector if the recipe asks for one, the scores and the report."""
-        card = draft.card.model_copy(update={"scores": (card_score(scores),)})
+        card = draft.card.model_copy(update={"scores": (Score.of(scores),)})
         model = write_recognizer(self.folder / "model.onnx", draft.graph, card)
         if self.recipe.rejection is not None:
             add_rejection(

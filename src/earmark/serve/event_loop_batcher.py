@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from earmark.recognizer import Recognizer, as_dict
+from earmark.recognizer.prediction import to_prediction
 from earmark.recognizer.windows import Shape, WindowBatch
 from earmark.serve.batching import BatchingSession, RequestQueue
 from earmark.types import FloatArray
@@ -31,7 +32,7 @@ class _Waiting:
     windows
         Those of its input.
     name, options
-        For `Recognizer.to_prediction`.
+        For `to_prediction`.
     """
 
     windows: WindowBatch
@@ -86,7 +87,7 @@ class EventLoopBatcher:
             return
         loop = asyncio.get_running_loop()
         self._n_running += 1
-        future = self._session.submit(*self._recognizer.ask(windows))
+        future = self._session.submit(*self._recognizer.request(windows))
         future.add_done_callback(lambda outputs: loop.call_soon_threadsafe(self._done, batch, windows, outputs))
 
     def _done(self, batch: Sequence[_Waiting], windows: WindowBatch, outputs: Future[list[FloatArray]]) -> None:
@@ -109,9 +110,8 @@ class EventLoopBatcher:
                     self._run([each])
 
     def _resolve(self, batch: Sequence[_Waiting], windows: WindowBatch, outputs: Sequence[FloatArray]) -> None:
-        scores = self._recognizer.heard(windows, outputs)
+        scores = self._recognizer.scores_from_outputs(windows, outputs)
         for waiting, part in zip(batch, scores.split(waiting.n_windows for waiting in batch), strict=True):
             if not waiting.answer.done():  # else nobody waits for it any more
-                waiting.answer.set_result(
-                    as_dict(self._recognizer.to_prediction(part, waiting.name, **waiting.options))
-                )
+                prediction = to_prediction(self._recognizer.card, part, waiting.name, **waiting.options)
+                waiting.answer.set_result(as_dict(prediction))

@@ -10,7 +10,8 @@ import numpy as np
 import soxr
 
 from earmark.errors import DataError, UnreadableError
-from earmark.sound.decoders import Decoder, open_decoder
+from earmark.sound.decoder import Decoder
+from earmark.sound.decoders import open_decoder
 from earmark.sound.source import SoundSource
 from earmark.types import FloatArray, Sound
 

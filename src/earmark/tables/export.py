@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy as np
 from earmark.data import Manifest
 from earmark.data.table import read_rows
 from earmark.errors import DataError
-from earmark.evaluation import Scores, fit_temperature, score
+from earmark.evaluation import fit_temperature, score
 from earmark.features import Window
 from earmark.features.table import FEATURE_COLUMNS, SAMPLE_RATE_HZ, Padding, TableFeatures
 from earmark.files import write_bytes
@@ -61,28 +59,24 @@ def write_recognizer(
 def _card(findings: ExplorationResult, manifest: Manifest, *, window_s: float, padding: Padding) -> Card:
     best, exam = findings.best, findings.examination
     temperature = _temperature(best, findings)
-    calibrated = best.outcome.calibrated(temperature)
-    return Card(
-        name=f"{manifest.name} {best.name}",
-        about=f"Hears {len(exam.labels)} labels by the numbers of the feature table.",
-        task="label",
-        labels=exam.labels,
-        features=TableFeatures(columns=exam.columns, padding=padding),
-        window=Window(length_s=window_s, hop_s=window_s, min_s=min(_SHORTEST_S, window_s)),
-        temperature=temperature,
-        scores=(_card_score(score(calibrated, protocol=findings.protocol, seeds=best.scores.seeds)),),
-        data=DataSummary(
-            name=manifest.name,
-            fingerprint=manifest.fingerprint,
-            n_examples=len(exam.train),
-            n_groups=len(np.unique(exam.groups[exam.train])),
-            source="",
-            licence="",
-        ),
-        limits=(f"Trained on rows of {window_s:g} s; much shorter or longer windows are foreign to it.",),
-        recipe={"transform": best.transform, "model": best.model, "settings": dict(best.chosen), **_layers(findings)},
-        created=datetime.now(UTC).date().isoformat(),
-        versions={name: version(name) for name in ("earmark", "scikit-learn")},
+    scores = score(best.outcome.calibrated(temperature), protocol=findings.protocol, seeds=best.scores.seeds)
+    settings = {"transform": best.transform, "model": best.model, "settings": dict(best.chosen), **_layers(findings)}
+    draft = {
+        "name": f"{manifest.name} {best.name}",
+        "about": f"Recognises {len(exam.labels)} labels by the numbers of the feature table.",
+        "task": "label",
+        "features": TableFeatures(columns=exam.columns, padding=padding),
+        "window": Window(length_s=window_s, hop_s=window_s, min_s=min(_SHORTEST_S, window_s)),
+        "limits": (f"Trained on rows of {window_s:g} s; much shorter or longer windows are out-of-distribution.",),
+    }
+    data = DataSummary.of(manifest, examples=[manifest.examples[row] for row in exam.train])
+    return Card.draft(draft, manifest, data=data, libraries=("scikit-learn",)).model_copy(
+        update={
+            "labels": exam.labels,
+            "temperature": temperature,
+            "scores": (Score.of(scores),),
+            "recipe": settings,
+        }
     )
 
 
@@ -101,10 +95,6 @@ def _temperature(best: Candidate, findings: ExplorationResult) -> float:
         answered.append((scores_of(fitted, exam, validate), exam.truth[validate]))
     scores, truth = (np.concatenate(parts) for parts in zip(*answered, strict=True))
     return fit_temperature(scores, truth)
-
-
-def _card_score(scores: Scores) -> Score:
-    return Score(**{name: getattr(scores, name) for name in Score.model_fields})
 
 
 def row_length_s(table: Path) -> float:

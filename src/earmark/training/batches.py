@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +16,9 @@ from earmark.training.examples import FeatureSet, IntArray
 from earmark.types import FloatArray
 
 T = TypeVar("T")
+
+# Spectrograms of crops are computed outside Python's lock; half the cores are left to the network.
+N_LOADERS = min(8, max(1, (os.cpu_count() or 1) // 2))
 
 
 def training_batches(
@@ -36,15 +42,23 @@ def training_batches(
         float32 ``(n_loaded, channel, freq|height, time|width)``, and label indices of the whole batch ``(batch,)``.
     """
     order = rng.permutation(len(examples))
-    for rows in np.array_split(order, n_batches(len(examples), batch_size)):
-        views = rng.integers(examples.n_views, size=len(rows))
-        places = rng.random(len(rows))
-        loaded = rows_of(len(rows))
-        length_s = None
-        if (window := examples.window) is not None:
-            length_s = rng.uniform(window.min_s, window.length_s) if vary_length else window.length_s
-        arrays = [examples.load(rows[i], views[i]).random(places[i], length_s) for i in loaded]
-        yield np.stack(arrays), examples.targets[rows, views]
+    with ThreadPoolExecutor(N_LOADERS, thread_name_prefix="earmark-crops") as pool:
+        for rows in np.array_split(order, n_batches(len(examples), batch_size)):
+            views = rng.integers(examples.n_views, size=len(rows))
+            places = rng.random(len(rows))
+            length_s = None
+            if (window := examples.window) is not None:
+                length_s = rng.uniform(window.min_s, window.length_s) if vary_length else window.length_s
+            loaded = rows_of(len(rows))
+            crop = partial(_crop, examples, length_s)
+            yield (
+                np.stack([*pool.map(crop, rows[loaded], views[loaded], places[loaded])]),
+                examples.targets[rows, views],
+            )
+
+
+def _crop(examples: FeatureSet, length_s: float | None, row: int, view: int, place: float) -> FloatArray:
+    return examples.load(row, view).random(place, length_s)
 
 
 def n_batches(n_examples: int, batch_size: int) -> int:

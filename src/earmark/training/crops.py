@@ -61,7 +61,8 @@ class RecordingCrops:
     samples
         Mono, ``(time,)``.
     frames
-        The spectrogram of the whole recording, from which the inside of a window is taken; None to compute all of it.
+        The spectrogram of the whole recording, see `recording_frames`, from which the inside of a window is taken; None
+        to compute every window.
     """
 
     samples: FloatArray
@@ -82,19 +83,19 @@ class RecordingCrops:
         return self.samples.nbytes + (0 if self.frames is None else self.frames.nbytes)
 
     def random(self, place: float, length_s: float | None) -> FloatArray:
-        hop, reach = self.features.hop_samples, self.features.reach_samples
-        rate_hz = self.features.sample_rate_hz
+        hop, rate_hz = self.features.hop_samples, self.features.sample_rate_hz
         length = len(self.samples) if length_s is None else seconds_to_samples(length_s, rate_hz)
-        first = int(place * (max(len(self.samples) - length, 0) // hop + 1))
+        if len(self.samples) <= length:
+            known = recording_frames(self.features, self.samples) if self.frames is None else self.frames
+            made = known[..., : self.features.n_frames(length)]
+            missing = self.features.n_frames(length) - made.shape[2]
+            widths = ((0, 0), (0, 0), (0, missing))
+            return np.pad(made, widths, constant_values=self.features.silence) if missing else made
+        first = int(place * ((len(self.samples) - length) // hop + 1))
         samples = self.samples[first * hop : first * hop + length]
-        # Beyond the reach of the sound every frame is that of silence, and need not be computed.
-        samples = np.pad(samples, (0, min(length - len(samples), reach)))
         if self.frames is None:
-            made = self.features(samples)
-        else:
-            made = window_spectrogram(self.features, samples, known=self.frames[..., first:])
-        missing = self.features.n_frames(length) - made.shape[2]
-        return np.pad(made, ((0, 0), (0, 0), (0, missing)), constant_values=self.features.silence) if missing else made
+            return self.features(samples)
+        return window_spectrogram(self.features, samples, known=self.frames[..., first:])
 
     def windows(self) -> WindowBatch:
         cuts = cut_samples(self.samples, self.window, sample_rate_hz=self.features.sample_rate_hz)
@@ -103,6 +104,14 @@ class RecordingCrops:
     def in_memory(self) -> Self:
         frames = None if self.frames is None else np.array(self.frames)
         return replace(self, samples=np.array(self.samples), frames=frames)
+
+
+def recording_frames(features: SoundFeatures, samples: FloatArray) -> FloatArray:
+    """Return the spectrogram of samples ``(time,)``, with the frames after their end that they reach.
+
+    Every frame after these is that of silence, `SoundFeatures.silence`.
+    """
+    return features(np.pad(samples, (0, features.reach_samples)))
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,7 @@ class FrameCrops:
 
     @property
     def duration_s(self) -> float:
-        return self.frames.shape[2] * self.features.hop_samples / self.features.sample_rate_hz
+        return int(self.frames.shape[2]) * self.features.hop_samples / self.features.sample_rate_hz
 
     @property
     def peak(self) -> float:

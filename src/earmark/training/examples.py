@@ -24,15 +24,13 @@ from earmark.features import (
     Window,
     WindowFeatures,
 )
-from earmark.features.front_end import reuses_frames
 from earmark.files import sha256_bytes
 from earmark.recognizer.windows import WindowBatch, cut_features
 from earmark.sound import resample
 from earmark.training.augment import ContentAugmentation, Drawn
-from earmark.training.crops import Crops, FrameCrops, RecordingCrops, WindowCrops
+from earmark.training.crops import Crops, FrameCrops, RecordingCrops, WindowCrops, recording_frames
 from earmark.training.recipe import Recipe
 from earmark.types import Content, Domain, FloatArray, Image, Ink, Numbers, Picture, Progress, Sound, no_progress
-from earmark.units import seconds_to_samples
 
 IntArray = npt.NDArray[np.int64]
 
@@ -89,8 +87,7 @@ def make_crops(  # noqa: PLR0913 - what the features of one view depend on
     if isinstance(features, SoundFeatures) and not to_score:
         rate_hz = features.sample_rate_hz
         samples = store("samples", lambda: resample(_sound(read()), rate_hz).samples)
-        keeps_frames = "" in parts and store is not only_compute
-        frames = store("", lambda: features(samples)) if keeps_frames else None
+        frames = None if store is only_compute else store("frames", lambda: recording_frames(features, samples))
         return RecordingCrops(samples, frames, features, window)
     cuts = lru_cache(1)(lambda: _windows_of(features, _sound(read()), window=window, where=where))
     batch, weights = store(parts[0], lambda: cuts().batch), store(parts[1], lambda: cuts().weights)
@@ -98,12 +95,11 @@ def make_crops(  # noqa: PLR0913 - what the features of one view depend on
 
 
 def parts_of(features: Features, *, domain: Domain, window: Window | None, to_score: bool) -> tuple[str, ...]:
-    """Return the names of the arrays that are kept of a view; its spectrogram, raster or row has no name."""
+    """Return the names of the arrays that are kept of a view; that of a picture, a drawing or a row is empty."""
     if window is None or domain != "sound":
         return ("",)
     if isinstance(features, SoundFeatures) and not to_score:
-        n_samples = seconds_to_samples(window.length_s, features.sample_rate_hz)
-        return ("samples", "") if reuses_frames(features, n_samples) else ("samples",)
+        return "samples", "frames"
     settings = json.dumps(window.model_dump(mode="json"))
     return f"windows {settings}", f"weights {settings}"
 

@@ -1,1 +1,1 @@
-"""The built-in recognizers: their files, their cards, and the check of every figure that they state."""
+"""The built-in recognizers: their files, their cards, and the check of every score and cost that these state."""

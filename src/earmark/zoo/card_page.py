@@ -1,10 +1,11 @@
-"""A recognizer's card as a page: what ships beside each built-in file, made from the file itself."""
+"""Model card page: the card of a recognizer in Markdown, as it ships beside each built-in file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from earmark.recognizer.card import PART_NAMES
 from earmark.text import counted, percent
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _data(card: Card) -> str:
     data = card.data
     amount = f"{counted(data.n_examples, 'example')} of {counted(data.n_groups, 'group')}"
     return (
-        f"Learned from {amount} of {data.name}: {_parts(data.learned)} of its split. Source: {data.source}."
+        f"Trained on {amount} of {data.name}: {_parts(data.learned)} of its split. Source: {data.source}."
         f" Licence of the data: {data.licence}. Fingerprint: `{data.fingerprint[:16]}`."
     )
 
@@ -64,9 +65,9 @@ def _parts(names: Sequence[str]) -> str:
     """Return parts of a split in words.
 
     >>> _parts(("train",)), _parts(("train", "valid", "test"))
-    ('the train part', 'the train, valid and test parts')
+    ('the training part', 'the training, validation and test parts')
     """
-    *others, last = names
+    *others, last = (PART_NAMES[name] for name in names)
     return f"the {', '.join(others)} and {last} parts" if others else f"the {last} part"
 
 
@@ -92,8 +93,8 @@ def _caution(card: Card) -> Iterator[str]:
     since = [part for part in card.data.learned if part != "train"]
     if since:
         yield (
-            "The network that was scored had not learned these examples. The file has since learned"
-            f" {_parts(since)} too, so it can no longer be scored on them."
+            "The network that was scored was not trained on these examples. The network in the file was then trained on"
+            f" {_parts(since)} too, so do not score the file on them."
         )
 
 
@@ -106,17 +107,18 @@ def _refusals(card: Card) -> Iterator[str]:
 
 
 def rejection_pairs(rejection: Rejection) -> dict[str, str]:
-    """Return what is declined, for people."""
+    """Return the rejection rules of a card in words."""
     least, salience = rejection.min_familiarity, rejection.min_pitch_salience
-    groups = f"{counted(rejection.n_groups, 'group')} that the gate had not learned"
+    rejected = rejection.false_rejection_rate
+    groups = f"{counted(rejection.n_groups, 'group')} that the detector was not trained on"
     real = f"{counted(rejection.n_real, 'real example')} of {groups}"
     return {
-        "declines": "" if least is None else f"familiarity below {percent(least)}",
-        "cost": "" if rejection.declines is None else f"{percent(rejection.declines)} of {real} are declined",
+        "rejects": "" if least is None else f"in-distribution probability (familiarity) below {percent(least)}",
+        "false rejections": "" if rejected is None else f"{percent(rejected)} of {real} are rejected",
         "too uncertain": _uncertain(rejection),
         "no pitch": "" if salience is None else f"partials that stand out by less than {salience:.1f} dB",
-        "learned to decline": ", ".join(rejection.foreign),
-        "left out": ", ".join(f"{each.kind} (AUROC {each.auroc:.3f})" for each in rejection.measured),
+        "trained to reject": ", ".join(rejection.ood_kinds),
+        "held-out kinds": ", ".join(f"{each.kind} (AUROC {each.auroc:.3f})" for each in rejection.ood_scores),
     }
 
 

@@ -1,4 +1,4 @@
-"""What making and using the built-in recognizers costs: measured once, stated on their cards."""
+"""Costs of training and using the built-in recognizers: measured once, stated on their cards, checked by `verify`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every figure on the cards of the built-in recognizers, made again from the files that ship and compared."""
+"""Verify the scores and costs on the cards of the built-in recognizers, by measuring the files that ship."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TOLERANCE = 0.002
 
 @dataclass(frozen=True, slots=True)
 class ScoreCheck:
-    """One figure of a card, and what the file reaches today.
+    """One score of a card, and the score of the file today.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class ScoreCheck:
 
 @dataclass(frozen=True, slots=True)
 class CostCheck:
-    """What using a recognizer costs.
+    """Measured cost of using a recognizer, beside the stated one.
 
     Attributes
     ----------
@@ -104,10 +104,10 @@ class CostCheck:
     ms_stated: float | None
 
 
-def bench_model(
+def verify_recognizer(
     name: str, data: Path, *, limit: int | None = None, progress: Progress = no_progress
 ) -> tuple[list[ScoreCheck], CostCheck]:
-    """Make the figures of one built-in recognizer again.
+    """Measure the scores and the cost of one built-in recognizer.
 
     Parameters
     ----------
@@ -122,16 +122,17 @@ def bench_model(
     """
     recognizer = load(name)
     item, duration_s = _ITEMS[name]
-    bill = CostCheck(name, zoo()[name].stat().st_size, item, _time_ms(recognizer, duration_s), cost_of(name).answer_ms)
+    ms, n_bytes = _time_ms(recognizer, duration_s), zoo()[name].stat().st_size
+    cost = CostCheck(name, n_bytes, item, ms, cost_of(name).answer_ms)
     source = _source(name, data)
     if source is None:
         looked = " or ".join(_PLACES[name])
         says = f"{data} holds no {looked}"
-        return [ScoreCheck(name, "no data", says, score) for score in recognizer.card.scores], bill
+        return [ScoreCheck(name, "no data", says, score) for score in recognizer.card.scores], cost
     manifest = read_manifest(source).hashed()
     return [
-        _redo(recognizer, manifest, score, limit=limit, progress=progress) for score in recognizer.card.scores
-    ], bill
+        _check_score(recognizer, manifest, score, limit=limit, progress=progress) for score in recognizer.card.scores
+    ], cost
 
 
 def known_models(data: Path) -> tuple[str, ...]:
@@ -153,7 +154,7 @@ def _source(name: str, data: Path) -> Path | None:
     return next((path for place in _PLACES[name] for path in sorted(data.glob(place))), None)
 
 
-def _redo(
+def _check_score(
     recognizer: Recognizer, manifest: Manifest, score: Score, *, limit: int | None, progress: Progress
 ) -> ScoreCheck:
     status, part, says = _plan(recognizer.card, manifest, score)

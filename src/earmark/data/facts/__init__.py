@@ -11,7 +11,9 @@ from importlib import resources
 PUBLISHED_SPLITS: Mapping[str, str] = {"gtzan/fault-filtered": "gtzan_fault_filtered.csv"}
 """Table of each published split, by name."""
 
-_GTZAN_TRACK = re.compile(r"^(blues|classical|country|disco|hiphop|jazz|metal|pop|reggae|rock)\.\d{5}$")
+_GTZAN_TRACK = re.compile(
+    r"(?<![a-z])(blues|classical|country|disco|hiphop|jazz|metal|pop|reggae|rock)[._-]?(000\d\d)(?!\d)", re.IGNORECASE
+)
 
 
 def published_split(name: str) -> Mapping[str, str]:
@@ -47,9 +49,14 @@ def label_meaning(letters: str) -> str:
     return _pairs("label_aliases.csv").get(letters, letters)
 
 
-def is_gtzan_track(name: str) -> bool:
-    """Return whether `name` has the form of a GTZAN track, ``"blues.00000"``."""
-    return bool(_GTZAN_TRACK.match(name))
+def gtzan_track(name: str) -> str | None:
+    """Return the GTZAN track that a file or an excerpt is named after, ``"blues.00012"``; None when it is not.
+
+    >>> gtzan_track("blues.00012.3.png"), gtzan_track("Blues00012.wav"), gtzan_track("my blues.mp3")
+    ('blues.00012', 'blues.00012', None)
+    """
+    found = _GTZAN_TRACK.search(name)
+    return f"{found[1].lower()}.{found[2]}" if found else None
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""What can be taken away from a spectrogram, a scan or a drawing, piece by piece, to see what an answer rests on."""
+"""Occlusion units: the time-frequency cells, image patches and parts of strokes that an explanation takes away."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _GRID = (32, 24)  # cells along freq|height and time|width
 _PATCH = 3  # cells along each side of what is covered at once
 
 
-class Pieces(Protocol):
-    """Something that a network sees, with pieces that can be taken away.
+class OcclusionUnits(Protocol):
+    """The input of a network as pieces that can be taken away.
 
     Attributes
     ----------
@@ -39,32 +39,32 @@ class Pieces(Protocol):
     def removals(self) -> Mask: ...
 
     def without(self, removed: Mask) -> FloatArray:
-        """Return what the network sees without some pieces, ``(channel, freq|height, time|width)``."""
+        """Return the input of the network without some pieces, ``(channel, freq|height, time|width)``."""
 
     def spread(self, values: FloatArray) -> FloatArray:
         """Return a map, ``(freq|height, time|width)``, with the value of every piece where it is."""
 
 
 @dataclass(frozen=True)
-class Cells:
-    """A picture in cells.
+class GridCells:
+    """A spectrogram or an image as a grid of cells.
 
     Attributes
     ----------
-    picture
+    features
         ``(channel, freq|height, time|width)``.
     empty
         Of the same shape: what stands where something is taken away.
     """
 
-    picture: FloatArray
+    features: FloatArray
     empty: FloatArray
 
     @cached_property
     def cell(self) -> npt.NDArray[np.intp]:
         """The number of the cell of every point, ``(freq|height, time|width)``."""
         rows, columns = (
-            np.arange(side) // -(-side // n) for side, n in zip(self.picture.shape[1:], _GRID, strict=True)
+            np.arange(side) // -(-side // n) for side, n in zip(self.features.shape[1:], _GRID, strict=True)
         )
         return np.asarray(rows[:, None] * (columns[-1] + 1) + columns)
 
@@ -86,15 +86,15 @@ class Cells:
         return np.concatenate([_rectangles(sides, size) for size in ((high, wide), (high, sides[1]), (sides[0], wide))])
 
     def without(self, removed: Mask) -> FloatArray:
-        return np.where(removed[self.cell], self.empty, self.picture)
+        return np.where(removed[self.cell], self.empty, self.features)
 
     def spread(self, values: FloatArray) -> FloatArray:
         return np.asarray(values[self.cell])
 
 
 @dataclass(frozen=True)
-class Part:
-    """A piece of a stroke.
+class StrokePart:
+    """A part of a stroke.
 
     Attributes
     ----------
@@ -109,19 +109,19 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """A drawing in parts of strokes; what is taken away was never drawn, and the rest stays where it is."""
+class StrokeParts:
+    """A drawing as parts of strokes; a part that is taken away is not drawn, and the rest stays where it is."""
 
     ink: Ink
     raster: InkRaster
 
     @cached_property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[StrokePart, ...]:
         """The parts, of about equal length, in the order drawn."""
         placed = self.raster.place(self.ink)
         longest_px = sum(float(_travelled(stroke)[-1]) for stroke in placed.strokes) / _N_PARTS
         return tuple(
-            Part(number, points)
+            StrokePart(number, points)
             for number, stroke in enumerate(placed.strokes)
             for points in _cut_stroke(stroke, longest_px)
         )
@@ -158,14 +158,14 @@ class Parts:
         return np.asarray(values[strongest] * drawn.max(axis=0))
 
 
-def surroundings(picture: FloatArray) -> FloatArray:
-    """Return the mean of the third of each side that is around every point, ``(channel, freq|height, time|width)``.
+def surroundings(features: FloatArray) -> FloatArray:
+    """Return the moving average of features over a third of each side, ``(channel, freq|height, time|width)``.
 
     It takes the detail away and leaves the level, so that what is filled with it does not look like a hole.
     """
-    smooth = picture.astype(np.float64)
+    smooth = features.astype(np.float64)
     for axis in (1, 2):
-        n = picture.shape[axis]
+        n = features.shape[axis]
         first, last = np.maximum(np.arange(n) - n // 6, 0), np.minimum(np.arange(n) + n // 6 + 1, n)
         total = np.insert(np.cumsum(smooth, axis=axis), 0, 0, axis=axis)
         widths = np.expand_dims(last - first, tuple({0, 1, 2} - {axis}))

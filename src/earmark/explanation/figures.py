@@ -1,4 +1,4 @@
-"""Pictures of an explanation and of a timeline, as PNG, in colours that stay apart for colour-blind readers."""
+"""Plots of an explanation and of a timeline, as PNG, in colours that stay apart for colour-blind readers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from earmark.evaluation.figures import BLUE, GREY, ORANGE
 from earmark.evaluation.outcome import RealArray
-from earmark.explain.explain import Explanation
+from earmark.explanation.explain import Explanation
 from earmark.extras import needs_train_extra
 from earmark.recognizer.answers import UNKNOWN
+from earmark.text import percent
 from earmark.types import Prediction
 from earmark.units import note_midi
 
@@ -27,10 +28,8 @@ def explanation_figure(explanation: Explanation) -> bytes:
     MissingExtraError
         When Matplotlib is not installed.
     """
-    share = f"{100 * explanation.confidence:.1f} %"
-    title = (
-        f"{explanation.input}: {explanation.label} {share}, without what is marked {100 * explanation.without:.1f} %"
-    )
+    sure, without = percent(explanation.confidence), percent(explanation.without)
+    title = f"{explanation.input}: {explanation.label} {sure}, without the marked part {without}"
     if explanation.strokes:
         return _png(_drawn(explanation), title)
     if explanation.times_s.size:
@@ -64,7 +63,7 @@ def timeline_figure(prediction: Prediction) -> bytes:
     sure.set(ylim=(0, 102), ylabel="how sure, %", xlabel="time, s")
     bars.set(xlim=(segments[0][0], segments[-1][1]))
     n_changes = len(segments) - 1
-    title = f"{prediction.input}: {prediction.label} {100 * prediction.confidence:.1f} %, {n_changes} change"
+    title = f"{prediction.input}: {prediction.label} {percent(prediction.confidence)}, {n_changes} change"
     return _png(figure, title + ("" if n_changes == 1 else "s"))
 
 
@@ -73,7 +72,7 @@ def _heard(explanation: Explanation) -> Any:
     figure = _figure(11.0, 5.0)
     axis = figure.subplots()
     place = (explanation.times_s, explanation.frequencies_hz)
-    axis.pcolormesh(*place, explanation.picture, cmap="gray_r", shading="nearest", rasterized=True)
+    axis.pcolormesh(*place, explanation.feature_map, cmap="gray_r", shading="nearest", rasterized=True)
     _mark(axis, explanation, place)
     lowest_hz = explanation.frequencies_hz[explanation.frequencies_hz > 0][0]
     if explanation.frequencies_hz[0] > 0 and np.ptp(np.diff(np.log(explanation.frequencies_hz))) < 1e-3:
@@ -93,9 +92,9 @@ def _heard(explanation: Explanation) -> Any:
 def _scanned(explanation: Explanation) -> Any:
     figure = _figure(5.0, 6.2)
     axis = figure.subplots()
-    height, width = explanation.picture.shape
+    height, width = explanation.feature_map.shape
     place = (np.arange(width, dtype=np.float64) + 0.5, np.arange(height, dtype=np.float64) + 0.5)
-    axis.pcolormesh(*place, explanation.picture, cmap="gray_r", shading="nearest", rasterized=True)
+    axis.pcolormesh(*place, explanation.feature_map, cmap="gray_r", shading="nearest", rasterized=True)
     _mark(axis, explanation, place)
     axis.set(aspect="equal", xlim=(0, width), ylim=(height, 0), xlabel="pixels", ylabel="pixels")
     return figure
@@ -109,7 +108,7 @@ def _drawn(explanation: Explanation) -> Any:
 
     figure = _figure(5.6, 6.2)
     axis = figure.subplots()
-    height, width = explanation.picture.shape
+    height, width = explanation.feature_map.shape
     strongest = max((importance for _, importance, _ in explanation.strokes), default=0.0)
     scale = ScalarMappable(Normalize(0, max(strongest, 1e-6)), colormaps["cividis"])
     for part, importance, marked in sorted(explanation.strokes, key=lambda stroke: stroke[1]):

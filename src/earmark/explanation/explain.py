@@ -1,4 +1,4 @@
-"""Why an answer: what a recognizer is less sure of without some part of a spectrogram, a scan or a stroke.
+"""Explanations by occlusion: how much an answer rests on each part of a spectrogram, an image or a stroke.
 
 Occlusion (Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks"): parts are taken away one after
 the other, and what that costs in log-odds is shared among what was taken away. It asks the network itself, whatever it
@@ -9,30 +9,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.errors import DataError, UsageError, did_you_mean
-from earmark.explain.occlusion import Cells, Mask, Part, Parts, Pieces, surroundings
+from earmark.evaluation.outcome import RealArray
+from earmark.explanation.occlusion import GridCells, Mask, OcclusionUnits, StrokePart, StrokeParts, surroundings
 from earmark.features import InkFeatures, InkRaster, SoundFeatures
-from earmark.recognizer.inputs import Input, describe, ink_input
+from earmark.recognizer.card import FEATURES_OUT
+from earmark.recognizer.inputs import Input, ink_input, input_name
 from earmark.recognizer.locate import load
 from earmark.recognizer.recognizer import Recognizer
 from earmark.types import FloatArray, Ink, Sound
 
 MARKED_SHARE = 0.1
-"""Of the picture or of the pen's way; what is marked is at most that."""
+"""Largest share of the feature map, or of the length of the strokes, that is marked."""
 
 _SHORTEST_S = 0.5
 _BATCH_SIZE = 64
-_Real: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """What one answer rests on.
+    """The explanation of one answer: the importance of each part of the input for it.
 
     Attributes
     ----------
@@ -42,8 +41,8 @@ class Explanation:
         The answer, and how sure the network is of it, 0…1; for a sound in the window that speaks for it most.
     without
         How sure it is when the marked part is taken away.
-    picture
-        What the network sees, ``(freq|height, time|width)``.
+    feature_map
+        What the network is given, ``(freq|height, time|width)``.
     importance
         Of the same shape: nats of log-odds that the answer loses without each piece; below zero where a piece speaks
         against it.
@@ -63,19 +62,19 @@ class Explanation:
     label: str
     confidence: float
     without: float
-    picture: FloatArray
+    feature_map: FloatArray
     importance: FloatArray
     marked: Mask
-    frequencies_hz: _Real
-    times_s: _Real
-    strokes: tuple[tuple[Part, float, bool], ...] = ()
+    frequencies_hz: RealArray
+    times_s: RealArray
+    strokes: tuple[tuple[StrokePart, float, bool], ...] = ()
     deciding_s: tuple[float, float] | None = None
     sound: Sound | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """The window of an input that is explained.
+class OccludedWindow:
+    """The window of an input that is explained, and the pieces that can be taken away.
 
     Attributes
     ----------
@@ -87,7 +86,7 @@ class Seen:
         ``(time,)``, at the rate of the recognizer; None for drawings and pictures.
     """
 
-    pieces: Pieces
+    pieces: OcclusionUnits
     start_s: float = 0.0
     samples: FloatArray | None = None
 
@@ -100,7 +99,7 @@ def explain(
     sample_rate_hz: int | None = None,
     name: str | None = None,
 ) -> Explanation:
-    """Find what an answer rests on.
+    """Explain an answer by occlusion: find the parts of the input that it rests on.
 
     Parameters
     ----------
@@ -128,22 +127,24 @@ def explain(
     ('Double-Sharp', True)
     """
     recognizer = recognizer if isinstance(recognizer, Recognizer) else load(recognizer)
-    place, seen = see(recognizer, item, label=label, sample_rate_hz=sample_rate_hz)
-    pieces = seen.pieces
+    place, window = strongest_window(recognizer, item, label=label, sample_rate_hz=sample_rate_hz)
+    pieces = window.pieces
     full, importance = worth(recognizer, pieces, place=place)
     chosen = decisive(importance, pieces.sizes)
-    less = log_odds(recognizer, pieces, chosen[None], place=place)[0]
-    picture = pieces.without(np.zeros(len(chosen), np.bool_))[0]
+    less = occluded_log_odds(recognizer, pieces, chosen[None], place=place)[0]
+    feature_map = pieces.without(np.zeros(len(chosen), np.bool_))[0]
     values = pieces.spread(importance)
     strokes = (
-        tuple(zip(pieces.parts, importance.tolist(), chosen.tolist(), strict=True)) if isinstance(pieces, Parts) else ()
+        tuple(zip(pieces.parts, importance.tolist(), chosen.tolist(), strict=True))
+        if isinstance(pieces, StrokeParts)
+        else ()
     )
     shown = {
-        "input": name or describe(item),
+        "input": name or input_name(item),
         "label": recognizer.card.labels[place],
         "confidence": _probability(full),
         "without": _probability(less),
-        "picture": picture,
+        "feature_map": feature_map,
         "importance": values,
         "marked": (pieces.spread(chosen.astype(np.float32)) > 0.5),
         "strokes": strokes,
@@ -152,7 +153,7 @@ def explain(
     features = recognizer.card.features
     if not isinstance(features, SoundFeatures):
         return Explanation(**shown, frequencies_hz=nothing, times_s=nothing)
-    times_s = seen.start_s + np.arange(picture.shape[1]) * features.hop_samples / features.sample_rate_hz
+    times_s = window.start_s + np.arange(feature_map.shape[1]) * features.hop_samples / features.sample_rate_hz
     first, last = _half(np.maximum(values, 0).sum(axis=0), shortest=_SHORTEST_S / (times_s[1] - times_s[0]))
     deciding_s = (float(times_s[first]), float(times_s[last]))
     return Explanation(
@@ -160,7 +161,7 @@ def explain(
         frequencies_hz=features.frequencies_hz,
         times_s=times_s,
         deciding_s=deciding_s,
-        sound=_excerpt(seen, deciding_s, features.sample_rate_hz),
+        sound=_excerpt(window, deciding_s, features.sample_rate_hz),
     )
 
 
@@ -174,9 +175,9 @@ def refuse_unexplainable(recognizer: Recognizer) -> None:
         )
 
 
-def see(
+def strongest_window(
     recognizer: Recognizer, item: Input, *, label: str | None = None, sample_rate_hz: int | None = None
-) -> tuple[int, Seen]:
+) -> tuple[int, OccludedWindow]:
     """Return the place of the answer among the labels, and the window of the input that speaks for it most.
 
     Parameters and errors as for `explain`.
@@ -187,25 +188,27 @@ def see(
         raster = features(drawing)
         place = _place(recognizer, label, recognizer.probabilities(drawing))
         if isinstance(drawing, Ink) and isinstance(features, InkRaster):
-            return place, Seen(Parts(drawing, features))
-        return place, Seen(Cells(raster, np.zeros_like(raster)))
+            return place, OccludedWindow(StrokeParts(drawing, features))
+        return place, OccludedWindow(GridCells(raster, np.zeros_like(raster)))
     refuse_unexplainable(recognizer)
-    return _hear(recognizer, item.read() if hasattr(item, "read") else item, label, sample_rate_hz)
+    return _strongest_of_sound(recognizer, item.read() if hasattr(item, "read") else item, label, sample_rate_hz)
 
 
-def worth(recognizer: Recognizer, pieces: Pieces, *, place: int) -> tuple[float, FloatArray]:
+def worth(recognizer: Recognizer, pieces: OcclusionUnits, *, place: int) -> tuple[float, FloatArray]:
     """Return the log-odds of a label, and how much of them is owed to each piece, ``(n_pieces,)``, both in nats."""
     whole = np.zeros((1, len(pieces.sizes)), np.bool_)
-    full, *others = log_odds(recognizer, pieces, np.concatenate([whole, pieces.removals]), place=place).tolist()
+    full, *others = occluded_log_odds(
+        recognizer, pieces, np.concatenate([whole, pieces.removals]), place=place
+    ).tolist()
     return full, _shared(pieces.removals, full - np.array(others))
 
 
-def log_odds(recognizer: Recognizer, pieces: Pieces, removed: Mask, *, place: int) -> _Real:
+def occluded_log_odds(recognizer: Recognizer, pieces: OcclusionUnits, removed: Mask, *, place: int) -> RealArray:
     """Return the calibrated log-odds of a label without some pieces, ``(n,)``, for each row of ``(n, n_pieces)``."""
     results = []
     for start in range(0, len(removed), _BATCH_SIZE):
         batch = np.stack([pieces.without(row) for row in removed[start : start + _BATCH_SIZE]])
-        logits = recognizer.logits(batch).astype(np.float64) / recognizer.card.temperature
+        logits = recognizer.network.logits(batch).astype(np.float64) / recognizer.card.temperature
         others = np.delete(logits, place, axis=1)
         results.append(logits[:, place] - np.logaddexp.reduce(others, axis=1))
     return np.concatenate(results)
@@ -221,11 +224,13 @@ def decisive(importance: FloatArray, sizes: FloatArray) -> Mask:
     return marked
 
 
-def _hear(recognizer: Recognizer, item: Input, label: str | None, sample_rate_hz: int | None) -> tuple[int, Seen]:
+def _strongest_of_sound(
+    recognizer: Recognizer, item: Input, label: str | None, sample_rate_hz: int | None
+) -> tuple[int, OccludedWindow]:
     """Go through the sound twice: for the answer, and for the window that speaks for it most; in flat memory."""
     scored = recognizer.score(item, sample_rate_hz=sample_rate_hz)
     if scored.is_silent:
-        raise DataError(f"{describe(item)}: there is only silence, and nothing to explain; give a sound that is heard")
+        raise DataError(f"{input_name(item)}: there is only silence, and nothing to explain; give an audible sound")
     place = _place(recognizer, label, scored.mean())
     chosen = int(np.argmax(scored.answer_weights * scored.probabilities[:, place]))
     passed = 0
@@ -234,9 +239,10 @@ def _hear(recognizer: Recognizer, item: Input, label: str | None, sample_rate_hz
             break
         passed += len(cuts.weights)
     window = cuts.batch[chosen - passed]
-    heard = cuts.enters == "samples"
-    picture = recognizer.run(["picture"], samples=window[None])[0][0] if heard else window
-    return place, Seen(Cells(picture, surroundings(picture)), float(scored.starts_s[chosen]), window if heard else None)
+    is_sound = cuts.enters == "samples"
+    features = recognizer.network.run([FEATURES_OUT], samples=window[None])[0][0] if is_sound else window
+    pieces = GridCells(features, surroundings(features))
+    return place, OccludedWindow(pieces, float(scored.starts_s[chosen]), window if is_sound else None)
 
 
 def _place(recognizer: Recognizer, label: str | None, probabilities: FloatArray) -> int:
@@ -248,7 +254,7 @@ def _place(recognizer: Recognizer, label: str | None, probabilities: FloatArray)
     return labels.index(label)
 
 
-def _shared(removals: Mask, lost: _Real) -> FloatArray:
+def _shared(removals: Mask, lost: RealArray) -> FloatArray:
     """Return what each piece is worth: the mean, over all removals that it was in, of an equal share of the loss."""
     shares = lost / np.maximum(removals.sum(axis=1), 1)
     n_times = np.maximum(removals.sum(axis=0), 1)
@@ -271,8 +277,8 @@ def _half(curve: FloatArray, *, shortest: float) -> tuple[int, int]:
     return first, min(first + length, n - 1)
 
 
-def _excerpt(seen: Seen, span_s: tuple[float, float], rate_hz: int) -> Sound | None:
-    if seen.samples is None:
+def _excerpt(window: OccludedWindow, span_s: tuple[float, float], rate_hz: int) -> Sound | None:
+    if window.samples is None:
         return None
-    first, last = (round((at_s - seen.start_s) * rate_hz) for at_s in span_s)
-    return Sound(seen.samples[first:last], rate_hz)
+    first, last = (round((at_s - window.start_s) * rate_hz) for at_s in span_s)
+    return Sound(window.samples[first:last], rate_hz)

@@ -1,0 +1,136 @@
+"""The network of a recognizer file: an ONNX Runtime session with its inputs, outputs and state as arrays.
+
+Nothing here knows what a label or a threshold is: that is `Recognizer`. The torch modules that are trained are
+`earmark.models.Network`; this is what remains of one, with the front end before it, in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.errors import ModelError, UsageError
+from earmark.features import SoundFeatures
+from earmark.recognizer.card import FEATURES_OUT, FEATURES_OUT_1, Card
+from earmark.recognizer.file import NEXT
+from earmark.types import FloatArray
+
+State: TypeAlias = dict[str, FloatArray]
+"""What a causal network remembers of a stream, by the name of the input that takes it."""
+
+Request: TypeAlias = tuple[Sequence[str], dict[str, FloatArray]]
+"""Names of outputs, and the inputs by name: what an ``onnxruntime.InferenceSession`` runs."""
+
+_NO_SAMPLES = np.zeros((0, 0), np.float32)
+
+
+class OnnxNetwork:
+    """The graph of a recognizer file, run by ONNX Runtime.
+
+    Parameters
+    ----------
+    session
+        An ``onnxruntime.InferenceSession``, or what stands in for one; safe to use from several threads.
+    card
+        Of the file: says whether the graph takes samples, and in which format its outputs are named.
+    """
+
+    def __init__(self, session: Any, card: Card) -> None:
+        self.session = session
+        self._name = card.name
+        self._takes_samples = isinstance(card.features, SoundFeatures)
+        self._renamed = {FEATURES_OUT: FEATURES_OUT_1} if card.format_version == 1 else {}
+
+    def run(
+        self, outputs: Sequence[str], *, samples: FloatArray | None = None, features: FloatArray | None = None
+    ) -> tuple[FloatArray, ...]:
+        """Return outputs of the graph for a batch of windows.
+
+        Parameters
+        ----------
+        outputs
+            Of ``"logits"`` (batch, n_labels), ``"embedding"`` (batch, n_embedding), for sounds ``"features_out"``
+            (batch, channel, freq, time), the features that the network was given, and with an out-of-distribution
+            detector ``"familiarity"`` (batch,), the probability of being in-distribution.
+        samples
+            float32 ``(batch, time)`` at the rate of the card.
+        features
+            float32 ``(batch, channel, freq|height, time|width)``; give exactly one of the two.
+
+        Raises
+        ------
+        UsageError, ModelError
+            When both or none are given, or the graph cannot take the shape.
+        """
+        if samples is not None and features is None and self._takes_samples:
+            return tuple(self.execute(*self.request(outputs, "samples", samples)))
+        if features is not None and samples is None:
+            return tuple(self.execute(*self.request(outputs, "features", features)))
+        allowed = "samples or features, not both" if self._takes_samples else "features"
+        raise UsageError(f"give this recognizer {allowed}")
+
+    def logits(self, features: FloatArray | None = None, *, samples: FloatArray | None = None) -> FloatArray:
+        """Return logits ``(batch, n_labels)`` of a batch of features, or of windows of samples; see `run`."""
+        return self.run(["logits"], samples=samples, features=features)[0]
+
+    def embedding(self, features: FloatArray | None = None, *, samples: FloatArray | None = None) -> FloatArray:
+        """Return embeddings ``(batch, n_embedding)``, what the last layer is given; see `run`."""
+        return self.run(["embedding"], samples=samples, features=features)[0]
+
+    def request(self, outputs: Sequence[str], enters: Literal["samples", "features"], batch: FloatArray) -> Request:
+        """Return what the session has to run for a batch that enters by one of its inputs."""
+        unused = {"samples": _NO_SAMPLES} if self._takes_samples else {}
+        return [self._renamed.get(name, name) for name in outputs], {**unused, enters: batch}
+
+    def execute(self, names: Sequence[str], feed: dict[str, FloatArray]) -> Sequence[FloatArray]:
+        """Return what the session answers to a `request`; raise `ModelError` when the graph cannot take it."""
+        from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+        try:
+            results: list[FloatArray] = self.session.run(list(names), feed)
+        except (ort_errors.InvalidArgument, ort_errors.Fail, ort_errors.RuntimeException) as error:
+            shapes = {name: value.shape for name, value in feed.items() if value.size}
+            raise ModelError(f"{self._name}: the graph cannot take {shapes} ({error})") from error
+        return results
+
+    @cached_property
+    def start(self) -> State:
+        """The state before the first frame of a stream, by name; empty unless the network is causal."""
+        inputs = self.session.get_overridable_initializers()
+        return {item.name: np.zeros(item.shape, np.float32) for item in inputs if item.name != "features"}
+
+    def advance(self, frames: FloatArray, state: State) -> tuple[FloatArray, State]:
+        """Follow a stream with a causal network.
+
+        Parameters
+        ----------
+        frames
+            The next ones, ``(channel, freq, time)``, one at least.
+        state
+            `start`, or what the call before returned.
+
+        Returns
+        -------
+        Logits ``(n_labels,)`` of all frames so far, equal to those of `logits` for the same frames, and the new state.
+        """
+        names = ["logits", *(f"{NEXT}{name}" for name in state)]
+        logits, *after = self.session.run(names, {"features": frames[None], "samples": _NO_SAMPLES, **state})
+        return logits[0], dict(zip(state, after, strict=True))
+
+
+def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return log-probabilities, float64 of the same shape, along the last axis.
+
+    The same as ``scipy.special.log_softmax``, whose import takes longer than a prediction.
+
+    >>> log_softmax(np.zeros((1, 2))).round(3)
+    array([[-0.693, -0.693]])
+    """
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=-1, keepdims=True)
+    result: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
