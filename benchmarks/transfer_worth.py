@@ -133,7 +133,7 @@ def divided(manifest: Manifest, protocol: str) -> Manifest:
 
 
 def with_few(manifest: Manifest, n: int) -> Manifest:
-    """Return a manifest of which `n` examples a class, of as many groups as there are, are left in the training part."""
+    """Return a manifest with `n` examples a class in its training part, of as many groups as there are."""
     rng = np.random.default_rng(SEED)
     seen: dict[tuple[str, str], int] = defaultdict(int)
     turns = []

@@ -53,8 +53,8 @@ class OnnxBody(nn.Module):
         self.size = (sides[0], sides[1])
         if {len(mean), len(std)} - {1, self.n_channels}:
             raise ConfigError(
-                f"{source}: model.mean and model.std hold {len(mean)} and {len(std)} numbers; give one, or one for each "
-                f"of its {self.n_channels} channel(s)"
+                f"{source}: model.mean and model.std hold {len(mean)} and {len(std)} numbers; give one, or one for "
+                f"each of its {self.n_channels} channel(s)"
             )
         data = model.SerializeToString()
         self.key = sha256_bytes(data)
