@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field
@@ -50,6 +50,14 @@ class TimmBody(nn.Module):
             pictures = pictures.expand(-1, 3, -1, -1)
         embedding: torch.Tensor = self.model((pictures - self.mean) / self.std)
         return embedding
+
+    def check_input(self, input_shape: tuple[int, int, int]) -> None:
+        """Raise `ConfigError` when the network cannot take pictures of that ``(channel, height, width)``."""
+        if input_shape[0] not in (1, self.n_channels):
+            raise ConfigError(
+                f"a backbone of {self.n_channels} channel(s) cannot take {input_shape[0]}-channel pictures; give grey "
+                f"ones or {self.n_channels} channels, by [features] or by model.channels"
+            )
 
     def stages(self) -> tuple[tuple[nn.Parameter, ...], ...]:
         """Return the weights of each stage as timm groups them, first the one that sees the picture."""
@@ -133,17 +141,17 @@ class BackboneConfig(ModelConfig):
     weights: str = "none"
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
+    def untrained(self) -> Self:
+        return self.model_copy(update={"weights": "none"})
+
     def fetch(self) -> None:
         check_timm_name(self.name)
         if self.weights != "none":
             find_weights(self.name, self.weights)
 
     def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
-        if input_shape[0] not in (1, self.channels):
-            raise ConfigError(
-                f"model 'timm' with channels = {self.channels} cannot take {input_shape[0]}-channel pictures"
-            )
         body = timm_body(self.name, weights=self.weights, channels=self.channels)
+        body.check_input(input_shape)
         return Backbone(body, n_labels=n_labels, dropout=self.dropout)
 
 

@@ -209,6 +209,10 @@ class ModelConfig(Config):
         """The only front end that the model takes; None when it takes any."""
         return None
 
+    def untrained(self) -> Self:
+        """Return the same model without weights from elsewhere, where it can be built without them."""
+        return self
+
     def fetch(self) -> None:
         """Get what the network starts from, or raise: called before anything that takes long."""
 

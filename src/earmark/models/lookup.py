@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from earmark.errors import ConfigError, UnknownNameError
+from earmark.features import Features
 from earmark.models.backbone import timm_body
 from earmark.models.onnx_body import OnnxBody
 from earmark.models.pretrained import PRETRAINED, Pretrained
@@ -37,11 +36,35 @@ def find_backbone(
     if name in PRETRAINED:
         _refuse_weights(name, weights)
         return PRETRAINED[name]
+    _refuse_unknown(name)
+    return _from_timm(name, weights=weights or "imagenet")
+
+
+def features_of_backbone(name: str) -> Features | None:
+    """Return the only front end that a backbone takes, or None when it takes any picture; nothing is loaded for it.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such backbone.
+    """
+    if name in PRETRAINED:
+        return PRETRAINED[name].features
+    if not _is_onnx(name):
+        _refuse_unknown(name)
+    return None
+
+
+def is_timm_backbone(name: str) -> bool:
+    """Return whether a name is neither of the registry nor that of an ONNX file."""
+    return name not in PRETRAINED and not _is_onnx(name)
+
+
+def _refuse_unknown(name: str) -> None:
     import timm
 
     if not timm.is_model(name):
-        raise UnknownNameError("backbone (or timm model, or .onnx file)", name, PRETRAINED)
-    return _from_timm(name, weights=weights or "imagenet")
+        raise UnknownNameError("backbone, timm model or .onnx file", name, PRETRAINED)
 
 
 def _is_onnx(name: str) -> bool:
@@ -77,7 +100,7 @@ def _from_timm(name: str, *, weights: str) -> Pretrained:
 
 
 def _from_onnx(source: str, *, mean: tuple[float, ...], std: tuple[float, ...]) -> Pretrained:
-    body = OnnxBody(source, mean=mean, std=std)
+    body = OnnxBody(source, mean=mean, std=std).eval()
     return Pretrained(
         name=source,
         source=source,
@@ -87,5 +110,5 @@ def _from_onnx(source: str, *, mean: tuple[float, ...], std: tuple[float, ...]) 
         n_embedding=body.n_embedding,
         sha256=body.key,
         extra="",
-        load=partial(OnnxBody, source, mean=mean, std=std),
+        load=lambda: body,
     )

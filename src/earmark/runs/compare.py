@@ -187,9 +187,10 @@ def count_parameters(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, i
     import torch
 
     # Weights trained elsewhere are as many as fresh ones, and need not be fetched to be counted.
-    model = recipe.model.model_copy(update={"weights": "none"} if hasattr(recipe.model, "weights") else {})
     with torch.device("meta"):
-        network = model.build(n_labels=n_labels, input_shape=input_shape, n_numbers=recipe.features.n_numbers)
+        network = recipe.model.untrained().build(
+            n_labels=n_labels, input_shape=input_shape, n_numbers=recipe.features.n_numbers
+        )
     return sum(parameter.numel() for parameter in network.parameters())
 
 
