@@ -203,3 +203,23 @@ def test_an_open_stage_of_a_graph_that_cannot_learn(onnx_file):
     network = TransferConfig(backbone=onnx_file).build(n_labels=2, input_shape=(1, *SIDES))
     with pytest.raises(ConfigError, match=r"open_stages = 1, but this network has 0 before its head"):
         freeze(network, Training(freeze="backbone", open_stages=1))
+
+
+def test_embeddings_of_another_size_or_scale_are_others():
+    """They are cached under all that they depend on."""
+    from earmark.training.embeddings import _fingerprint
+
+    settings = [
+        {},
+        {"size": (64, 64)},
+        {"size": (96, 64)},
+        {"normalize": "peak"},
+        {"normalize": "peak", "floor_db": 60.0},
+    ]
+    networks = [
+        TransferConfig(backbone="test_resnet", weights="none", **each).build(n_labels=2, input_shape=(1, *SIDES))
+        for each in settings
+    ]
+    for network in networks:
+        network.body.load_state_dict(networks[0].body.state_dict())
+    assert len({_fingerprint(network) for network in networks}) == len(settings)

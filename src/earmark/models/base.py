@@ -43,6 +43,10 @@ class Normalize(nn.Module):
         super().__init__()
         self.how, self.floor_db = how, floor_db
 
+    def extra_repr(self) -> str:
+        """Return the settings, by which cached embeddings are told apart."""
+        return f"{self.how!r}, floor_db={self.floor_db}"
+
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return features of the same shape ``(batch, channel, freq|height, time|width)``."""
         if self.how == "none":
@@ -69,6 +73,10 @@ class Resize(nn.Module):
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
         self.size = size
+
+    def extra_repr(self) -> str:
+        """Return the settings, by which cached embeddings are told apart."""
+        return f"{self.size}"
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, channel, *size)``."""

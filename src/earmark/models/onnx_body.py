@@ -10,6 +10,7 @@ from torch import nn
 
 from earmark.errors import ConfigError, ModelError
 from earmark.files import sha256_bytes
+from earmark.recognizer.file import session_errors
 
 if TYPE_CHECKING:
     import onnx
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 DOMAIN = "earmark.backbone"
 """Of the node that stands for a whole graph until `inline_bodies` puts it there."""
 OPSET = 20
+USUAL_SIDE = 224
+"""Of the picture by which the length of an embedding is found where a graph takes any."""
 _PREFIX = "backbone/"
 _LOADED: dict[str, tuple[bytes, InferenceSession, int]] = {}
 """By checksum: the graph, its session, and the length of its embedding."""
@@ -132,9 +135,9 @@ def _load(key: str, data: bytes, *, source: str) -> int:
         try:
             session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
             given = session.get_inputs()[0]
-            sides = [side if isinstance(side, int) else 64 for side in given.shape[2:]]
+            sides = [side if isinstance(side, int) else USUAL_SIDE for side in given.shape[2:]]
             found = session.run(None, {given.name: np.zeros((2, given.shape[1], *sides), np.float32)})[0]
-        except Exception as error:  # ONNX Runtime has no common base of its errors
+        except session_errors() as error:
             raise ModelError(f"{source}: cannot be run by ONNX Runtime ({error}); export it again") from error
         _LOADED[key] = data, session, int(found.shape[1])
     return _LOADED[key][2]
