@@ -36,7 +36,7 @@ class TimmBody(nn.Module):
         super().__init__()
         self.model, self.n_channels = model, n_channels
         # Some have a dense layer between the pooled maps and their classifier.
-        self.n_embedding = int(getattr(model, "head_hidden_size", None) or model.num_features)
+        self.n_embedding = int(getattr(model, "head_hidden_size", None) or model.num_features)  # type: ignore[arg-type]
         settings: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
         mean, std = torch.tensor(settings["mean"]), torch.tensor(settings["std"])
         if n_channels == 1:
@@ -178,7 +178,7 @@ def _read(path: Path, name: str, channels: int) -> dict[str, torch.Tensor]:
     import timm
     from timm.models import PretrainedCfg, adapt_input_conv, load_state_dict
 
-    state: dict[str, torch.Tensor] = load_state_dict(path, weights_only=True)
+    state: dict[str, torch.Tensor] = load_state_dict(str(path), weights_only=True)
     # "body." alone is how runs of version 0.1.0 wrote a body.
     for prefix in ("body.model.", "body."):
         state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)} or state

@@ -81,10 +81,11 @@ def _refuse_weights(name: str, weights: str) -> None:
 def _from_timm(name: str, *, weights: str) -> Pretrained:
     import timm
     import torch
+    from timm.models import PretrainedCfg
 
     with torch.device("meta"):
         n_embedding = timm_body(name, weights="none").n_embedding
-    settings = timm.get_pretrained_cfg(name)
+    settings = timm.get_pretrained_cfg(name) or PretrainedCfg()
     published = weights == "imagenet"
     return Pretrained(
         name=name,
