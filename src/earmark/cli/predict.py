@@ -52,8 +52,8 @@ def predict(
     from earmark.recognizer import load
 
     recognizer = load(model, n_threads=threads)
-    if timeline and recognizer.card.features.domain == "ink":
-        raise UsageError(f"{model} reads drawings, which have no timeline; leave --timeline out")
+    if timeline and recognizer.card.window is None:
+        raise UsageError(f"{model} reads images, which have no timeline; leave --timeline out")
     if window is not None:
         recognizer = recognizer.with_window(window)
     batch = _Batch(recognizer, top=top, timeline=timeline, force=force)

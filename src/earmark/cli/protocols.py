@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 QUICK = "quick"
 
 
-def compare(model: str, *, data: str, protocols: str, n_folds: int, n_seeds: int, as_json: bool) -> None:
+def compare(model: str, manifest: Manifest, *, protocols: str, n_folds: int, n_seeds: int, as_json: bool) -> None:
     """Learn and score under each protocol and print the scores with the gap.
 
     Parameters
@@ -26,17 +26,15 @@ def compare(model: str, *, data: str, protocols: str, n_folds: int, n_seeds: int
     model
         ``"quick"`` for the quick model, else whatever names a recipe: a shipped one, a TOML file, or a recognizer,
         whose recipe is then trained afresh for every fold and seed.
-    data
+    manifest
         Undivided examples.
     protocols
         Names, apart by commas.
     n_folds, n_seeds, as_json
         As on the command line.
     """
-    from earmark.data import read_manifest
     from earmark.doctor.protocols import compare_protocols, quick_learner
 
-    manifest = read_manifest(data)
     names = [name.strip() for name in protocols.split(",") if name.strip()]
     with progress_on_stderr() as progress:
         learner = quick_learner(manifest, progress=progress) if model == QUICK else _trainer(model)

@@ -9,6 +9,7 @@ import typer
 
 from earmark.cli.output import AsJson, print_json, print_table
 from earmark.cli.progress import progress_on_stderr
+from earmark.cli.source import As, Groups, read_source
 from earmark.errors import UsageError
 
 RECIPE_FILE = "recipe.json"
@@ -31,6 +32,8 @@ def train(
         bool,
         typer.Option("--every-fold", help="Cross-validate first, then train on all examples."),
     ] = False,
+    kind: As = None,
+    groups: Groups = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a recognizer on labelled examples.
@@ -41,11 +44,15 @@ def train(
         raise UsageError(f"{out}: holds no run to continue; leave --resume out to start one")
     from earmark.runs.pipeline import cross_validate
     from earmark.runs.pipeline import train as train_once
+    from earmark.training import load_recipe
     from earmark.training.distributed import is_first, process_group
+    from earmark.training.settle import preferred_domain
 
+    settings = load_recipe(recipe, overrides=changes or ())
+    source = read_source(data, kind=kind, groups=groups, prefer=preferred_domain(settings))
     learn = cross_validate if every_fold else train_once
     with process_group(), progress_on_stderr() as progress:
-        run = learn(recipe, data=data, out=out, overrides=changes or (), progress=progress)
+        run = learn(settings, data=source, out=out, progress=progress)
         if not is_first():
             return
     if as_json:

@@ -34,6 +34,13 @@ class Table:
     names: tuple[str, ...]
     values: npt.NDArray[np.float64]
 
+    def without(self, columns: Sequence[str]) -> Table:
+        """Return the same rows without some columns; one that is not there is no error."""
+        kept = [place for place, name in enumerate(self.names) if name not in columns]
+        if len(kept) == len(self.names):
+            return self
+        return Table(tuple(self.names[place] for place in kept), self.values[:, kept])
+
 
 def is_table(path: Path) -> bool:
     """Return whether `path` is a file that `read_rows` takes."""

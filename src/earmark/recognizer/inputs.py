@@ -22,6 +22,8 @@ def readable_extensions(card: Card) -> frozenset[str]:
     from earmark.ink import IMAGE_EXTENSIONS
     from earmark.sound import SOUND_EXTENSIONS
 
+    if card.features.domain == "picture":
+        return IMAGE_EXTENSIONS
     return IMAGE_EXTENSIONS | STROKE_EXTENSIONS if card.features.domain == "ink" else SOUND_EXTENSIONS
 
 
@@ -92,6 +94,35 @@ def ink_input(item: Input) -> Ink | Image:
     raise DataError(
         f"{input_name(item)}: this recognizer reads drawings; give an image or stroke file, a list of strokes, an array"
         " of pixels, an Ink or an Image"
+    )
+
+
+def picture_input(item: Input) -> Image | Picture:
+    """Return the spectrogram picture that a recognizer of such images takes, read and checked.
+
+    Raises
+    ------
+    DataError
+        When it is a sound or a drawing, or cannot be read.
+    """
+    from earmark.ink import IMAGE_EXTENSIONS, read_image
+
+    if isinstance(item, str | Path) and Path(item).suffix.lower() not in IMAGE_EXTENSIONS and Path(item).is_file():
+        raise DataError(
+            f"{item}: this recognizer reads spectrogram pictures, it does not take sound or strokes; give an image"
+            f" ({' '.join(sorted(IMAGE_EXTENSIONS))})"
+        )
+    if isinstance(item, Picture):
+        return item
+    if isinstance(item, str | Path | bytes) or hasattr(item, "read"):
+        return read_image(item)
+    if isinstance(item, Image | np.ndarray) or hasattr(item, "convert"):
+        drawing = ink_input(item)
+        if isinstance(drawing, Image):
+            return drawing
+    raise DataError(
+        f"{input_name(item)}: this recognizer reads spectrogram pictures, it does not take sound or strokes; give an"
+        " image file, an array of pixels, an Image or a Picture"
     )
 
 

@@ -130,7 +130,7 @@ def write_artifacts(  # noqa: PLR0913 - all that a run leaves
         outcome=outcome,
         curves=rows,
         picture=example_feature_maps(recognizer, manifest, outcome),
-        origin="lower" if recognizer.card.features.domain == "sound" else "upper",
+        origin="upper" if recognizer.card.features.domain == "ink" else "lower",
         card=recognizer.card,
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.data import SPLITS, Manifest, as_manifest
+from earmark.data import SPLITS, Manifest
 from earmark.errors import ConfigError
 from earmark.evaluation import Outcome, Scores, describe_protocol, fit_temperature, read_outcome, score
 from earmark.evaluation.evaluate import calibrate, evaluate
@@ -34,7 +34,7 @@ from earmark.training.export import export_network
 from earmark.training.fit import fit_network
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe, as_recipe
-from earmark.training.split import split_for
+from earmark.training.settle import read_for, settle
 from earmark.types import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def train(
         When the recipe is wrong, the data is bad or does not fit it, or the folder holds another run.
     """
     recipe = as_recipe(recipe, overrides=overrides)
-    manifest = split_for(recipe, as_manifest(data))
+    recipe, manifest = settle(recipe, read_for(recipe, data))
     pipeline = Pipeline(recipe, Path(out), open_cache(cache), progress if is_first() else no_progress)
     with first_ahead():
         claim_run_folder(pipeline.folder, recipe, manifest)
@@ -135,13 +135,14 @@ def cross_validate(
     n_folds = recipe.split.folds
     if n_folds is None:
         raise ConfigError(f"recipe {recipe.name!r} has no folds; add --set split.folds=5")
-    manifest = as_manifest(data).hashed()
+    manifest = read_for(recipe, data).hashed()
     pipeline = Pipeline(recipe, Path(out), open_cache(cache), progress if is_first() else no_progress)
     folders = [pipeline.folder / f"fold-{number + 1}" for number in range(n_folds)]
     for number, folder in enumerate(folders):
         train(_fold(recipe, number), data=manifest, out=folder, cache=cache, progress=progress)
 
-    everything = split_for(recipe, manifest)
+    recipe, everything = settle(recipe, manifest)
+    pipeline = replace(pipeline, recipe=recipe)
     everything = everything.with_splits([part and "train" for part in (e.split for e in everything.examples)])
     with first_ahead():
         claim_run_folder(pipeline.folder / ALL_FOLDS, recipe, everything)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.config import Config
-from earmark.data import Manifest, as_manifest
+from earmark.data import Manifest
 from earmark.errors import ConfigError, ModelError, UsageError
 from earmark.extras import needs_train_extra
 from earmark.features import open_cache
@@ -21,7 +21,7 @@ from earmark.files import sha256_bytes, write_text
 from earmark.training.fit import fit_network
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe, load_recipe
-from earmark.training.split import split_for
+from earmark.training.settle import read_for, settle, with_pictures
 from earmark.types import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -181,14 +181,14 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     base = load_recipe(recipe, overrides=overrides)
     axes = tuple(map(parse_axis, search)) or usual_axes(base)
-    manifest = split_for(base, as_manifest(data))
+    base, manifest = settle(base, read_for(base, data))
     folder = Path(out)
     study = _study(folder, base, axes, manifest.fingerprint)
     store = open_cache(cache)
 
     def attempt(trial: optuna.Trial) -> float:
         changes = [axis.suggest(trial) for axis in axes]
-        changed = load_recipe(recipe, overrides=[*overrides, *changes])
+        changed = with_pictures(load_recipe(recipe, overrides=[*overrides, *changes]), manifest)
 
         def watch(rows: Sequence[Row]) -> None:
             trial.report(rows[-1]["valid_accuracy"], len(rows))
