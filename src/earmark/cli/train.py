@@ -32,6 +32,9 @@ def train(
         bool,
         typer.Option("--every-fold", help="Cross-validate first, then train on all examples."),
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop when an example cannot be read, instead of setting it aside.")
+    ] = False,
     kind: As = None,
     groups: Groups = None,
     as_json: AsJson = False,
@@ -52,7 +55,7 @@ def train(
     source = read_source(data, kind=kind, groups=groups, prefer=preferred_domain(settings))
     learn = cross_validate if every_fold else train_once
     with process_group(), progress_on_stderr() as progress:
-        run = learn(settings, data=source, out=out, progress=progress)
+        run = learn(settings, data=source, out=out, strict=strict, progress=progress)
         if not is_first():
             return
     if as_json:

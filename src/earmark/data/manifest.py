@@ -186,7 +186,10 @@ class Manifest:
 
     def to_csv(self, path: Path | str) -> None:
         """Write the manifest as CSV, paths relative to the folder of `path`."""
-        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        with (
+            atomic_path(path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="", errors="surrogateescape") as stream,
+        ):
             writer = csv.writer(stream)
             writer.writerow(COLUMNS)
             writer.writerows([row[column] for column in COLUMNS] for row in self._rows(Path(path).parent))

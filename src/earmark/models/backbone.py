@@ -139,6 +139,8 @@ def load_body_weights(body: nn.Module, name: str, weights: str, *, channels: int
             state[first] = adapt_input_conv(channels, state[first])
     wanted = body.state_dict()
     head = {key for key in state if key not in wanted}
+    # Files from before 2018 lack the counters of batch norm, which nothing uses here.
+    state = {key: value for key, value in wanted.items() if key.endswith(".num_batches_tracked")} | state
     if missing := [key for key in wanted if key not in state or state[key].shape != wanted[key].shape]:
         raise ModelError(f"{path}: these weights are not of {name} ({missing[0]} is missing or of another shape)")
     body.load_state_dict({key: value for key, value in state.items() if key not in head})

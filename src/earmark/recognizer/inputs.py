@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -95,6 +97,18 @@ def ink_input(item: Input) -> Ink | Image:
         f"{input_name(item)}: this recognizer reads drawings; give an image or stroke file, a list of strokes, an array"
         " of pixels, an Ink or an Image"
     )
+
+
+@contextmanager
+def naming(item: Input) -> Iterator[None]:
+    """Let every complaint about an input begin with its name."""
+    try:
+        yield
+    except DataError as error:
+        name = input_name(item)
+        if str(error).startswith(name):
+            raise
+        raise type(error)(f"{name}: {error}") from error
 
 
 def picture_input(item: Input) -> Image | Picture:

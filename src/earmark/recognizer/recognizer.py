@@ -15,7 +15,7 @@ from earmark.features import InkFeatures, PictureFeatures
 from earmark.recognizer.card import FAMILIARITY, FEATURES_OUT, Card
 from earmark.recognizer.decide import pitch_salience
 from earmark.recognizer.file import card_of, open_session
-from earmark.recognizer.inputs import Input, ink_input, input_name, picture_input, sound_input
+from earmark.recognizer.inputs import Input, ink_input, input_name, naming, picture_input, sound_input
 from earmark.recognizer.network import OnnxNetwork, Request, State, log_softmax
 from earmark.recognizer.prediction import to_prediction
 from earmark.recognizer.windows import LEAST_FAMILIAR, Shape, WindowBatch, WindowScores, cut, drawing
@@ -202,9 +202,13 @@ class Recognizer:
         """Yield the windows of one input in batches; parameters and errors as for `predict`."""
         features, window = self.card.features, self.card.window
         if isinstance(features, InkFeatures):
-            yield drawing(features(ink_input(item)))
+            with naming(item):
+                raster = features(ink_input(item))
+            yield drawing(raster)
         elif isinstance(features, PictureFeatures):
-            yield drawing(features(picture_input(item)))
+            with naming(item):
+                raster = features(picture_input(item))
+            yield drawing(raster)
         elif window is not None:
             content, where = sound_input(item, sample_rate_hz=sample_rate_hz), input_name(item)
             yield from cut(content, features, window=window, where=where)

@@ -33,6 +33,7 @@ from earmark.training.distributed import first_ahead, is_first, process_group
 from earmark.training.export import export_network
 from earmark.training.fit import fit_network
 from earmark.training.loop import Row
+from earmark.training.readable import set_aside_unreadable
 from earmark.training.recipe import Recipe, as_recipe
 from earmark.training.settle import read_for, settle
 from earmark.types import Progress, no_progress
@@ -45,13 +46,14 @@ ALL_FOLDS = "all"
 
 
 @process_group()
-def train(
+def train(  # noqa: PLR0913 - what a run is made of
     recipe: Recipe | str | Path,
     *,
     data: Manifest | str | Path,
     out: str | Path,
     overrides: Sequence[str] = (),
     cache: str | Path | None = None,
+    strict: bool = False,
     progress: Progress = no_progress,
 ) -> Run:
     """Fit a network to labelled examples and write one file that recognises.
@@ -71,6 +73,8 @@ def train(
         Changes to the recipe, such as ``"training.epochs=20"``.
     cache
         Folder of the feature cache; by default the user's cache folder.
+    strict
+        Raise when an example cannot be read; by default such examples are set aside, and that is said.
 
     Raises
     ------
@@ -78,8 +82,12 @@ def train(
         When the recipe is wrong, the data is bad or does not fit it, or the folder holds another run.
     """
     recipe = as_recipe(recipe, overrides=overrides)
-    recipe, manifest = settle(recipe, read_for(recipe, data))
-    pipeline = Pipeline(recipe, Path(out), open_cache(cache), progress if is_first() else no_progress)
+    progress = progress if is_first() else no_progress
+    store = open_cache(cache)
+    with first_ahead():
+        readable = set_aside_unreadable(read_for(recipe, data), cache=store, strict=strict, progress=progress)
+    recipe, manifest = settle(recipe, readable)
+    pipeline = Pipeline(recipe, Path(out), store, progress)
     with first_ahead():
         claim_run_folder(pipeline.folder, recipe, manifest)
     network, rows = pipeline.fit(manifest)
@@ -105,13 +113,14 @@ def train(
 
 
 @process_group()
-def cross_validate(
+def cross_validate(  # noqa: PLR0913 - as train
     recipe: Recipe | str | Path,
     *,
     data: Manifest | str | Path,
     out: str | Path,
     overrides: Sequence[str] = (),
     cache: str | Path | None = None,
+    strict: bool = False,
     progress: Progress = no_progress,
 ) -> Run:
     """Cross-validate a recipe by group, then fit a network to everything.
@@ -123,7 +132,7 @@ def cross_validate(
 
     Parameters
     ----------
-    recipe, data, out, overrides, cache, progress
+    recipe, data, out, overrides, cache, strict, progress
         As for `train`; the folds are kept in ``out/fold-1`` and so on, and a call that was killed goes on where it was.
 
     Raises
@@ -135,8 +144,10 @@ def cross_validate(
     n_folds = recipe.split.folds
     if n_folds is None:
         raise ConfigError(f"recipe {recipe.name!r} has no folds; add --set split.folds=5")
-    manifest = read_for(recipe, data).hashed()
-    pipeline = Pipeline(recipe, Path(out), open_cache(cache), progress if is_first() else no_progress)
+    store = open_cache(cache)
+    with first_ahead():
+        manifest = set_aside_unreadable(read_for(recipe, data), cache=store, strict=strict)
+    pipeline = Pipeline(recipe, Path(out), store, progress if is_first() else no_progress)
     folders = [pipeline.folder / f"fold-{number + 1}" for number in range(n_folds)]
     for number, folder in enumerate(folders):
         train(_fold(recipe, number), data=manifest, out=folder, cache=cache, progress=progress)

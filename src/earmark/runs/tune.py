@@ -20,6 +20,7 @@ from earmark.features import open_cache
 from earmark.files import sha256_bytes, write_text
 from earmark.training.fit import fit_network
 from earmark.training.loop import Row
+from earmark.training.readable import set_aside_unreadable
 from earmark.training.recipe import Recipe, load_recipe
 from earmark.training.settle import read_for, settle, with_pictures
 from earmark.types import Progress, no_progress
@@ -181,10 +182,10 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     base = load_recipe(recipe, overrides=overrides)
     axes = tuple(map(parse_axis, search)) or usual_axes(base)
-    base, manifest = settle(base, read_for(base, data))
+    store = open_cache(cache)
+    base, manifest = settle(base, set_aside_unreadable(read_for(base, data), cache=store, progress=progress))
     folder = Path(out)
     study = _study(folder, base, axes, manifest.fingerprint)
-    store = open_cache(cache)
 
     def attempt(trial: optuna.Trial) -> float:
         changes = [axis.suggest(trial) for axis in axes]

@@ -68,7 +68,8 @@ class SoundfileDecoder:
             ) from error
 
     def _go_to(self, frame: int, step: int) -> None:
-        if self.format not in _INEXACT_SEEK:
+        # Some codecs (GSM 6.10, G.721) are only read from their start on.
+        if self.format not in _INEXACT_SEEK and self._file.seekable():
             self._file.seek(frame)
             return
         while self._file.tell() < frame and len(self._file.read(min(step, frame - self._file.tell()), "float32")):
