@@ -66,6 +66,12 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
+    given = os.environ.get("EARMARK_CACHE")
+    return Path(given or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark")
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

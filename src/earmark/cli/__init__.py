@@ -29,6 +29,7 @@ COMMANDS = {
     "models": "models:models",
     "info": "models:info",
     "check": "check:check",
+    "show": "show:show",
     "train": "train:train",
     "recipes": "train:recipes",
     "evaluate": "evaluate:evaluate",
@@ -101,7 +102,9 @@ def _log_to_stderr() -> None:
     """Print what the library has to say in the same voice as the commands."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("earmark: %(message)s"))
-    logging.getLogger("earmark").handlers = [handler]
+    logger = logging.getLogger("earmark")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
 
 
 def _print_any_text() -> None:

@@ -6,7 +6,6 @@ import hashlib
 import logging
 import math
 import mmap
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +15,7 @@ from weakref import WeakSet
 import numpy as np
 
 from earmark.errors import DataError
-from earmark.files import atomic_path
+from earmark.files import atomic_path, cache_folder
 from earmark.types import FloatArray
 
 log = logging.getLogger(__name__)
@@ -27,10 +26,7 @@ MOST_MAPS = 256
 
 def default_cache() -> Path:
     """Return the folder of the feature cache: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
-    base = (
-        os.environ.get("EARMARK_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark"
-    )
-    return Path(base) / "features"
+    return cache_folder() / "features"
 
 
 @lru_cache(maxsize=16)

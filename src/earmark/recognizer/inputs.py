@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -137,6 +137,23 @@ def picture_input(item: Input) -> Image | Picture:
     raise DataError(
         f"{input_name(item)}: this recognizer reads spectrogram pictures, it does not take sound or strokes; give an"
         " image file, an array of pixels, an Image or a Picture"
+    )
+
+
+def numbers_input(item: Input) -> Numbers:
+    """Return the row of numbers that a recognizer of tables takes.
+
+    Raises
+    ------
+    DataError
+        When it is anything else.
+    """
+    if isinstance(item, Numbers):
+        return item
+    if isinstance(item, Mapping):
+        return Numbers(tuple(item), np.array(list(item.values()), np.float64))
+    raise DataError(
+        f"{input_name(item)}: this recognizer reads rows of a table; give a table to 'earmark predict', or Numbers"
     )
 
 

@@ -11,11 +11,11 @@ from typing import Any, Self
 import numpy as np
 
 from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, UsageError
-from earmark.features import InkFeatures, PictureFeatures
+from earmark.features import InkFeatures, NumberFeatures, PictureFeatures
 from earmark.recognizer.card import FAMILIARITY, FEATURES_OUT, Card
 from earmark.recognizer.decide import pitch_salience
 from earmark.recognizer.file import card_of, open_session
-from earmark.recognizer.inputs import Input, ink_input, input_name, naming, picture_input, sound_input
+from earmark.recognizer.inputs import Input, ink_input, input_name, naming, numbers_input, picture_input, sound_input
 from earmark.recognizer.network import OnnxNetwork, Request, State, log_softmax
 from earmark.recognizer.prediction import to_prediction
 from earmark.recognizer.windows import LEAST_FAMILIAR, Shape, WindowBatch, WindowScores, cut, drawing
@@ -209,6 +209,10 @@ class Recognizer:
             with naming(item):
                 raster = features(picture_input(item))
             yield drawing(raster)
+        elif isinstance(features, NumberFeatures):
+            with naming(item):
+                row = features(numbers_input(item))
+            yield drawing(row)
         elif window is not None:
             content, where = sound_input(item, sample_rate_hz=sample_rate_hz), input_name(item)
             yield from cut(content, features, window=window, where=where)

@@ -19,7 +19,7 @@ from earmark.evaluation import Comparison, Outcome, Scores, read_outcome
 from earmark.evaluation import compare as compare_outcomes
 from earmark.evaluation.figures import intervals_figure
 from earmark.evaluation.templates import template
-from earmark.features import InkFeatures, PictureFeatures, SoundFeatures, Window, WindowFeatures
+from earmark.features import InkFeatures, NumberFeatures, PictureFeatures, SoundFeatures, Window, WindowFeatures
 from earmark.files import write_text
 from earmark.recognizer import Recognizer
 from earmark.runs.pipeline import ALL_FOLDS
@@ -174,7 +174,7 @@ def _entry(folder: Path, name: str) -> Entry:
 
 def _input_shape(recognizer: Recognizer) -> tuple[int, int, int]:
     features = recognizer.card.features
-    if isinstance(features, InkFeatures | PictureFeatures):
+    if isinstance(features, InkFeatures | NumberFeatures | PictureFeatures):
         return features.shape
     features, window = _of_sound(recognizer)
     return 1, features.n_bins, frames_of(features, window.length_s)
@@ -190,7 +190,7 @@ def _of_sound(recognizer: Recognizer) -> tuple[SoundFeatures | WindowFeatures, W
 def _clip_ms(recognizer: Recognizer) -> float:
     """Return the time that one raster, or one window of noise, takes to be recognised."""
     features = recognizer.card.features
-    if isinstance(features, InkFeatures | PictureFeatures):
+    if isinstance(features, InkFeatures | NumberFeatures | PictureFeatures):
         answer: Callable[[], Any] = partial(recognizer.network.logits, np.zeros((1, *features.shape), np.float32))
     else:
         sound_features, window = _of_sound(recognizer)

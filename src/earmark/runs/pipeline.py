@@ -5,6 +5,7 @@ Every step after the fit is taken by the first of several processes alone.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from earmark.runs.artifacts import (
     write_artifacts,
     write_recognizer,
 )
+from earmark.text import percent
 from earmark.training.distributed import first_ahead, is_first, process_group
 from earmark.training.export import export_network
 from earmark.training.fit import fit_network
@@ -40,6 +42,11 @@ from earmark.types import Progress, no_progress
 
 if TYPE_CHECKING:
     import onnx
+
+log = logging.getLogger(__name__)
+
+OVERFITTED = 0.3
+"""Difference of the accuracies of the training and the validation part that is worth a warning."""
 
 ALL_FOLDS = "all"
 """Where in the folder of a cross-validation lies the network that was fitted to everything."""
@@ -91,6 +98,7 @@ def train(  # noqa: PLR0913 - what a run is made of
     with first_ahead():
         claim_run_folder(pipeline.folder, recipe, manifest)
     network, rows = pipeline.fit(manifest)
+    _warn_about_overfitting(rows)
     more = _with_refit_parts(manifest, recipe)
     if not is_first():
         if more is not None:
@@ -218,12 +226,14 @@ class Pipeline:
 
     def calibrate(self, draft: Draft, manifest: Manifest) -> tuple[Draft, Outcome]:
         """Choose temperature and rejection threshold on the validation part; return the answers to it as well."""
+        log.info("calibrates the recognizer on the validation part")
         with self._file(draft) as candidate:
             temperature, validation = calibrate(candidate, manifest, progress=self.progress)
         return draft.calibrated(temperature, _threshold(self.recipe, validation)), validation
 
     def score(self, draft: Draft, manifest: Manifest, *, part: str) -> tuple[Outcome, Scores]:
         """Score the very file that a draft makes on a part that its network has not learned from."""
+        log.info("scores it on the %s part", {"valid": "validation"}.get(part, part))
         with self._file(draft) as candidate:
             return evaluate(
                 candidate,
@@ -245,6 +255,7 @@ class Pipeline:
         rows: Sequence[Row],
     ) -> None:
         """Write the recognizer, with a rejection detector if the recipe asks for one, the scores and the report."""
+        log.info("writes the recognizer, the scores and the report to %s", self.folder)
         card = draft.card.model_copy(update={"scores": (Score.of(scores),)})
         model = write_recognizer(self.folder / "model.onnx", draft.graph, card)
         if self.recipe.rejection is not None:
@@ -261,6 +272,19 @@ class Pipeline:
             yield path
         finally:
             path.unlink()
+
+
+def _warn_about_overfitting(rows: Sequence[Row]) -> None:
+    """Say it when the network is far better on what it has learned from."""
+    last = rows[-1]
+    gap = last["train_accuracy"] - last.get("valid_accuracy", last["train_accuracy"])
+    if gap > OVERFITTED:
+        log.warning(
+            "training is right on %s and validation on %s: the network has learned its examples by heart, so add "
+            "examples of other groups, augmentation, or a smaller training.batch_size",
+            percent(last["train_accuracy"]),
+            percent(last["valid_accuracy"]),
+        )
 
 
 def _threshold(recipe: Recipe, validation: Outcome) -> Rejection | None:

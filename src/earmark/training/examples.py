@@ -19,6 +19,7 @@ from earmark.features import (
     FeatureCache,
     Features,
     InkFeatures,
+    NumberFeatures,
     PictureFeatures,
     SoundFeatures,
     TableFeatures,
@@ -113,6 +114,8 @@ def _features_of(features: Features, content: Content) -> FloatArray:
     if isinstance(features, TableFeatures) and isinstance(content, Numbers):
         return features.from_numbers(content)
     if isinstance(features, PictureFeatures) and isinstance(content, Image | Picture):
+        return features(content)
+    if isinstance(features, NumberFeatures) and isinstance(content, Numbers):
         return features(content)
     raise TypeError(f"{features.kind} features do not read {type(content).__name__}")
 

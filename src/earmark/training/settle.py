@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from earmark.data import Manifest, read_content, read_manifest
+from earmark.data import Examples, Manifest, as_manifest, read_content
 from earmark.data.readers.images import sample_of
 from earmark.data.splits import has_choice
-from earmark.features import PictureFeatures
+from earmark.features import NumberFeatures, PictureFeatures
 from earmark.training.recipe import Recipe
 from earmark.training.split import split_for
 from earmark.types import Domain, Image
@@ -23,11 +23,9 @@ def preferred_domain(recipe: Recipe) -> Domain | None:
     return "picture" if recipe.features.domain == "picture" else None
 
 
-def read_for(recipe: Recipe, data: Manifest | str | Path) -> Manifest:
+def read_for(recipe: Recipe, data: Manifest | Examples | str | Path) -> Manifest:
     """Return a manifest of what the recipe reads, where the source leaves a choice."""
-    if isinstance(data, Manifest):
-        return data
-    return read_manifest(data, domain=preferred_domain(recipe))
+    return as_manifest(data, domain=preferred_domain(recipe))
 
 
 def settle(recipe: Recipe, manifest: Manifest) -> tuple[Recipe, Manifest]:
@@ -46,7 +44,16 @@ def settle(recipe: Recipe, manifest: Manifest) -> tuple[Recipe, Manifest]:
         given = recipe.split.model_copy(update={"protocol": "given"})
         recipe = recipe.model_copy(update={"split": given})
     manifest = split_for(recipe, manifest)
-    return with_pictures(recipe, manifest), manifest
+    return _with_columns(with_pictures(recipe, manifest), manifest), manifest
+
+
+def _with_columns(recipe: Recipe, manifest: Manifest) -> Recipe:
+    """Return the recipe with the columns of a table, where it names none."""
+    features = recipe.features
+    if not isinstance(features, NumberFeatures) or features.columns:
+        return recipe
+    found = features.model_copy(update={"columns": manifest.table.names})
+    return recipe.model_copy(update={"features": found})
 
 
 def with_pictures(recipe: Recipe, manifest: Manifest) -> Recipe:

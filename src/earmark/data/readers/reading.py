@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from earmark.data.manifest import Manifest
 from earmark.data.quarantine import data_of, is_quarantine, quarantine_of, without
@@ -12,7 +13,7 @@ from earmark.data.readers.grouping import grouped_by
 from earmark.data.readers.images import with_domain
 from earmark.data.readers.places import find_examples
 from earmark.data.table import is_table
-from earmark.errors import DataError
+from earmark.errors import DataError, UsageError
 from earmark.types import Domain
 
 
@@ -70,9 +71,31 @@ def read_manifest(
     return without(manifest, left_out) if not quarantined and is_quarantine(left_out) else manifest
 
 
-def as_manifest(data: Manifest | Path | str) -> Manifest:
-    """Return a manifest as it is, and read anything else by `read_manifest`."""
-    return data if isinstance(data, Manifest) else read_manifest(data)
+class InMemory(Protocol):
+    """Examples that are no files, such as `earmark.Examples`."""
+
+    def manifest(self) -> Manifest:
+        """Return their manifest."""
+
+
+def as_manifest(data: Manifest | InMemory | Path | str, *, domain: Domain | None = None) -> Manifest:
+    """Return a manifest as it is, that of examples in memory, and read anything else by `read_manifest`.
+
+    Raises
+    ------
+    UsageError
+        When it is none of these.
+    """
+    if isinstance(data, Manifest):
+        return data
+    if isinstance(data, Path | str):
+        return read_manifest(data, domain=domain)
+    if hasattr(data, "manifest"):
+        return data.manifest()
+    raise UsageError(
+        f"a {type(data).__name__} is no data; give the path of a source, a Manifest, or examples in memory as "
+        "earmark.Examples(contents, labels)"
+    )
 
 
 def _data_of(path: Path) -> Path:
