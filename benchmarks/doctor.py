@@ -227,12 +227,12 @@ def index(sizes: tuple[int, ...] = (1_000, 10_000, 100_000)) -> None:
 
 
 def leak() -> None:
-    """Score the quick model on the GTZAN pictures under three protocols."""
-    from earmark.doctor.protocols import compare_protocols, quick_learner
+    """Score the baseline on the GTZAN pictures under three protocols."""
+    from earmark.doctor.protocols import baseline_trainer, compare_protocols
 
     data = read_manifest(DATA / "gtzan" / "mel128x387.npz")
     comparison = compare_protocols(
-        data, quick_learner(data), protocols=("random", "grouped", "gtzan/fault-filtered"), n_folds=5, n_seeds=3
+        data, baseline_trainer(data), protocols=("random", "grouped", "gtzan/fault-filtered"), n_folds=5, n_seeds=3
     )
     print(comparison.text)
 

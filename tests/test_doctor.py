@@ -26,7 +26,7 @@ from earmark.doctor.baseline import out_of_fold
 from earmark.doctor.examine import examine
 from earmark.doctor.labels import judge_labels, meaning
 from earmark.doctor.magic import kind_of
-from earmark.doctor.protocols import compare_protocols, quick_learner
+from earmark.doctor.protocols import baseline_trainer, compare_protocols
 from earmark.doctor.quarantine import quarantine
 from earmark.doctor.repeated import copies
 from earmark.doctor.scan import scan
@@ -224,8 +224,8 @@ def test_a_column_in_large_units_hides_nothing():
     rng = np.random.default_rng(0)
     truth = np.arange(120) % 2
     features = np.stack((1e6 * rng.normal(size=120), truth + 0.1 * rng.normal(size=120)), axis=1).astype(np.float32)
-    (log_chances,) = out_of_fold(features, truth, np.array([str(n) for n in range(120)]), n_folds=5, seed=0)
-    assert (log_chances.argmax(axis=1) == truth).mean() > 0.95
+    (log_probabilities,) = out_of_fold(features, truth, np.array([str(n) for n in range(120)]), n_folds=5, seed=0)
+    assert (log_probabilities.argmax(axis=1) == truth).mean() > 0.95
 
 
 def test_parts_of_different_worlds_are_told_apart():
@@ -378,14 +378,12 @@ class TestPlainChecks:
         assert not [finding for finding in check(some, workers=1).findings if finding.family == "broken"]
 
 
-def dying_chunk(bare, chunk, share):
+def dying_examined(numbered, *, bare, share):
     """Stand for a decoder that takes its process with it."""
-    found = []
-    for row, example in chunk:
-        if row == 5:
-            os._exit(9)
-        found.append(examine(bare, example, row=row, share=share))
-    return found
+    row, example = numbered
+    if row == 5:
+        os._exit(9)
+    return examine(bare, example, row=row, share=share)
 
 
 class TestBadInput:
@@ -415,7 +413,7 @@ class TestBadInput:
         def explode(content: object) -> None:
             raise ZeroDivisionError("inside")
 
-        monkeypatch.setattr("earmark.doctor.drawing.describe", explode)
+        monkeypatch.setattr("earmark.doctor.drawing.measure_drawing", explode)
         report = check(drawings)
         assert len(report.of("crash")) == report.n_read == 20
 
@@ -485,7 +483,7 @@ class TestBadInput:
         with monkeypatch.context() as patch:
             patch.setattr("earmark.doctor.scan.CHUNK", 2)
             assert [each.row for each in scan(read_manifest(drawings), workers=2).examined] == list(range(20))
-        monkeypatch.setattr("earmark.doctor.scan._examine_chunk", dying_chunk)
+        monkeypatch.setattr("earmark.doctor.scan._examined", dying_examined)
         done = scan(read_manifest(drawings), workers=2)
         assert [each.row for each in done.examined] == list(range(20))
         assert [each.row for each in done.examined if each.problem] == [5]
@@ -555,7 +553,7 @@ class TestProtocols:
     def test_the_leak_is_the_gap(self, voices, capsys):
         options = ["--protocols", "random,grouped", "--folds", "4", "--seeds", "2", "--json"]
         with pytest.raises(SystemExit) as stop:
-            main(["evaluate", "quick", "--data", str(voices), *options])
+            main(["evaluate", "baseline", "--data", str(voices), *options])
         assert stop.value.code == 0
         values = json.loads(capsys.readouterr().out)
         leaky, honest = values["scores"]
@@ -569,7 +567,7 @@ class TestProtocols:
     def test_no_gap_is_said_as_such(self, voices):
         data = read_manifest(voices)
         apart = replace(data, examples=tuple(replace(e, group=str(n)) for n, e in enumerate(data)))
-        learner = quick_learner(apart)
+        learner = baseline_trainer(apart)
         compared = compare_protocols(apart, learner, protocols=["grouped", "grouped"], n_folds=3)
         assert compared.sentence == "There is no gap to speak of: the protocols agree."
         assert compared.scores[0].spread is None

@@ -18,11 +18,12 @@ from earmark.cli import main
 from earmark.data import Split, read_manifest
 from earmark.errors import ConfigError, DataError, ModelError, UnknownNameError
 from earmark.features.table import FEATURE_COLUMNS, SAMPLE_RATE_HZ, describe
+from earmark.search import Study
 from earmark.tables import Exploration, explore, trials, write_recognizer, write_results
 from earmark.tables.classical import CLASSIFIERS, TRANSFORMS
 from earmark.tables.onnx_nodes import to_onnx
-from earmark.tables.search import Study, tuned_search
-from earmark.tables.split import examine
+from earmark.tables.search import tuned_search
+from earmark.tables.split import split_table
 
 FAST = {"transforms": ("none", "pca"), "models": ("neighbours", "ridge")}
 
@@ -61,7 +62,7 @@ def explored(table, protocol="grouped", **changes):
 
 
 def test_no_row_is_on_two_sides(table):
-    exam = examine(read_manifest(table), Split())
+    exam = split_table(read_manifest(table), Split())
     for learn, validate in exam.folds:
         assert not set(exam.groups[learn]) & set(exam.groups[validate])
         assert not set(exam.groups[exam.test]) & (set(exam.groups[learn]) | set(exam.groups[validate]))
@@ -75,7 +76,7 @@ def test_without_a_test_part_settings_are_searched_within_train(table, tmp_path)
     given.write_text(
         "\n".join([lines[0] + ",split", *(f"{a},{b}" for a, b in zip(lines[1:], parts, strict=True))]), "utf-8"
     )
-    exam = examine(read_manifest(given), Split(protocol="given"))
+    exam = split_table(read_manifest(given), Split(protocol="given"))
     assert exam.part == "valid"
     assert len(exam.test) == parts.count("valid")
     assert len(exam.folds) == 3
@@ -102,12 +103,12 @@ def test_the_best_is_the_one_of_the_search(table):
     assert findings.comparisons[0].difference == pytest.approx(best.correct.mean() - other.correct.mean())
     for candidate in findings.candidates:
         assert candidate.chosen in [tried.parameters for tried in candidate.search]
-        assert candidate.scores.n == len(findings.examination.test)
+        assert candidate.scores.n == len(findings.table.test)
 
 
 def test_scalers_never_see_what_they_are_judged_on(table):
     findings = explored(table)
-    exam = findings.examination
+    exam = findings.table
     scaler = findings.fitted["scale"]
     np.testing.assert_allclose(scaler.mean_, exam.values[exam.train].mean(axis=0))
 
@@ -121,16 +122,16 @@ def test_the_same_call_gives_the_same_numbers(table):
 def test_a_stopped_exploration_goes_on_and_several_processes_give_the_same(table, tmp_path, monkeypatch):
     asked = {"transforms": ("none",), "models": ("ridge", "tree", "neighbours"), "n_trials": 3}
     exploration = Exploration.parse(asked, where="test")
-    measure, measured = trials.measure, []
+    original, measured = trials.run_trial, []
 
-    def stopped(job, transform, model, *, told):
+    def stopped(job, transform, model, *, on_trial):
         if len(measured) == 2:
             raise KeyboardInterrupt
         measured.append(model)
-        return measure(job, transform, model, told=told)
+        return original(job, transform, model, on_trial=on_trial)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trials, "measure", stopped)
+        patch.setattr(trials, "run_trial", stopped)
         with pytest.raises(KeyboardInterrupt):
             explore(read_manifest(table), exploration, folder=tmp_path / "a")
         measured.pop()
@@ -166,13 +167,13 @@ def test_a_killed_command_goes_on(table, tmp_path, monkeypatch):
     assert not (tmp_path / "out/accuracy.csv").exists()
     with journal.open("ab") as torn:
         torn.write(b'{"index": 40, "val')
-    measure, measured = trials.measure, []
+    original, measured = trials.run_trial, []
 
-    def counted(job, transform, model, *, told):
+    def counted(job, transform, model, *, on_trial):
         measured.append(model)
-        return measure(job, transform, model, told=told)
+        return original(job, transform, model, on_trial=on_trial)
 
-    monkeypatch.setattr(trials, "measure", counted)
+    monkeypatch.setattr(trials, "run_trial", counted)
     again = Exploration(transforms=("none",), models=("neighbours", "ridge"))
     resumed = explore(read_manifest(table), again, folder=tmp_path / "out")
     assert measured == ["ridge"]
@@ -225,8 +226,10 @@ def test_a_stopped_study_goes_on_as_if_it_had_not_been(tmp_path):
         return 1.0, 1 / (1 + abs(setting["depth"] - 10))
 
     def search(name, **most):
-        study = Study(tmp_path / name, "a study", 14, 0)
-        return tuned_search(values, lambda s: judge(s, **most), lambda n, best: heard.append((n, best)), plan=study)
+        study = Study(tmp_path / name, name="a study", seed=0)
+        return tuned_search(
+            values, lambda s: judge(s, **most), lambda n, best: heard.append((n, best)), study=study, n_trials=14
+        )
 
     with pytest.raises(KeyboardInterrupt):
         search("stopped", most=12)
@@ -251,7 +254,9 @@ def test_a_setting_is_not_tried_twice(tmp_path):
         judged.append(setting["k"])
         return 1.0, 0.5
 
-    tried = tuned_search({"k": (1, 2)}, judge, lambda _n, _best: None, plan=Study(tmp_path / "s", "k", 6, 0))
+    tried = tuned_search(
+        {"k": (1, 2)}, judge, lambda _n, _best: None, study=Study(tmp_path / "s", name="k", seed=0), n_trials=6
+    )
     assert len(tried) == 6
     assert sorted(judged) == [1, 2]
 

@@ -15,7 +15,6 @@ from earmark.errors import DataError, UnreadableError, UsageError
 from earmark.features import FeatureCache
 from earmark.runs.sample import read_sample, spellings
 from earmark.runs.submit import match_files, read_label_map, submit
-from earmark.training.batches import n_batches
 from earmark.training.readable import set_aside_unreadable
 from tiny import tiny_recognizer, tone
 
@@ -196,10 +195,6 @@ def test_a_cache_that_cannot_be_written_is_gone_without(tmp_path, caplog):
         np.testing.assert_array_equal(cache.get("a", lambda: np.ones(3, np.float32)), np.ones(3))
         cache.get("b", lambda: np.ones(3, np.float32))
     assert caplog.text.count("EARMARK_CACHE") == 1
-
-
-def test_few_examples_make_more_steps():
-    assert [n_batches(n, 32) for n in (3, 24, 36, 1000)] == [1, 6, 6, 31]
 
 
 def test_weights_without_counters_are_taken(tmp_path):

@@ -141,7 +141,7 @@ def test_families_are_left_out_together():
     kinds = {kind: OodSource(kind, family, lambda rng: Sound(rng, 1)) for kind, family in (("a", "x"), ("b", "y"))}
     scores = trainer().measure(kinds)
     assert [score.kind for score in scores] == ["a", "b"]
-    assert all(0 <= score.declined <= 1 and score.n == 60 for score in scores)
+    assert all(0 <= score.rejected <= 1 and score.n == 60 for score in scores)
     assert scores[0].auroc > 0.9
 
 

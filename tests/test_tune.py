@@ -100,7 +100,7 @@ def test_a_killed_trial_is_tried_again(recipe, drawings, tmp_path, monkeypatch):
     arguments = {"data": drawings, "search": SEARCH, "out": tmp_path / "search", "cache": tmp_path / "cache"}
     with monkeypatch.context() as patch:
         # The power goes: the journal keeps a trial that runs for ever.
-        patch.setattr(module, "teach", lambda *_, **__: pytest.exit("power cut"))
+        patch.setattr(module, "fit_network", lambda *_, **__: pytest.exit("power cut"))
         patch.setattr("optuna.study._tell._tell_with_warning", lambda **_: None)
         with pytest.raises(pytest.exit.Exception):
             tune(recipe, n_trials=1, **arguments)

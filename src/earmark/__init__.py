@@ -81,7 +81,10 @@ def __getattr__(name: str) -> Any:
         return version("earmark")
     if name not in _HOMES:
         raise AttributeError(f"module 'earmark' has no attribute {name!r}; it has: {', '.join(__all__)}")
-    value = getattr(import_module(_HOMES[name]), name)
+    from earmark.extras import explained
+
+    with explained(f"earmark.{name}"):
+        value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

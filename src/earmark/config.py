@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from earmark.errors import ConfigError, did_you_mean
 from earmark.registry import Registry
@@ -80,6 +80,13 @@ def parse_kind(registry: Registry[type[C]], values: Any, *, where: str) -> C:
     if not isinstance(values, Mapping) or not isinstance(values.get("kind"), str):
         raise ConfigError(f"{where}: needs a key 'kind'; allowed: {', '.join(sorted(registry))}")
     return registry[values["kind"]].parse(values, where=where)
+
+
+def Kind(registry: Registry[type[C]], *, where: str) -> BeforeValidator:  # noqa: N802 - reads as part of a type
+    """Return what makes a field take a table for `parse_kind`, or a configuration: ``Annotated[Base, Kind(…)]``."""
+    return BeforeValidator(
+        lambda values: values if isinstance(values, Config) else parse_kind(registry, values, where=where)
+    )
 
 
 def _copy(values: Mapping[str, Any]) -> dict[str, Any]:

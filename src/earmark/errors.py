@@ -60,7 +60,7 @@ class MissingExtraError(UsageError):
     """The call needs an optional dependency that is not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs the {extra!r} extra; install it with: pip install 'earmark[{extra}]'")
+        super().__init__(f"{feature} needs the {extra} extra: pip install 'earmark[{extra}]'")
         self.extra = extra
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def counted(n: int, noun: str) -> str:
     """Return a number with its noun.
@@ -35,3 +37,22 @@ def in_words(seconds: float) -> str:
     if minutes:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     return f"{rest} s"
+
+
+def some(names: Iterable[object], *, n: int = 5) -> str:
+    """Return the first `n` names, and how many more there are.
+
+    >>> some("abc"), some(range(9), n=3)
+    ('a, b, c', '0, 1, 2 and 6 more')
+    """
+    listed = list(map(str, names))
+    return ", ".join(listed[:n]) + (f" and {len(listed) - n:,} more" if len(listed) > n else "")
+
+
+def some_quoted(names: Iterable[str], *, n: int = 5) -> str:
+    """Return the same with every name in quotes.
+
+    >>> some_quoted(["jazz", "hip hop"], n=1)
+    "'jazz' and 1 more"
+    """
+    return some(map(repr, names), n=n)

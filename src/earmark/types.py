@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
+RealArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
 Domain: TypeAlias = Literal["sound", "ink", "picture", "table"]
 
 

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import complain
 from earmark.errors import EarmarkError, MissingPartError
 
@@ -141,7 +142,9 @@ def _run(arguments: list[str], *, debug: bool) -> int:
 
 def _exit_code(arguments: list[str]) -> int:
     try:
-        make_app(arguments)(arguments, prog_name="earmark")
+        # The commands import what they need; some of it comes with an extra.
+        with extras.explained(" ".join(["earmark", *arguments[:1]])):
+            make_app(arguments)(arguments, prog_name="earmark")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except ModuleNotFoundError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.text import percent
@@ -42,6 +43,7 @@ def add_rejection(
     measure=true every family of foreign kinds is left out of training in turn, to measure how well the detector rejects
     a family that it does not know; that takes several times as long.
     """
+    extras.require("adding a rejection", "train", "torch", "onnx", "sklearn")
     from earmark.evaluation import read_outcome
     from earmark.rejection.fit import add_rejection, rejection_config_of
     from earmark.zoo.card_page import rejection_pairs

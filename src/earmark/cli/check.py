@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import AsJson, complain, print_json
 from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import As, Groups
-from earmark.text import counted
+from earmark.text import counted, some
 
 if TYPE_CHECKING:
     from earmark.doctor import Finding, Report
@@ -49,6 +50,8 @@ def check(
     from earmark.doctor import check as checked
 
     domain: Domain | None = kind.value if kind else None
+    if html is not None:
+        extras.require("a page", "train", "jinja2", "matplotlib")
     split = Split.parse({"protocol": protocol}, where="--protocol") if protocol else None
     with progress_on_stderr() as progress:
         report = checked(source, split=split, domain=domain, groups=groups, workers=workers, progress=progress)
@@ -91,8 +94,7 @@ def _print(report: Report) -> None:
         for finding in findings[:_N_NAMED]:
             print(f"{head}{finding.message}")
             if len(finding.paths) > 2:
-                more = f" and {len(finding.paths) - _N_NAMED} more" if len(finding.paths) > _N_NAMED else ""
-                print(f"         {', '.join(finding.paths[:_N_NAMED])}{more}")
+                print(f"         {some(finding.paths, n=_N_NAMED)}")
             head = " " * len(head)
         if len(findings) > _N_NAMED:
             print(f"         and {len(findings) - _N_NAMED} more of the kind {kind}; --json names all")

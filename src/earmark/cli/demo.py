@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.text import percent
@@ -21,6 +22,7 @@ def demo(
     ),
 ) -> None:
     """Recognise, train and score in a few minutes, offline."""
+    extras.require("the demo", "train", "torch", "sklearn", "matplotlib")
     from earmark.demo import run_demo
 
     with progress_on_stderr() as progress:

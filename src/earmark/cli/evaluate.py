@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import AsJson, complain, print_json, print_pairs
 from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import As, Groups, read_source
@@ -51,8 +52,8 @@ def evaluate(
     """Score a recognizer on labelled examples.
 
     The parts are those of the data when it is divided, else those that the recognizer was trained with. With
-    --protocols the recipe of MODEL, or a quick model when MODEL is 'quick', is trained under each protocol, and the
-    scores are printed side by side with the gap.
+    --protocols the recipe of MODEL, or a baseline model when MODEL is 'baseline', is trained under each protocol, and
+    the scores are printed side by side with the gap.
     """
     if protocols is not None:
         if split or protocol or html:
@@ -68,6 +69,7 @@ def evaluate(
     from earmark.evaluation.evaluate import evaluate as score_recognizer
     from earmark.recognizer import load
 
+    extras.require("scoring", "train", "sklearn")
     recognizer = load(model)
     reads = recognizer.card.features.reads
     manifest = read_source(data, kind=kind, groups=groups, prefer=reads[0] if len(reads) == 1 else None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import complain, print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import Groups, read_source
@@ -59,6 +60,7 @@ def explore(
     from earmark.tables import explore as explored
     from earmark.tables.export import row_length_s
 
+    extras.require("exploring", "train", "sklearn", "onnx", "matplotlib")
     values: dict[str, Any] = {"split": {"protocol": protocol, "seed": seed}, "seed": seed, "n_trials": tune}
     lists = {"transforms": transforms, "models": models, "widths": width, "dropout": dropout}
     values |= {name: given for name, given in lists.items() if given}

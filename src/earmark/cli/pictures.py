@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark import extras
 from earmark.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,11 +42,10 @@ class Pictures:
         self, recognizer: Recognizer, *, explain: bool, timeline: bool, out: Path | None, files: Sequence[str]
     ) -> None:
         from earmark.explanation.explain import refuse_unexplainable
-        from earmark.extras import needs_train_extra
 
         if not explain and not timeline:
             raise UsageError(f"-o {out} is where pictures go; say which: --explain, or --timeline")
-        needs_train_extra("a picture", "matplotlib")
+        extras.require("a picture", "train", "matplotlib")
         if explain:
             refuse_unexplainable(recognizer)
         self.recognizer, self.explain, self.timeline = recognizer, explain, timeline

@@ -13,6 +13,7 @@ from earmark.cli.output import Format, complain, csv_heading, formatted
 from earmark.cli.pictures import Pictures
 from earmark.data.table import is_table
 from earmark.errors import DataError, UsageError
+from earmark.files import files_under
 
 if TYPE_CHECKING:
     from earmark.recognizer import Recognizer
@@ -143,7 +144,7 @@ class _Batch:
         from earmark.recognizer import readable_extensions
 
         allowed = readable_extensions(self.recognizer.card)
-        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in allowed and not p.name.startswith("."))
+        found = sorted(files_under(folder, allowed))
         if not found:
             raise DataError(
                 f"{folder}: a folder without files that this recognizer reads ({' '.join(sorted(allowed))})"

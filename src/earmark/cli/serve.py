@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import complain
-from earmark.errors import DataError, MissingExtraError, ModelError, UsageError
+from earmark.errors import DataError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from earmark.serve import Limits
@@ -47,12 +48,9 @@ def serve(
     """
     from earmark.recognizer import zoo
 
-    try:
-        from earmark.serve import make_app, make_server, model_files, refuse_taken
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("earmark."):
-            raise
-        raise MissingExtraError("the service", "serve") from error
+    extras.require("the service", "serve", *extras.MODULES["serve"])
+    from earmark.serve import make_app, make_server, model_files, refuse_taken
+
     tokens = _tokens(token_file)
     if host not in _LOCAL and not tokens:
         raise UsageError(f"--host {host} can be reached from other machines; give tokens with --tokens FILE")

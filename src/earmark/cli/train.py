@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import AsJson, print_json, print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import As, Groups, read_source
@@ -45,6 +46,7 @@ def train(
     """
     if resume and not (out / RECIPE_FILE).is_file():
         raise UsageError(f"{out}: holds no run to continue; leave --resume out to start one")
+    extras.require("training", "train", "torch")
     from earmark.runs.pipeline import cross_validate
     from earmark.runs.pipeline import train as train_once
     from earmark.training import load_recipe
@@ -55,7 +57,7 @@ def train(
     source = read_source(data, kind=kind, groups=groups, prefer=preferred_domain(settings))
     learn = cross_validate if every_fold else train_once
     with process_group(), progress_on_stderr() as progress:
-        run = learn(settings, data=source, out=out, strict=strict, progress=progress)
+        run = learn(recipe, data=source, out=out, overrides=changes or (), strict=strict, progress=progress)
         if not is_first():
             return
     if as_json:

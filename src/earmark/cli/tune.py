@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from earmark import extras
 from earmark.cli.output import print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import As, Groups, read_source
@@ -36,6 +37,7 @@ def tune(
     Settings are compared on the validation part; the test part stays unseen. When a search was stopped, the same
     command continues it.
     """
+    extras.require("a search", "train", "torch", "optuna")
     from earmark.runs.tune import tune as search_for
     from earmark.training import load_recipe
     from earmark.training.settle import preferred_domain
@@ -74,6 +76,7 @@ def find_rate(
 
     The rate is raised step by step; where the loss falls fastest is a good peak for training.
     """
+    extras.require("training", "train", "torch")
     from earmark.training import load_recipe
     from earmark.training.lr_range import find_learning_rate
     from earmark.training.settle import preferred_domain

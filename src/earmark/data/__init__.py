@@ -1,11 +1,11 @@
-"""Labelled examples: reading them from any source, splitting them honestly, leaving out what is in quarantine."""
+"""Data sets of labelled examples: readers for any source, splits by group, exclusion lists."""
 
 from earmark.data.archive import content_sha256
 from earmark.data.content import read_content
 from earmark.data.manifest import SPLITS, Example, Manifest
 from earmark.data.memory import Examples
 from earmark.data.readers import READERS, Reader, as_manifest, read_manifest
-from earmark.data.splits import PROTOCOLS, Split, apply_split, leaks
+from earmark.data.splits import PROTOCOLS, Split, apply_split, folds, leaks
 from earmark.data.table import Table
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "apply_split",
     "as_manifest",
     "content_sha256",
+    "folds",
     "leaks",
     "read_content",
     "read_manifest",

@@ -1,4 +1,4 @@
-"""Files, members of zip archives and rows of arrays under one kind of path: ``file``, ``a.zip::member``, ``x.npz::3``.
+"""Paths into containers: files, members of zip archives, rows of arrays (``file``, ``a.zip::member``, ``x.npz::3``).
 
 Archives stay open between reads. `zipfile` locks its file, so threads may share one; processes never do, because the
 number of the process is part of what an open archive is remembered by.
@@ -6,11 +6,9 @@ number of the process is part of what an open archive is remembered by.
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import numpy.typing as npt
 
 from earmark.data.table import read_table
 from earmark.errors import DataError, UnreadableError
-from earmark.files import sha256_bytes, sha256_file
+from earmark.files import cached_while_unchanged, sha256_bytes, sha256_file
 
 _SEPARATOR = "::"
 _CONTAINERS = (".zip", ".npz", ".csv", ".parquet")
@@ -87,34 +85,18 @@ def array_sha256(values: npt.NDArray[Any]) -> str:
     return sha256_bytes(f"{values.dtype.str}{values.shape}".encode() + values.tobytes())
 
 
+@cached_while_unchanged(maxsize=8)
 def open_zip(path: Path) -> zipfile.ZipFile:
     """Return an open archive, kept open for this process until the file changes."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UnreadableError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    return _open_zip(path, status.st_mtime_ns, status.st_size, os.getpid())
-
-
-@lru_cache(maxsize=8)
-def _open_zip(path: Path, _mtime_ns: int, _size: int, _process: int) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
         raise UnreadableError(f"{path}: is not an intact zip archive ({error}); download it again") from error
 
 
+@cached_while_unchanged(maxsize=2)
 def read_pictures(path: Path) -> Mapping[str, npt.NDArray[Any]]:
     """Return the arrays of an ``.npz``, kept in memory until the file changes; nothing is ever unpickled."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UnreadableError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    return _read_pictures(path, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=2)
-def _read_pictures(path: Path, _mtime_ns: int, _size: int) -> Mapping[str, npt.NDArray[Any]]:
     try:
         # Opened here, because numpy leaves a file open that turns out to be damaged.
         with path.open("rb") as stream:

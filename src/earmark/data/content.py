@@ -1,4 +1,4 @@
-"""Reading what an example points at."""
+"""Content of an example: the sound, drawing, picture or row of numbers that it points at."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The table of examples that everything is trained and scored on."""
+"""Manifest: the table of examples that everything is trained and scored on."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 from earmark.data.archive import content_sha256, join_member, split_member
 from earmark.data.table import Table, read_table
 from earmark.errors import DataError, UsageError
-from earmark.files import atomic_path, sha256_bytes
+from earmark.files import atomic_path, sha256_bytes, write_csv
 from earmark.types import Domain
 from earmark.units import note_midi
 
@@ -186,13 +185,8 @@ class Manifest:
 
     def to_csv(self, path: Path | str) -> None:
         """Write the manifest as CSV, paths relative to the folder of `path`."""
-        with (
-            atomic_path(path) as temporary,
-            temporary.open("w", encoding="utf-8", newline="", errors="surrogateescape") as stream,
-        ):
-            writer = csv.writer(stream)
-            writer.writerow(COLUMNS)
-            writer.writerows([row[column] for column in COLUMNS] for row in self._rows(Path(path).parent))
+        rows = self._rows(Path(path).parent)
+        write_csv(path, ([row[column] for column in COLUMNS] for row in rows), columns=COLUMNS)
 
     def to_parquet(self, path: Path | str) -> None:
         """Write the manifest as Parquet, paths relative to the folder of `path`."""

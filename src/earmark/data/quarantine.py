@@ -1,8 +1,7 @@
-"""Lists of examples to leave out: written by the doctor, read with the data; deleting a line brings an example back."""
+"""Exclusion lists: written by the doctor and honoured by every reader; deleting a line includes the example again."""
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from earmark.data.archive import join_member, split_member
 from earmark.data.manifest import Manifest
 from earmark.data.table import is_table, read_columns, read_rows
 from earmark.errors import DataError
-from earmark.files import atomic_path
+from earmark.files import write_csv
 
 log = logging.getLogger(__name__)
 
@@ -50,18 +49,9 @@ def write_quarantine(path: Path, manifest: Manifest, *, source: Path, reasons: I
     folder = path.absolute().parent
     prefix = Path(os.path.relpath(manifest.root.absolute(), folder))
     data = Path(os.path.relpath(source.absolute(), folder)).as_posix()
-    n = 0
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="", errors="surrogateescape") as stream,
-    ):
-        writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
-        for where, kind, why in reasons:
-            file, member = split_member(where)
-            writer.writerow([join_member((prefix / file).as_posix(), member), kind, why, data])
-            n += 1
-    return n
+    located = ((split_member(where), kind, why) for where, kind, why in reasons)
+    rows = ([join_member((prefix / file).as_posix(), member), kind, why, data] for (file, member), kind, why in located)
+    return write_csv(path, rows, columns=COLUMNS)
 
 
 def data_of(path: Path) -> Path | None:

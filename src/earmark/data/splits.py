@@ -1,11 +1,11 @@
-"""Splits that keep groups whole, stratified by label; published splits by name; and which groups leak."""
+"""Train/validation/test splits and folds: stratified by label with whole groups, or published; and leaking groups."""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from earmark.config import Config
 from earmark.data.facts import PUBLISHED_SPLITS, published_split
 from earmark.data.manifest import SPLITS, UNKNOWN_GROUP, Manifest
 from earmark.errors import DataError, UnknownNameError
+from earmark.types import IntArray, RealArray
 
 log = logging.getLogger(__name__)
 
@@ -99,9 +100,12 @@ def apply_split(manifest: Manifest, split: Split) -> Manifest:
             "keep groups whole; give a group column or pattern, or accept the leak with protocol = 'random'"
         )
     shares = np.full(split.folds, 1 / split.folds) if split.folds else np.array(split.fractions)
-    members = _members(manifest, grouped=split.protocol == "grouped")
-    _refuse_too_few(manifest, len(members), int((shares > 0).sum()), grouped=split.protocol == "grouped")
-    parts = _deal(manifest, members, shares, seed=split.seed, keep_first=split.folds is None)
+    grouped = split.protocol == "grouped"
+    members = _members([e.group if grouped else (e.path, row) for row, e in enumerate(manifest)])
+    _refuse_too_few(manifest, len(members), int((shares > 0).sum()), grouped=grouped)
+    index = {label: number for number, label in enumerate(manifest.labels)}
+    counts = _counts(members, [index[example.label] for example in manifest])
+    parts = _deal(counts, shares, seed=split.seed, keep_first=split.folds is None)
     if split.folds:
         names = ["train"] * split.folds
         names[split.fold], names[(split.fold + 1) % split.folds] = "test", "valid"
@@ -114,6 +118,32 @@ def apply_split(manifest: Manifest, split: Split) -> Manifest:
     divided = manifest.with_splits(result)
     _refuse_untrained(divided)
     return divided
+
+
+def folds(groups: npt.ArrayLike, labels: npt.ArrayLike, *, k: int, seed: int = 0) -> IntArray:
+    """Return the fold of every example for k-fold cross-validation: groups stay whole, labels are spread evenly.
+
+    Parameters
+    ----------
+    groups, labels
+        Of every example.
+    k
+        How many folds; with fewer groups than that, one a group.
+    seed
+        Of the order in which groups are dealt.
+
+    Examples
+    --------
+    >>> folds(["a", "a", "b", "c", "d"], [0, 1, 0, 1, 1], k=2).tolist()
+    [0, 0, 1, 1, 1]
+    """
+    members = _members(np.asarray(groups).tolist())
+    k = min(k, len(members))
+    parts = _deal(_counts(members, np.asarray(labels).tolist()), np.full(k, 1 / k), seed=seed, keep_first=False)
+    result = np.zeros(sum(map(len, members)), np.int64)
+    for rows, part in zip(members, parts, strict=True):
+        result[rows] = part
+    return result
 
 
 def leaks(manifest: Manifest) -> tuple[str, ...]:
@@ -162,43 +192,38 @@ def _published(manifest: Manifest, name: str) -> Manifest:
     return manifest.with_splits(parts)
 
 
-def _members(manifest: Manifest, *, grouped: bool) -> list[list[int]]:
+def _members(groups: Sequence[Any]) -> list[list[int]]:
     """Return the rows of each group; groups by name, so that the order of the examples does not matter."""
-    if not grouped:
-        order = sorted(range(len(manifest)), key=lambda row: (manifest.examples[row].path, row))
-        return [[row] for row in order]
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row, example in enumerate(manifest):
-        rows[example.group].append(row)
+    rows: dict[Any, list[int]] = defaultdict(list)
+    for row, group in enumerate(groups):
+        rows[group].append(row)
     return [rows[group] for group in sorted(rows)]
 
 
-def _deal(
-    manifest: Manifest,
-    members: Sequence[Sequence[int]],
-    shares: npt.NDArray[np.float64],
-    *,
-    seed: int,
-    keep_first: bool,
-) -> npt.NDArray[np.intp]:
+def _counts(members: Sequence[Sequence[int]], labels: Sequence[Any]) -> RealArray:
+    """Return how many examples of each label a group has, ``(group, label)``."""
+    column = {label: index for index, label in enumerate(sorted(set(labels)))}
+    counts = np.zeros((len(members), len(column)))
+    for group, rows in enumerate(members):
+        for row in rows:
+            counts[group, column[labels[row]]] += 1
+    return counts
+
+
+def _deal(counts: RealArray, shares: RealArray, *, seed: int, keep_first: bool) -> npt.NDArray[np.intp]:
     """Deal groups, large before small, to the part whose share of their labels is furthest from full.
 
     The cost is the sum over parts and labels of the squared difference between the share that a part has of a label and
     the one that it should have: the idea of scikit-learn's ``StratifiedGroupKFold``, for unequal parts.
     """
-    column = {label: index for index, label in enumerate(manifest.labels)}
-    counts = np.zeros((len(members), len(column)))
-    for group, rows in enumerate(members):
-        for row in rows:
-            counts[group, column[manifest.examples[row].label]] += 1
     weights = counts / counts.sum(axis=0)
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(members))
+    order = rng.permutation(len(counts))
     # Sizes count by powers of two only; else groups of all different sizes would fall the same way for every seed.
     magnitude = np.floor(np.log2(counts.sum(axis=1)))
     order = order[np.argsort(-magnitude[order], kind="stable")]
-    held = np.zeros((len(shares), len(column)))
-    parts = np.zeros(len(members), dtype=np.intp)
+    held = np.zeros((len(shares), counts.shape[1]))
+    parts = np.zeros(len(counts), dtype=np.intp)
     for group in order:
         parts[group] = _cheapest(held, weights[group], shares)
         held[parts[group]] += weights[group]
@@ -207,9 +232,7 @@ def _deal(
     return parts
 
 
-def _cheapest(
-    held: npt.NDArray[np.float64], added: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]
-) -> np.intp:
+def _cheapest(held: RealArray, added: RealArray, shares: RealArray) -> np.intp:
     """Return the part where `added` raises the cost least; never one whose share is nothing."""
     labels = np.flatnonzero(added)
     gap = held[:, labels] - shares[:, None]
@@ -218,7 +241,7 @@ def _cheapest(
     return np.argmin(rise)
 
 
-def _fill(parts: npt.NDArray[np.intp], counts: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) -> None:
+def _fill(parts: npt.NDArray[np.intp], counts: RealArray, shares: RealArray) -> None:
     """Move a group, in place, into every part that has a share but nothing: few large groups can leave one empty."""
     for part in np.flatnonzero(shares):
         if (parts == part).any():
@@ -230,15 +253,13 @@ def _fill(parts: npt.NDArray[np.intp], counts: npt.NDArray[np.float64], shares: 
         parts[min(costs)[-1]] = part
 
 
-def _n_lost(group: int, parts: npt.NDArray[np.intp], counts: npt.NDArray[np.float64]) -> int:
+def _n_lost(group: int, parts: npt.NDArray[np.intp], counts: RealArray) -> int:
     """Return how many labels a part would lose with `group`."""
     others = (parts == parts[group]) & (np.arange(len(parts)) != group)
     return int(((counts[group] > 0) & ~(counts[others] > 0).any(axis=0)).sum())
 
 
-def _spread(
-    parts: npt.NDArray[np.intp], counts: npt.NDArray[np.float64], shares: npt.NDArray[np.float64], *, keep_first: bool
-) -> None:
+def _spread(parts: npt.NDArray[np.intp], counts: RealArray, shares: RealArray, *, keep_first: bool) -> None:
     """Move single-label groups, in place, until every part has each label that has a group to spare.
 
     With `keep_first`, part 0 (train) is served first and never gives its last group of a label away.

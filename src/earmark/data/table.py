@@ -8,14 +8,15 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from earmark.errors import DataError, MissingExtraError, UnreadableError
+from earmark import extras
+from earmark.errors import DataError, UnreadableError
+from earmark.files import cached_while_unchanged
+from earmark.types import RealArray
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Table:
     """
 
     names: tuple[str, ...]
-    values: npt.NDArray[np.float64]
+    values: RealArray
 
     def without(self, columns: Sequence[str]) -> Table:
         """Return the same rows without some columns; one that is not there is no error."""
@@ -94,33 +95,17 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return found
 
 
+@cached_while_unchanged(maxsize=4)
 def read_table(path: Path) -> Table:
     """Return the numbers of a feature table: all columns but filename, length, label and group.
 
     Raises
     ------
+    UnreadableError
+        When the file cannot be read.
     DataError
         When a cell is not a finite number; it names the row and the column.
     """
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UnreadableError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    return _read_table(path, status.st_mtime_ns, status.st_size)
-
-
-def parquet_modules(what: str) -> tuple[Any, Any]:
-    """Return pyarrow and its Parquet module; raise `MissingExtraError` when they are not installed."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError:
-        raise MissingExtraError(what, "train") from None
-    return pa, pq
-
-
-@lru_cache(maxsize=4)
-def _read_table(path: Path, _mtime_ns: int, _size: int) -> Table:
     rows = read_rows(path)
     candidates = tuple(name for name in rows[0] if name not in NOT_FEATURES)
     numbers = np.array([[_number(row[name]) for name in candidates] for row in rows], dtype=np.float64)
@@ -142,7 +127,16 @@ def _read_table(path: Path, _mtime_ns: int, _size: int) -> Table:
     return Table(names=names, values=values)
 
 
-def _why_no_feature(name: str, column: npt.NDArray[np.float64]) -> str:
+def parquet_modules(what: str) -> tuple[Any, Any]:
+    """Return pyarrow and its Parquet module; raise `MissingExtraError` when they are not installed."""
+    extras.require(what, "train", "pyarrow")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pa, pq
+
+
+def _why_no_feature(name: str, column: RealArray) -> str:
     """Return why a column says nothing about what a row is; nothing when it may be a feature."""
     if np.isnan(column).all():
         return "holds no numbers"

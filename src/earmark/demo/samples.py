@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from earmark.files import atomic_path
+from earmark.files import atomic_path, write_csv
 from earmark.sound.synthesis import synthesize_note
 from earmark.types import FloatArray, Ink, Progress, Sound, no_progress
 from earmark.units import LOWEST_KEY_MIDI, N_PIANO_KEYS, note_name
@@ -100,7 +99,7 @@ def write_keys(folder: Path, *, progress: Progress = no_progress) -> Path:
     import soundfile
 
     parts = dict.fromkeys(TRAINING_TIMBRES, "train") | {VALIDATION_TIMBRE: "valid", UNSEEN_TIMBRE: "test"}
-    rows = [("path", "label", "group", "split")]
+    rows = []
     for done, (timbre, part) in enumerate(parts.items()):
         progress("synthesising", done, len(parts), timbre)
         for midi in range(LOWEST_KEY_MIDI, LOWEST_KEY_MIDI + N_PIANO_KEYS):
@@ -112,8 +111,7 @@ def write_keys(folder: Path, *, progress: Progress = no_progress) -> Path:
                     soundfile.write(temporary, note.samples, note.sample_rate_hz, format="FLAC")
     progress("synthesising", len(parts), len(parts), "")
     manifest = folder / "manifest.csv"
-    with atomic_path(manifest) as temporary, temporary.open("w", newline="") as stream:
-        csv.writer(stream).writerows(rows)
+    write_csv(manifest, rows, columns=("path", "label", "group", "split"))
     return manifest
 
 

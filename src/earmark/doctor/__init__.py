@@ -1,4 +1,4 @@
-"""The dataset doctor: what is wrong with data before it is learned from, and how much a score on it is worth."""
+"""Data quality checks: what is wrong with a data set before training, and how much a score on it is worth."""
 
 from earmark.doctor.checkup import check
 from earmark.doctor.findings import Finding, Report

@@ -1,4 +1,7 @@
-"""A quick model: a support vector machine on main components, good enough to doubt labels and to compare protocols."""
+"""Baseline classifier: a support vector machine on principal components (scikit-learn).
+
+It is good enough to doubt labels, to compare protocols and for adversarial validation.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_softmax
 
+from earmark.data import folds
 from earmark.doctor.examine import Examined
-from earmark.types import FloatArray
+from earmark.types import FloatArray, IntArray, RealArray
 
 N_COMPONENTS = 150
 COST = 5.0
@@ -23,11 +28,10 @@ NEVER = -50.0
 """Log chance of a label that the model has not seen."""
 
 N_NEAREST = 5
-ROWS_AT_ONCE = 1024
 
 
-class QuickModel:
-    """Main components, then a support vector machine with a radial kernel (scikit-learn), beside nearest neighbours.
+class Baseline:
+    """A support vector machine with a radial kernel on principal components, beside nearest neighbours.
 
     Parameters
     ----------
@@ -41,68 +45,63 @@ class QuickModel:
         self._n_labels = n_labels
         self._seed = seed
 
-    def fit(self, features: FloatArray, truth: npt.NDArray[np.intp]) -> Self:
-        """Learn from ``(n, n_features)`` and ``(n,)``."""
+    def fit(self, features: FloatArray, truth: IntArray) -> Self:
+        """Fit to ``(n, n_features)`` and ``(n,)``."""
+        from sklearn.decomposition import PCA
+        from sklearn.neighbors import NearestNeighbors
         from sklearn.svm import SVC
 
         rows = np.arange(len(truth))
         if len(rows) > LARGEST_FIT:
             rows = np.sort(np.random.default_rng(self._seed).choice(rows, LARGEST_FIT, replace=False))
-        chosen, self._held = features[rows].astype(np.float64), np.unique(truth[rows])
-        self._mean, spread = chosen.mean(axis=0), chosen.std(axis=0)
+        chosen, truth = features[rows].astype(np.float64), truth[rows]
+        spread = chosen.std(axis=0)
         # Few columns are numbers in units of their own; many are cells of one picture, whose differences count.
         self._unit = np.where(spread > 0, spread, 1.0) if len(spread) < N_COMPONENTS else np.ones_like(spread)
-        centred = (chosen - self._mean) / self._unit
-        covariance = centred.T @ centred
-        variance, directions = np.linalg.eigh(covariance)
-        self._directions = directions[:, ::-1][:, : min(N_COMPONENTS, len(variance))]
+        self._pca = PCA(min(N_COMPONENTS, *chosen.shape), svd_solver="covariance_eigh").fit(chosen / self._unit)
+        self._scale = 1.0
+        self._scale = float(np.sqrt(self._reduced(chosen).var(axis=0).sum())) or 1.0
         reduced = self._reduced(chosen)
-        self._scale = float(np.sqrt(reduced.var(axis=0).sum())) or 1.0
-        self._known = (reduced / self._scale).astype(np.float32), truth[rows]
+        self._neighbours = {}
+        for label in np.unique(truth):
+            of_label = reduced[truth == label]
+            self._neighbours[label] = NearestNeighbors(n_neighbors=min(N_NEAREST, len(of_label))).fit(of_label)
         self._machine: Any = None
-        if len(self._held) > 1:
-            self._machine = SVC(C=COST, gamma=1.0, cache_size=400, class_weight="balanced")
-            self._machine.fit(reduced / self._scale, truth[rows])
+        if len(self._neighbours) > 1:
+            self._machine = SVC(C=COST, gamma=1.0, cache_size=400, class_weight="balanced").fit(reduced, truth)
         return self
 
-    def log_chances(self, features: FloatArray) -> FloatArray:
-        """Return something like log probabilities, ``(n, n_labels)``; `NEVER` for labels that were never seen."""
+    def log_probabilities(self, features: FloatArray) -> FloatArray:
+        """Return rough log probabilities, ``(n, n_labels)``; `NEVER` for labels that were not in the training data."""
         result = np.full((len(features), self._n_labels), NEVER, dtype=np.float32)
+        known = list(self._neighbours)
         if self._machine is None:
-            result[:, self._held] = 0.0
+            result[:, known] = 0.0
             return result
-        votes = self._machine.decision_function(self._reduced(features.astype(np.float64)) / self._scale)
+        votes = self._machine.decision_function(self._reduced(features))
         if votes.ndim == 1:
             votes = np.stack((-votes, votes), axis=1)
-        votes = SHARPNESS * (votes - votes.max(axis=1, keepdims=True))
-        result[:, self._held] = votes - np.log(np.exp(votes).sum(axis=1, keepdims=True))
+        result[:, known] = log_softmax(SHARPNESS * votes, axis=1)
         return result
 
     def nearness(self, features: FloatArray) -> FloatArray:
-        """Return how near each label is, ``(n, n_labels)``; `NEVER` for labels that were never seen.
+        """Return how near each label is, ``(n, n_labels)``; `NEVER` for labels that were not in the training data.
 
         It is the negative logarithm of the mean distance to the nearest `N_NEAREST` examples of that label.
         """
-        known, truth = self._known
+        reduced = self._reduced(features)
         result = np.full((len(features), self._n_labels), NEVER, dtype=np.float32)
-        for start in range(0, len(features), ROWS_AT_ONCE):
-            asked = features[start : start + ROWS_AT_ONCE].astype(np.float64)
-            place = (self._reduced(asked) / self._scale).astype(np.float32)
-            squares = (place**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2 * place @ known.T
-            distances = np.sqrt(np.maximum(squares, 0))
-            for label in self._held:
-                of_label = distances[:, truth == label]
-                n = min(N_NEAREST, of_label.shape[1])
-                nearest = np.partition(of_label, n - 1, axis=1)[:, :n]
-                result[start : start + len(asked), label] = -np.log(nearest.mean(axis=1) + np.exp(NEVER))
+        for label, neighbours in self._neighbours.items():
+            distances, _ = neighbours.kneighbors(reduced)
+            result[:, label] = -np.log(distances.mean(axis=1) + np.exp(NEVER))
         return result
 
-    def _reduced(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.asarray((features - self._mean) / self._unit @ self._directions)
+    def _reduced(self, features: npt.NDArray[Any]) -> RealArray:
+        return np.asarray(self._pca.transform(features.astype(np.float64) / self._unit) / self._scale)
 
 
-Objective: TypeAlias = Callable[[QuickModel, FloatArray], FloatArray]
-"""A method of the model that answers with ``(n, n_labels)``."""
+Scorer: TypeAlias = Callable[["Baseline", FloatArray], FloatArray]
+"""A method of the baseline that answers with ``(n, n_labels)``."""
 
 
 def matrix(examined: Sequence[Examined]) -> tuple[list[int], FloatArray]:
@@ -118,28 +117,20 @@ def matrix(examined: Sequence[Examined]) -> tuple[list[int], FloatArray]:
 
 def out_of_fold(
     features: FloatArray,
-    truth: npt.NDArray[np.intp],
+    truth: IntArray,
     groups: npt.NDArray[np.str_],
     *,
     n_folds: int,
     seed: int,
-    judges: Sequence[Objective] = (QuickModel.log_chances,),
+    scorers: Sequence[Scorer] = (Baseline.log_probabilities,),
 ) -> FloatArray:
-    """Return what a model that has seen nothing of its group answers to every example, ``(n_judges, n, n_labels)``."""
+    """Return out-of-fold scores, by models that have seen nothing of an example's group, ``(scorer, n, n_labels)``."""
     n_labels = int(truth.max()) + 1
-    result = np.zeros((len(judges), len(truth), n_labels), dtype=np.float32)
-    names, member = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(member)
-    order = np.random.default_rng(seed).permutation(len(names))
-    # Large groups first, each to the emptiest fold.
-    held = np.zeros(n_folds, dtype=np.intp)
-    fold = np.zeros(len(names), dtype=np.intp)
-    for group in order[np.argsort(-sizes[order], kind="stable")]:
-        fold[group] = int(np.argmin(held))
-        held[fold[group]] += sizes[group]
+    result = np.zeros((len(scorers), len(truth), n_labels), dtype=np.float32)
+    fold = folds(groups, truth, k=n_folds, seed=seed)
     for number in range(n_folds):
-        outside = fold[member] == number
+        outside = fold == number
         if outside.any() and not outside.all():
-            model = QuickModel(n_labels, seed=seed).fit(features[~outside], truth[~outside])
-            result[:, outside] = [judge(model, features[outside]) for judge in judges]
+            model = Baseline(n_labels, seed=seed).fit(features[~outside], truth[~outside])
+            result[:, outside] = [scorer(model, features[outside]) for scorer in scorers]
     return result

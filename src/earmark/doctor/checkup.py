@@ -1,12 +1,12 @@
-"""Everything the doctor looks at, in one call."""
+"""Checkup: all checks of a data set in one call."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
+from earmark import extras
 from earmark.data import SPLITS, Manifest, Split, apply_split, read_manifest
 from earmark.data.facts import gtzan_fault
 from earmark.doctor.condition import broken, suspicious
@@ -64,7 +64,7 @@ def check(
         examined, partial, n_read = done.examined, done.partial, len(done.examined)
         sound_s = sum(each.sound.duration_s for each in examined if each.sound is not None)
         try:
-            for finding in _looked(manifest, examined, progress, quick=partial):
+            for finding in _looked(manifest, examined, progress, interrupted=partial):
                 found.append(finding)  # noqa: PERF402 - what was found before Ctrl-C is kept
         except KeyboardInterrupt:
             partial = True
@@ -92,21 +92,23 @@ def _manifest(
     return manifest
 
 
-def _looked(manifest: Manifest, examined: Sequence[Examined], progress: Progress, *, quick: bool) -> Iterator[Finding]:
-    """Yield everything; with `quick`, after an interruption, only what takes no time."""
+def _looked(
+    manifest: Manifest, examined: Sequence[Examined], progress: Progress, *, interrupted: bool
+) -> Iterator[Finding]:
+    """Yield everything; after an interruption only what takes no time."""
     yield from broken(manifest, examined)
     yield from label_findings(manifest)
     yield from split_findings(manifest)
     yield from counts(manifest)
     yield from known_faults(manifest)
-    if quick:
+    if interrupted:
         return
     yield from suspicious(manifest, examined)
     found = copies(manifest, examined, progress=progress)
     yield from repeated(manifest, found)
     yield from two_labels(manifest, found)
     yield from copies_apart(manifest, found)
-    if find_spec("sklearn") is None:
+    if not extras.installed("sklearn"):
         yield Finding(
             "not-judged", "note", (), "labels and parts were not judged by a model", "install 'earmark[train]' for that"
         )

@@ -1,4 +1,4 @@
-"""Broken and suspicious examples: what one look at each of them tells."""
+"""Checks of single examples: broken files, and suspicious sounds and drawings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two sounds that share a fingerprint, laid on each other: are they copies, and of which kind."""
+"""Sample-level comparison of two sounds with matching fingerprints: whether they are copies, and of which kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a drawing or a picture is like, and what it is compared by."""
+"""Measures of a drawing or a spectrogram picture, and its signature for finding near copies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from earmark.errors import DataError
 from earmark.ink import trace
-from earmark.types import FloatArray, Image, Ink, Picture
+from earmark.types import FloatArray, Image, Ink, Picture, RealArray
 
 SIDE_PX = 20
 N_POINTS = 32
@@ -47,8 +47,8 @@ class DrawingFacts:
     ink_share: float
 
 
-def describe(content: Ink | Image | Picture) -> tuple[DrawingFacts, FloatArray | None, FloatArray | None]:
-    """Return the measures, what the quick model sees, and the signature; the last two are None for a blank one."""
+def measure_drawing(content: Ink | Image | Picture) -> tuple[DrawingFacts, FloatArray | None, FloatArray | None]:
+    """Return the measures, the features of the baseline, and the signature; the last two are None for a blank one."""
     if isinstance(content, Ink):
         return _strokes(content)
     if isinstance(content, Image):
@@ -68,7 +68,7 @@ def _strokes(ink: Ink) -> tuple[DrawingFacts, FloatArray, FloatArray]:
     return DrawingFacts(len(ink.strokes), len(points), length, 1.0, 1.0), features, _path_signature(ink)
 
 
-def _directions(ink: Ink) -> npt.NDArray[np.float64]:
+def _directions(ink: Ink) -> RealArray:
     """Return how much pen there is in each cell and direction, and where strokes begin and end.
 
     Shape ``(N_DIRECTIONS + 2, N_CELLS, N_CELLS)``, square roots. The box of the drawing is stretched half way to a
@@ -102,10 +102,10 @@ def _directions(ink: Ink) -> npt.NDArray[np.float64]:
 
 
 def _spread(
-    cells: npt.NDArray[np.float64],
+    cells: RealArray,
     plane: npt.NDArray[np.intp],
-    places: npt.NDArray[np.float64],
-    weight: npt.NDArray[np.float64],
+    places: RealArray,
+    weight: RealArray,
 ) -> None:
     """Add weights, in place, to the four cells around each place; places are -½…½ in both directions."""
     at = (0.96 * places + 0.5) * (N_CELLS - 1)

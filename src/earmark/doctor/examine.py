@@ -1,4 +1,4 @@
-"""One example, read once: whether it can be, what it is like, and what it will be compared by."""
+"""Examination of one example: whether it can be read, its measures, and its fingerprint or signature."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from earmark.data.archive import read_bytes, split_member
 from earmark.doctor import drawing
 from earmark.doctor.landmarks import Fingerprint
 from earmark.doctor.magic import kind_of, kinds_of_extension
-from earmark.doctor.signal import SoundFacts, measure
+from earmark.doctor.signal import SoundFacts, measure_sound
 from earmark.errors import EarmarkError, UnreadableError
 from earmark.pictures import as_picture
-from earmark.types import FloatArray, Image, Ink, Picture
+from earmark.types import FloatArray, Image, Ink, IntArray, Picture
 
 LARGEST_BYTES = 64_000_000
 """Of a drawing; sounds are read in pieces and may be of any size."""
@@ -41,7 +41,7 @@ class Examined:
     sound, ink
         Measures of a sound, or of a drawing or picture.
     features
-        What the quick model sees, float32; None when there is none.
+        Features for the baseline, float32; None when there is none.
     signature
         float32 whose distance tells near copies among drawings and pictures; None for sounds.
     """
@@ -93,7 +93,7 @@ def _describe(found: Examined, manifest: Manifest, example: Example, share: floa
         found.sha256 = content_sha256(manifest.root, example.path)
         seen = as_picture(content) if manifest.domain == "picture" and isinstance(content, Image) else content
         if isinstance(seen, Ink | Image | Picture):
-            found.ink, found.features, found.signature = drawing.describe(seen)
+            found.ink, found.features, found.signature = drawing.measure_drawing(seen)
         if isinstance(content, Image):
             found.other_kind = _other_kind(manifest.root, example.path)
 
@@ -101,7 +101,7 @@ def _describe(found: Examined, manifest: Manifest, example: Example, share: floa
 def _describe_sound(found: Examined, manifest: Manifest, example: Example, share: float) -> None:
     file, member = split_member(example.path)
     source = manifest.root / file if member is None else read_bytes(manifest.root, example.path)
-    facts = measure(source, start_s=example.start_s or 0.0, duration_s=example.duration_s)
+    facts = measure_sound(source, start_s=example.start_s or 0.0, duration_s=example.duration_s)
     facts.fingerprint = thinned(facts.fingerprint, share)
     found.sound, found.features = facts, facts.bands
     found.sha256 = content_sha256(manifest.root, example.path)
@@ -116,7 +116,7 @@ def thinned(fingerprint: Fingerprint, share: float) -> Fingerprint:
     return Fingerprint(fingerprint.keys[kept], fingerprint.frames[kept])
 
 
-def mixed(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def mixed(keys: IntArray) -> npt.NDArray[np.uint64]:
     """Return 32 well-mixed bits of each key (Fibonacci hashing, Knuth, TAOCP 3, 6.4)."""
     return (keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
 

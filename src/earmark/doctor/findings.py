@@ -1,4 +1,4 @@
-"""What the doctor says: findings, and the report that holds them."""
+"""Findings of the checks, and the report that holds them."""
 
 from __future__ import annotations
 

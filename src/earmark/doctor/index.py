@@ -1,4 +1,4 @@
-"""An index of fingerprints: which sounds share keys at one constant distance in time."""
+"""Inverted index of fingerprints: finds sounds that share keys at one constant distance in time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.doctor.landmarks import FRAME_S, Fingerprint
+from earmark.types import IntArray
 
 LARGEST_BUCKET = 32
 """A key that more entries have tells nothing, like a word that every page has."""
@@ -69,8 +70,8 @@ class LandmarkIndex:
         starts, stops = edges[::2], edges[1::2] + 1
         small = stops - starts <= LARGEST_BUCKET
         starts, stops = starts[small], stops[small]
-        found: list[npt.NDArray[np.int64]] = []
-        lefts: list[npt.NDArray[np.int64]] = []
+        found: list[IntArray] = []
+        lefts: list[IntArray] = []
         for lag in range(1, LARGEST_BUCKET):
             wide = stops - starts > lag
             starts, stops = starts[wide], stops[wide]
@@ -105,7 +106,7 @@ def _ranges(starts: npt.NDArray[np.intp], stops: npt.NDArray[np.intp]) -> npt.ND
     return np.asarray(np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths))
 
 
-def _tally(pairs: npt.NDArray[np.int64], apart: npt.NDArray[np.int64], min_votes: int) -> list[Match]:
+def _tally(pairs: IntArray, apart: IntArray, min_votes: int) -> list[Match]:
     """Count votes for each pair and offset; neighbouring offsets are one, because frames are not aligned."""
     order = np.lexsort((apart, pairs))
     pairs, apart = pairs[order], apart[order]

@@ -1,4 +1,4 @@
-"""What is wrong with the labels: too few, uneven, two names for one thing, likely mistaken."""
+"""Label checks: rare labels, class imbalance, synonyms, and label errors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy.typing as npt
 from earmark.data import Manifest
 from earmark.data.facts import label_meaning
 from earmark.data.manifest import UNKNOWN_GROUP
-from earmark.data.readers.base import first_few
-from earmark.doctor.baseline import NEVER, QuickModel, matrix, out_of_fold
+from earmark.doctor.baseline import NEVER, Baseline, matrix, out_of_fold
 from earmark.doctor.examine import Examined
 from earmark.doctor.findings import Finding
 from earmark.doctor.repeated import Copy
-from earmark.types import FloatArray
+from earmark.text import some
+from earmark.types import FloatArray, RealArray
 from earmark.units import note_midi
 
 FEWEST = 10
@@ -29,7 +29,7 @@ MACHINE_WEIGHT = 0.5
 """Of the support vector machine in the ranking, beside the nearest neighbours, which are less sure where they err."""
 
 USEFUL_ACCURACY = 0.5
-"""Out-of-fold accuracy below which the quick model may not accuse anybody."""
+"""Out-of-fold accuracy below which the baseline may not accuse anybody."""
 
 
 def label_findings(manifest: Manifest) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def label_findings(manifest: Manifest) -> Iterator[Finding]:
 
 def _one_label(manifest: Manifest) -> Iterator[Finding]:
     if len(manifest.labels) < 2:
-        held = first_few(manifest.labels) or "none"
+        held = some(manifest.labels) or "none"
         said = f"there is only one label ({held})"
         yield Finding("one-label", "error", (), said, "add examples of another", family="labels")
 
@@ -59,7 +59,7 @@ def _few(manifest: Manifest) -> Iterator[Finding]:
             "warning",
             tuple(example.path for example in manifest if example.label in few),
             f"{len(few)} label(s) have fewer than {FEWEST} examples: "
-            + first_few(f"{label} {n}" for label, n in sorted(few.items(), key=lambda pair: pair[1])),
+            + some(f"{label} {n}" for label, n in sorted(few.items(), key=lambda pair: pair[1])),
             "add examples, or join them with another label; a score of so few means little",
             family="labels",
             evidence=dict(few),
@@ -193,27 +193,29 @@ def judge_labels(features: FloatArray, labels: Sequence[str], groups: Sequence[s
     """
     names = sorted(set(labels))
     truth = np.array([names.index(label) for label in labels])
-    judges = (QuickModel.log_chances, QuickModel.nearness)
-    log_chances, nearness = out_of_fold(features, truth, np.array(groups), n_folds=N_FOLDS, seed=seed, judges=judges)
+    scorers = (Baseline.log_probabilities, Baseline.nearness)
+    log_probabilities, nearness = out_of_fold(
+        features, truth, np.array(groups), n_folds=N_FOLDS, seed=seed, scorers=scorers
+    )
     rows = np.arange(len(truth))
     # A label that comes from one group is not known where that group is left out: nobody can judge it there.
     known = nearness > NEVER
     chances_doubt, near_doubt = (
-        np.where(known, _doubts(answers), -np.inf)[rows, truth] for answers in (log_chances, nearness)
+        np.where(known, _doubts(answers), -np.inf)[rows, truth] for answers in (log_probabilities, nearness)
     )
     made_wrong = known.copy()
     made_wrong[rows, truth] = False
     share = _share_below(np.sort(_doubts(nearness)[made_wrong]), near_doubt)
     order = np.argsort(-(_ranks(near_doubt) + MACHINE_WEIGHT * _ranks(chances_doubt)), kind="stable")
-    others = log_chances.copy()
+    others = log_probabilities.copy()
     others[rows, truth] = -np.inf
     return Judgement(
         order=order,
         doubt=share[order].astype(np.float32),
         suggested=tuple(names[label] for label in others.argmax(axis=1)[order]),
         n_likely_wrong=min(len(truth), 2 * int((share > 0.5).sum())),
-        n_off_diagonal=_off_diagonal(np.exp(log_chances), truth),
-        accuracy=float((log_chances.argmax(axis=1) == truth).mean()),
+        n_off_diagonal=_off_diagonal(np.exp(log_probabilities), truth),
+        accuracy=float((log_probabilities.argmax(axis=1) == truth).mean()),
     )
 
 
@@ -228,7 +230,7 @@ def _ranks(values: FloatArray) -> npt.NDArray[np.intp]:
     return values.argsort(kind="stable").argsort(kind="stable")
 
 
-def _share_below(known: FloatArray, values: FloatArray) -> npt.NDArray[np.float64]:
+def _share_below(known: FloatArray, values: FloatArray) -> RealArray:
     """Return the share of `known`, in order, that is below each value."""
     return np.searchsorted(known, values) / max(1, len(known))
 
@@ -250,14 +252,14 @@ def doubtful(manifest: Manifest, examined: Sequence[Examined]) -> Iterator[Findi
     judged = judge_labels(features, [example.label for example in examples], groups)
     right = f"{100 * judged.accuracy:.0f} % of the labels out of fold"
     if judged.accuracy < USEFUL_ACCURACY:
-        said = f"the quick model finds only {right}, too few to say which labels are wrong"
+        said = f"the baseline finds only {right}, too few to say which labels are wrong"
         yield Finding("labels-not-judged", "note", (), said, family="labels", evidence={"accuracy": judged.accuracy})
         return
     yield Finding(
         "labels-judged",
         "note",
         (),
-        f"the quick model finds {right} and would rather see another on {judged.n_off_diagonal} of {len(examples)} "
+        f"the baseline finds {right} and would rather see another on {judged.n_off_diagonal} of {len(examples)} "
         f"examples; about {judged.n_likely_wrong} look as wrong as wrong labels do",
         family="labels",
         evidence={

@@ -1,4 +1,4 @@
-"""Fingerprints of sounds: triples of spectral peaks, which survive other gains, rates and codecs.
+"""Audio fingerprints: triples of spectral peaks, which survive other gains, rates and codecs.
 
 The idea is that of A. Wang, "An industrial-strength audio search algorithm", ISMIR 2003: peaks of the spectrogram,
 joined to their neighbours, make keys that are looked up, and a copy shows as many keys at one constant distance in
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from earmark.types import FloatArray
+from earmark.doctor.spectra import power_spectra
+from earmark.types import FloatArray, IntArray
 
 RATE_HZ = 8_000
 """Of the samples that are fingerprinted; what mp3 at low rates keeps lies below 4 kHz."""
@@ -50,14 +51,14 @@ class Fingerprint:
         int32 of shape ``(n,)``: the frame of each key's first peak, `FRAME_S` long.
     """
 
-    keys: npt.NDArray[np.int64]
+    keys: IntArray
     frames: npt.NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.keys)
 
 
-class Listener:
+class Fingerprinter:
     """Takes samples piece by piece and gives the fingerprint of all of them."""
 
     def __init__(self) -> None:
@@ -65,7 +66,7 @@ class Listener:
         self._begin_frames = 0
         self._peaks: list[npt.NDArray[np.int32]] = []
 
-    def hear(self, samples: FloatArray) -> None:
+    def take(self, samples: FloatArray) -> None:
         """Take the next samples, float32 ``(time,)`` at `RATE_HZ`."""
         self._held = np.concatenate((self._held, samples))
         while len(self._held) >= SEGMENT_FRAMES * HOP_SAMPLES + N_FFT:
@@ -75,7 +76,7 @@ class Listener:
             self._begin_frames += step
 
     def fingerprint(self) -> Fingerprint:
-        """Return the keys of everything heard; none when it was silent or shorter than three peaks."""
+        """Return the keys of all samples taken; none when it was silent or shorter than three peaks."""
         if len(self._held) >= N_FFT:
             self._segment(self._held, last=True)
         peaks = np.concatenate(self._peaks) if self._peaks else np.zeros((0, 2), np.int32)
@@ -93,20 +94,16 @@ class Listener:
 
 def fingerprint(samples: FloatArray) -> Fingerprint:
     """Return the fingerprint of float32 ``(time,)`` at `RATE_HZ`."""
-    listener = Listener()
-    listener.hear(samples)
-    return listener.fingerprint()
+    fingerprinter = Fingerprinter()
+    fingerprinter.take(samples)
+    return fingerprinter.fingerprint()
 
 
 def spectral_peaks(samples: FloatArray) -> npt.NDArray[np.int32]:
     """Return the peaks of a sound of at least `N_FFT` samples, int32 ``(n_peaks, 2)``: frame, bin; in order of time."""
-    from scipy.fft import rfft
     from scipy.ndimage import maximum_filter1d
 
-    frames = np.lib.stride_tricks.sliding_window_view(samples, N_FFT)[::HOP_SAMPLES]
-    window = np.hanning(N_FFT).astype(np.float32)
-    spectrum = rfft(frames * window, axis=1)[:, 1 : N_FFT // 2]
-    power = spectrum.real**2 + spectrum.imag**2
+    power = power_spectra(samples, n_fft=N_FFT, hop_samples=HOP_SAMPLES)[:, 1 : N_FFT // 2]
     # Music falls off with frequency; without the slope nearly all peaks would be low.
     power *= np.arange(1, N_FFT // 2, dtype=np.float32)
     around = maximum_filter1d(power, 2 * REACH_BINS + 1, axis=1, mode="constant")

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes."""
+"""File type by magic number: the first bytes of a file."""
 
 from __future__ import annotations
 

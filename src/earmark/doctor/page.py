@@ -1,4 +1,4 @@
-"""The report as one HTML page with pictures: no script, no request, light or dark as read."""
+"""HTML page of a report, with pictures: it needs no script and no network."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from earmark.data import Example, Manifest, read_content, read_manifest
 from earmark.doctor.findings import FAMILIES, Finding, Report
 from earmark.doctor.landmarks import RATE_HZ
+from earmark.doctor.spectra import power_spectra
 from earmark.doctor.survey import whatever_is_there
 from earmark.errors import DataError, EarmarkError
 from earmark.evaluation.figures import Origin, picture_figure
@@ -127,9 +128,6 @@ def spectrogram(sound: Sound) -> FloatArray:
     """Return a small picture of at most the first 30 s, in dB over 80 dB, ``(freq, time)``."""
     samples = sound.samples[: round(SHOWN_S * sound.sample_rate_hz)]
     size = 1024 if sound.sample_rate_hz > RATE_HZ else 512
-    samples = np.pad(samples, (0, max(0, size - len(samples))))
-    hop = max(size // 4, len(samples) // 480)
-    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
-    power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) ** 2
+    power = power_spectra(samples, n_fft=size, hop_samples=max(size // 4, len(samples) // 480))
     level_db = 10 * np.log10(power.T[:: size // 256] + 1e-9)
     return np.asarray(np.maximum(level_db, level_db.max() - 80), dtype=np.float32)

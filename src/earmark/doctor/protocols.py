@@ -1,29 +1,35 @@
-"""How much a score is worth: the same learner under several protocols, side by side, with the gap."""
+"""Comparison of evaluation protocols: the scores of one trainer under each, and the gap between them."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from earmark import extras
 from earmark.config import Config
 from earmark.data import PROTOCOLS, Manifest, Split, apply_split, leaks
 from earmark.data.facts import PUBLISHED_SPLITS
-from earmark.doctor.baseline import QuickModel, matrix
+from earmark.doctor.baseline import Baseline, matrix
 from earmark.doctor.scan import scan
 from earmark.errors import DataError, UnknownNameError
-from earmark.evaluation import Outcome, accuracy_interval
+from earmark.evaluation import Outcome, accuracy_interval, read_outcome
 from earmark.types import Progress, no_progress
 
-Learner: TypeAlias = Callable[[Manifest, int], Outcome]
+if TYPE_CHECKING:
+    from earmark.training import Recipe
+
+Trainer: TypeAlias = Callable[[Manifest, int], Outcome]
 """Learns from the train (and, if it wants, the valid) part of a divided manifest with a seed, and answers to the test
 part, or to the valid part where there is no other."""
 
 
 class ProtocolScore(Config):
-    """One learner under one protocol.
+    """One trainer under one protocol.
 
     Attributes
     ----------
@@ -72,14 +78,14 @@ class Protocols:
         gap = 100 * (highest.accuracy - lowest.accuracy)
         if len(self.scores) < 2 or gap < 1:
             return "There is no gap to speak of: the protocols agree."
-        told = f"{highest.protocol} is {gap:.1f} points above {lowest.protocol}"
+        difference = f"{highest.protocol} is {gap:.1f} points above {lowest.protocol}"
         if highest.n_leaking > lowest.n_leaking:
             return (
-                f"{told}: in it {highest.n_leaking:.0f} groups are on both sides, so the learner is also asked what it "
-                f"has seen; believe {lowest.protocol}."
+                f"{difference}: in it {highest.n_leaking:.0f} groups are on both sides, so the model is also tested on "
+                f"groups that it was trained on; believe {lowest.protocol}."
             )
         return (
-            f"{told}, though neither lets more groups onto both sides: they test on other examples "
+            f"{difference}, though neither lets more groups onto both sides: they test on other examples "
             f"({highest.n:,} and {lowest.n:,}) and learn from other numbers of them ({highest.n_train:,} and "
             f"{lowest.n_train:,}); believe the lower."
         )
@@ -104,7 +110,7 @@ class Protocols:
 
 def compare_protocols(
     manifest: Manifest,
-    learner: Learner,
+    trainer: Trainer,
     *,
     protocols: Sequence[str],
     n_folds: int = 5,
@@ -117,14 +123,14 @@ def compare_protocols(
     ----------
     manifest
         Undivided examples.
-    learner
-        What learns: `quick_learner`, or one that trains a recipe.
+    trainer
+        What learns: `baseline_trainer` or `recipe_trainer`.
     protocols
         Names of `Split` protocols; a published one also without the name of its data set ("fault-filtered").
     n_folds
         Of "random" and "grouped", at least 3; published and given splits keep their own parts.
     n_seeds
-        Of the split and the learner: 0, 1, …
+        Of the split and the trainer: 0, 1, …
     progress
         Called after every fold.
 
@@ -135,7 +141,7 @@ def compare_protocols(
     """
     names = [full_name(name) for name in protocols]
     scores = tuple(
-        _score(manifest, learner, name, n_folds=n_folds, n_seeds=n_seeds, progress=progress) for name in names
+        _score(manifest, trainer, name, n_folds=n_folds, n_seeds=n_seeds, progress=progress) for name in names
     )
     return Protocols(scores)
 
@@ -153,7 +159,7 @@ def full_name(protocol: str) -> str:
 
 
 def _score(
-    manifest: Manifest, learner: Learner, name: str, *, n_folds: int, n_seeds: int, progress: Progress
+    manifest: Manifest, trainer: Trainer, name: str, *, n_folds: int, n_seeds: int, progress: Progress
 ) -> ProtocolScore:
     own_parts = name == "given" or name in PUBLISHED_SPLITS
     folds = 1 if own_parts else n_folds
@@ -166,7 +172,7 @@ def _score(
             split = Split(protocol=name) if own_parts else Split(protocol=name, folds=folds, fold=fold, seed=seed)
             divided = apply_split(manifest, split)
             part = "test" if len(divided.part("test")) else "valid"
-            outcome = learner(divided, seed)
+            outcome = trainer(divided, seed)
             for key, group, hit in zip(outcome.inputs, outcome.groups, outcome.correct, strict=True):
                 right.setdefault(key, []).append(float(hit))
                 groups[key] = str(group)
@@ -192,8 +198,8 @@ def _score(
     )
 
 
-def quick_learner(manifest: Manifest, *, workers: int | None = None, progress: Progress = no_progress) -> Learner:
-    """Return the quick model as a learner; everything is read once, here.
+def baseline_trainer(manifest: Manifest, *, workers: int | None = None, progress: Progress = no_progress) -> Trainer:
+    """Return the baseline as a trainer; everything is read once, here.
 
     Raises
     ------
@@ -214,9 +220,9 @@ def quick_learner(manifest: Manifest, *, workers: int | None = None, progress: P
         test = [row for row in known if divided.examples[row].split == tested]
         truth = np.array([labels.index(example.label) for example in divided.examples])
         inputs = np.array([place.get(_key(divided, row), -1) for row in range(len(divided))])
-        model = QuickModel(len(labels), seed=seed).fit(features[inputs[train]], truth[train])
+        model = Baseline(len(labels), seed=seed).fit(features[inputs[train]], truth[train])
         return Outcome.from_logits(
-            model.log_chances(features[inputs[test]]),
+            model.log_probabilities(features[inputs[test]]),
             truth[test],
             labels=labels,
             groups=[divided.examples[row].group or str(row) for row in test],
@@ -224,6 +230,40 @@ def quick_learner(manifest: Manifest, *, workers: int | None = None, progress: P
         )
 
     return learn
+
+
+def recipe_trainer(model: str) -> Trainer:
+    """Return a trainer that trains a recipe from its beginning: a shipped one, a TOML file, or that of a recognizer.
+
+    Raises
+    ------
+    MissingExtraError
+        When PyTorch is not installed.
+    """
+    extras.require("training", "train", "torch")
+    from earmark.runs.pipeline import train
+
+    recipe = _recipe(model)
+
+    def learn(divided: Manifest, seed: int) -> Outcome:
+        training = recipe.training.model_copy(update={"seed": seed})
+        split = recipe.split.model_copy(update={"protocol": "given", "folds": None, "fold": 0})
+        changed = recipe.model_copy(update={"training": training, "split": split})
+        with tempfile.TemporaryDirectory(prefix="earmark-") as folder:
+            run = train(changed, data=divided, out=Path(folder) / "run")
+            return read_outcome(run.folder / "outcome.npz")
+
+    return learn
+
+
+def _recipe(model: str) -> Recipe:
+    from earmark.recognizer import load
+    from earmark.training import Recipe, load_recipe, shipped_recipes
+
+    if model.endswith(".toml") or model in shipped_recipes():
+        return load_recipe(model)
+    card = load(model).card
+    return Recipe.parse(card.recipe, where=f"the recipe of {card.name}")
 
 
 def _key(manifest: Manifest, row: int) -> tuple[str, float | None, float | None]:

@@ -1,4 +1,4 @@
-"""From findings to the list of what to leave out."""
+"""Exclusion list from the findings: what to leave out of training."""
 
 from __future__ import annotations
 

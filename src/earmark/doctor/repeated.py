@@ -1,4 +1,4 @@
-"""The same content more than once: same bytes, same samples, near copies."""
+"""Duplicate detection: same bytes, same samples, and near copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sound is like: measured block by block, so that hours take no more memory than seconds."""
+"""Signal measures of a sound, taken block by block, so that hours take no more memory than seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.doctor.landmarks import RATE_HZ, Fingerprint, Listener
+from earmark.doctor.landmarks import RATE_HZ, Fingerprint, Fingerprinter
+from earmark.doctor.spectra import power_spectra
 from earmark.errors import UnreadableError
 from earmark.sound.decoder import Decoder
 from earmark.sound.decoders import open_decoder
@@ -87,7 +88,7 @@ class SoundFacts:
         return self.n_frames / self.sample_rate_hz
 
 
-def measure(source: SoundSource, *, start_s: float = 0.0, duration_s: float | None = None) -> SoundFacts:
+def measure_sound(source: SoundSource, *, start_s: float = 0.0, duration_s: float | None = None) -> SoundFacts:
     """Decode a sound once and measure it.
 
     Raises
@@ -119,7 +120,7 @@ class _Meter:
         self._levels: list[FloatArray] = []
         self._rest = np.zeros(0, np.float32)
         self._spectra: list[FloatArray] = []
-        self._listener = Listener()
+        self._fingerprinter = Fingerprinter()
         self._resampler = soxr.ResampleStream(self._rate_hz, RATE_HZ, 1, dtype="float32", quality="MQ")
 
     def take(self, block: FloatArray) -> None:
@@ -145,7 +146,7 @@ class _Meter:
         self._tops.append(flat_tops(block[:, int(np.argmax(np.abs(block).max(axis=0)))]))
         self._count_silence(mono)
         self._spectra.extend(sampled_spectra(mono, self._rate_hz))
-        self._listener.hear(self._resampler.resample_chunk(mono))
+        self._fingerprinter.take(self._resampler.resample_chunk(mono))
 
     def _count_silence(self, mono: FloatArray) -> None:
         size = max(1, round(FRAME_S * self._rate_hz))
@@ -162,7 +163,7 @@ class _Meter:
         if len(self._rest):
             self._levels.append(np.array([np.sqrt(np.mean(self._rest**2))], np.float32))
         missing = extend_to_one(np.zeros(0, np.float32), self._rate_hz, RATE_HZ)
-        self._listener.hear(self._resampler.resample_chunk(missing, last=True))
+        self._fingerprinter.take(self._resampler.resample_chunk(missing, last=True))
         silent = np.concatenate(self._levels) < 10 ** (SILENT_DB / 20)
         peak = max(top for top, _ in self._tops)
         spectra = np.stack(self._spectra) if self._spectra else np.zeros((0, SPECTRUM_SAMPLES // 2 + 1), np.float32)
@@ -183,7 +184,7 @@ class _Meter:
             cutoff_hz=cutoff(spectra, self._rate_hz),
             audio_sha256=self._hash.hexdigest(),
             bands=band_levels(spectra, self._rate_hz),
-            fingerprint=self._listener.fingerprint(),
+            fingerprint=self._fingerprinter.fingerprint(),
         )
 
 
@@ -214,14 +215,7 @@ def longest_run(flags: npt.NDArray[np.bool_]) -> int:
 
 def sampled_spectra(mono: FloatArray, rate_hz: int) -> FloatArray:
     """Return power spectra of windows a quarter of a second apart, float32 ``(n, SPECTRUM_SAMPLES / 2 + 1)``."""
-    from scipy.fft import rfft
-
-    if len(mono) < SPECTRUM_SAMPLES:
-        mono = np.pad(mono, (0, SPECTRUM_SAMPLES - len(mono)))
-    step = max(1, round(SPECTRUM_EVERY_S * rate_hz))
-    frames = np.lib.stride_tricks.sliding_window_view(mono, SPECTRUM_SAMPLES)[::step]
-    spectrum = rfft(frames * np.hanning(SPECTRUM_SAMPLES).astype(np.float32), axis=1)
-    return np.asarray(spectrum.real**2 + spectrum.imag**2, dtype=np.float32)
+    return power_spectra(mono, n_fft=SPECTRUM_SAMPLES, hop_samples=max(1, round(SPECTRUM_EVERY_S * rate_hz)))
 
 
 def cutoff(spectra: FloatArray, rate_hz: int) -> float:

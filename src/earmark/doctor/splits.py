@@ -1,4 +1,4 @@
-"""Whether the parts of a split know each other."""
+"""Leakage between the parts of a split, and adversarial validation of the split."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from earmark.doctor.repeated import Copy
 from earmark.types import FloatArray
 
 FEWEST_TO_TELL = 30
-TOLD_APART = 0.65
-"""Area under the curve from which train and test are different worlds."""
+SEPARABLE_AUC = 0.65
+"""Area under the curve from which train and test differ too much."""
 
 
 def split_findings(manifest: Manifest) -> Iterator[Finding]:
@@ -132,7 +132,7 @@ def copies_apart(manifest: Manifest, copies: Sequence[Copy]) -> Iterator[Finding
 
 
 def adversarial_validation(manifest: Manifest, examined: Sequence[Examined]) -> Iterator[Finding]:
-    """Yield whether a model can tell training from test examples (adversarial validation)."""
+    """Yield the result of adversarial validation: whether a model can tell training from test examples."""
     rows, features = matrix(examined)
     used = [n for n, row in enumerate(rows) if manifest.examples[row].split in ("train", "test")]
     parts = np.array([manifest.examples[rows[n]].split == "test" for n in used], dtype=np.intp)
@@ -140,19 +140,19 @@ def adversarial_validation(manifest: Manifest, examined: Sequence[Examined]) -> 
         return
     groups = np.array([manifest.examples[rows[n]].group or str(n) for n in used])
     area = separability(features[used], parts, groups)
-    said = f"a quick model tells training from test examples with an area under the curve of {area:.2f} (0.5 is chance)"
-    if area >= TOLD_APART:
+    result = f"a baseline model tells training from test examples with an AUC of {area:.2f} (0.5 is chance)"
+    if area >= SEPARABLE_AUC:
         yield Finding(
             "parts-differ",
             "warning",
             (),
-            f"{said}: they are of different worlds",
+            f"{result}: the two parts differ",
             "see what differs (rate, level, codec, instrument, class shares), or deal the parts again",
             family="splits",
             evidence={"area_under_curve": round(area, 4)},
         )
     else:
-        yield Finding("parts-alike", "note", (), said, family="splits", evidence={"area_under_curve": round(area, 4)})
+        yield Finding("parts-alike", "note", (), result, family="splits", evidence={"area_under_curve": round(area, 4)})
 
 
 def separability(
@@ -163,8 +163,8 @@ def separability(
     """Return the area under the curve of telling part 1 from part 0, out of fold, with whole groups."""
     from sklearn.metrics import roc_auc_score
 
-    (log_chances,) = out_of_fold(features, parts, groups, n_folds=5, seed=0)
-    return float(roc_auc_score(parts, log_chances[:, 1]))
+    (log_probabilities,) = out_of_fold(features, parts, groups, n_folds=5, seed=0)
+    return float(roc_auc_score(parts, log_probabilities[:, 1]))
 
 
 def _parts(splits: Iterator[str | None]) -> str:

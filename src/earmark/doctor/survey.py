@@ -1,4 +1,4 @@
-"""A folder as it is on the disk: what cannot be entered, leads nowhere, or goes round in circles."""
+"""Survey of a folder: closed folders, broken links and link loops."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from earmark.data import Example, Manifest
-from earmark.data.readers.base import label_of, relative, visible
+from earmark.data.readers.base import label_of, relative
 from earmark.doctor.findings import Finding
 from earmark.errors import DataError
+from earmark.files import files_under, walk
 from earmark.ink import IMAGE_EXTENSIONS
 from earmark.sound import SOUND_EXTENSIONS
 from earmark.types import Domain
@@ -26,20 +27,8 @@ def survey(source: Path) -> Iterator[Finding]:
     loops: list[str] = []
     nowhere: list[str] = []
     others: Counter[str] = Counter()
-    seen: set[str] = set()
-
-    def cannot_enter(error: OSError) -> None:
-        closed.append(str(error.filename))
-
-    for place, folders, files in os.walk(source, followlinks=True, onerror=cannot_enter):
-        real = os.path.realpath(place)
-        if real in seen:
-            loops.append(place)
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(filter(visible, folders))
-        for name in filter(visible, files):
+    for place, names in walk(source, closed=closed.append, loop=loops.append):
+        for name in names:
             path = os.path.join(place, name)  # noqa: PTH118 - a Path for each of a million files takes seconds
             if not os.path.exists(path):  # noqa: PTH110 - as above
                 nowhere.append(path)
@@ -77,18 +66,8 @@ def whatever_is_there(source: Path) -> Manifest:
         When there is nothing.
     """
     found: dict[Domain, list[Path]] = {"sound": [], "ink": []}
-    seen: set[str] = set()
-    for place, folders, files in os.walk(source, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(filter(visible, folders))
-        for name in sorted(filter(visible, files)):
-            suffix = Path(name).suffix.lower()
-            if suffix in SOUND_EXTENSIONS | IMAGE_EXTENSIONS:
-                found["sound" if suffix in SOUND_EXTENSIONS else "ink"].append(Path(place, name))
+    for path in files_under(source, SOUND_EXTENSIONS | IMAGE_EXTENSIONS):
+        found["sound" if path.suffix.lower() in SOUND_EXTENSIONS else "ink"].append(path)
     domain: Domain = "sound" if len(found["sound"]) >= len(found["ink"]) else "ink"
     if not found[domain]:
         raise DataError(f"{source}: holds no sounds and no images; give a folder with some")

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import DataError
-from earmark.evaluation.outcome import IntArray, RealArray
 from earmark.recognizer.network import log_softmax
+from earmark.types import IntArray, RealArray
 
 N_BINS = 15
 TEMPERATURES = (0.05, 20.0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from earmark import extras
 from earmark.data import Manifest, as_manifest, read_content
 from earmark.evaluation.calibration import fit_temperature
 from earmark.evaluation.outcome import Outcome
@@ -75,6 +76,7 @@ def evaluate(  # noqa: PLR0913 - how it was measured belongs to the figures
     >>> scores.sentence  # doctest: +SKIP
     '99.9 % of 776 examples of 8 groups are right (95 % interval 99.5–100.0 %, by resampling the groups, …'
     """
+    extras.require("scoring", "train", "sklearn")
     recognizer, manifest = _loaded(recognizer), as_manifest(data)
     outputs = _window_outputs(recognizer, manifest, split, batch_size=batch_size, progress=progress)
     protocol = protocol or describe_protocol(None, split, source=manifest.name)

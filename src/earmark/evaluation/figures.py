@@ -15,9 +15,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from earmark import extras
 from earmark.evaluation.calibration import Reliability
-from earmark.evaluation.outcome import RealArray
-from earmark.extras import needs_train_extra
+from earmark.types import RealArray
 
 Origin: TypeAlias = Literal["lower", "upper"]
 
@@ -205,7 +205,7 @@ def picture_figure(values: npt.NDArray[Any], *, origin: Origin) -> str:
     origin
         Whether row 0 is at the bottom or at the top.
     """
-    needs_train_extra("a report", "matplotlib")
+    extras.require("a report", "train", "matplotlib")
     from matplotlib import colormaps
     from PIL import Image
 
@@ -227,7 +227,7 @@ def _gap(bins: Reliability, filled: npt.NDArray[np.bool_]) -> tuple[RealArray, R
 
 
 def _figure(n_panels: int, *, size: tuple[float, float]) -> tuple[Any, Any]:
-    needs_train_extra("a report", "matplotlib")
+    extras.require("a report", "train", "matplotlib")
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

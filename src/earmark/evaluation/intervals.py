@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import DataError
-from earmark.evaluation.outcome import Outcome, RealArray
+from earmark.evaluation.outcome import Outcome
+from earmark.types import RealArray
 
 Basis: TypeAlias = Literal["groups", "examples", "wilson"]
 Interval: TypeAlias = tuple[float, float]

@@ -11,10 +11,8 @@ import numpy.typing as npt
 
 from earmark.errors import DataError, ModelError
 from earmark.recognizer.network import log_softmax
-from earmark.types import FloatArray
+from earmark.types import FloatArray, IntArray, RealArray
 
-IntArray: TypeAlias = npt.NDArray[np.int64]
-RealArray: TypeAlias = npt.NDArray[np.float64]
 TextArray: TypeAlias = npt.NDArray[np.str_]
 
 # A probability of exactly 0 would make the logarithm infinite.

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from earmark import extras
 from earmark.errors import DataError
 from earmark.evaluation.calibration import negative_log_likelihood, reliability
 from earmark.evaluation.intervals import N_RESAMPLES, accuracy_interval
-from earmark.evaluation.outcome import IntArray, Outcome
+from earmark.evaluation.outcome import Outcome
 from earmark.evaluation.scores import ClassScore, FailedExample, PitchScore, Scores, SelectiveScore, UnitScore
-from earmark.extras import needs_train_extra
+from earmark.types import IntArray
 from earmark.units import note_midi
 
 TOP_K = (3, 5)
@@ -85,7 +86,7 @@ def score(
 
 
 def _main_scores(outcome: Outcome) -> dict[str, Any]:
-    needs_train_extra("scoring", "sklearn")
+    extras.require("scoring", "train", "sklearn")
     from sklearn.metrics import accuracy_score, f1_score, recall_score
 
     truth, answers = outcome.truth, outcome.answers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 from typing import Any
 
-from earmark.extras import needs_train_extra
+from earmark import extras
 from earmark.text import percent
 
 
@@ -24,7 +24,7 @@ def template(package: str, name: str, *, what: str) -> Any:
     MissingExtraError
         When Jinja or Matplotlib is not installed.
     """
-    needs_train_extra(what, "jinja2", "matplotlib")
+    extras.require(what, "train", "jinja2", "matplotlib")
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -18,6 +18,7 @@ from earmark.recognizer.inputs import ink_input
 from earmark.recognizer.prediction import to_prediction
 from earmark.recognizer.recognizer import Recognizer
 from earmark.recognizer.windows import WindowBatch, WindowScores, drawing
+from earmark.text import some
 from earmark.types import FloatArray, Progress
 from earmark.units import note_midi
 
@@ -146,11 +147,10 @@ def _truths(known: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
     found = {label: place.get(label, by_pitch.get(note_midi(label))) for label in labels}
     unknown = [label for label, index in found.items() if index is None]
     if unknown:
-        named = ", ".join(f"{label!r}{did_you_mean(label, known)}" for label in unknown[:N_NAMED])
-        more = f" and {len(unknown) - N_NAMED} more" if len(unknown) > N_NAMED else ""
+        named = some((f"{label!r}{did_you_mean(label, known)}" for label in unknown), n=N_NAMED)
         raise ModelError(
-            f"the recognizer does not know {len(unknown)} of the {len(labels)} labels of the data: {named}{more}; "
-            f"it knows {', '.join(known[:N_NAMED])}{' …' if len(known) > N_NAMED else ''}; "
+            f"the recognizer does not know {len(unknown)} of the {len(labels)} labels of the data: {named}; "
+            f"it knows {some(known, n=N_NAMED)}; "
             "rename or leave out those examples"
         )
     return {label: index for label, index in found.items() if index is not None}

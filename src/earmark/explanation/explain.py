@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from earmark.errors import DataError, UsageError, did_you_mean
-from earmark.evaluation.outcome import RealArray
 from earmark.explanation.occlusion import GridCells, Mask, OcclusionUnits, StrokePart, StrokeParts, surroundings
 from earmark.features import InkFeatures, InkRaster, PictureFeatures, SoundFeatures
 from earmark.recognizer.card import FEATURES_OUT
 from earmark.recognizer.inputs import Input, ink_input, input_name, picture_input
 from earmark.recognizer.locate import load
 from earmark.recognizer.recognizer import Recognizer
-from earmark.types import FloatArray, Ink, Sound
+from earmark.types import FloatArray, Ink, RealArray, Sound
 
 MARKED_SHARE = 0.1
 """Largest share of the feature map, or of the length of the strokes, that is marked."""

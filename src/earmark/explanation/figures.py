@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from earmark import extras
 from earmark.evaluation.figures import BLUE, GREY, ORANGE
-from earmark.evaluation.outcome import RealArray
 from earmark.explanation.explain import Explanation
-from earmark.extras import needs_train_extra
 from earmark.recognizer.answers import UNKNOWN
 from earmark.text import percent
-from earmark.types import Prediction
+from earmark.types import Prediction, RealArray
 from earmark.units import note_midi
 
 _DPI = 120
@@ -140,7 +139,7 @@ def _in_order(labels: set[str]) -> list[str]:
 
 
 def _figure(width: float, height: float) -> Any:
-    needs_train_extra("a picture", "matplotlib")
+    extras.require("a picture", "train", "matplotlib")
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

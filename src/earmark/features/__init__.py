@@ -1,4 +1,4 @@
-"""Feature kinds: what turns a sound or a drawing into the picture that a model sees."""
+"""Features: kinds of spectrograms, the raster of drawings, the feature table, windows, and their cache."""
 
 from earmark.features.base import FEATURES, Features, InkFeatures, SoundFeatures, WindowFeatures
 from earmark.features.cache import FeatureCache, open_cache

@@ -1,4 +1,4 @@
-"""Features kept on disk, keyed by the content and the configuration they were made from."""
+"""The feature cache: arrays on disk, keyed by the content and the configuration that they were made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The front end by itself: the ONNX nodes that a recognizer file carries, as a session that makes training features."""
+"""The front end: the spectrogram nodes of a recognizer file in an ONNX Runtime session, to make training features."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earmark.errors import MissingExtraError
+from earmark import extras
 from earmark.features.graph import OPSET, Graph
 from earmark.types import FloatArray
 
@@ -89,10 +89,9 @@ def session_of(features: SoundFeatures) -> Any:
     """
     import onnxruntime as ort
 
-    try:
-        from onnx import TensorProto, helper
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("computing spectrograms outside a recognizer", "train") from error
+    extras.require("computing spectrograms outside a recognizer", "train", "onnx")
+    from onnx import TensorProto, helper
+
     graph = Graph()
     output = features.add_nodes(graph, "samples")
     shape: list[str | int] = ["batch", features.n_channels, features.n_bins, "frames"]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny
 
-from earmark.config import parse_kind
+from earmark.config import Kind
 from earmark.errors import ConfigError
 from earmark.features.base import FEATURES, Features, SoundFeatures, WindowFeatures
 from earmark.features.log_mel import LogMel
 from earmark.features.table.describe import SAMPLE_RATE_HZ, TableFeatures
 from earmark.files import sha256_bytes
 from earmark.types import Domain, FloatArray, Sound
+
+
+def _spectrogram(features: Features) -> Features:
+    if not isinstance(features, SoundFeatures):
+        raise ConfigError(f"[features.picture]: {features.kind!r} is no spectrogram; choose one, such as 'log-mel'")
+    return features
 
 
 @FEATURES.register("fusion")
@@ -31,16 +37,10 @@ class FusedFeatures(WindowFeatures):
 
     reads: ClassVar[tuple[Domain, ...]] = ("sound",)
     kind: Literal["fusion"] = "fusion"
-    picture: SerializeAsAny[SoundFeatures] = Field(default_factory=LogMel)
+    picture: Annotated[
+        SerializeAsAny[SoundFeatures], BeforeValidator(_spectrogram), Kind(FEATURES, where="[features.picture]")
+    ] = Field(default_factory=LogMel)
     table: TableFeatures = Field(default_factory=TableFeatures)
-
-    @field_validator("picture", mode="before")
-    @classmethod
-    def _spectrogram(cls, values: Any) -> Features:
-        features = values if isinstance(values, Features) else parse_kind(FEATURES, values, where="[features.picture]")
-        if not isinstance(features, SoundFeatures):
-            raise ConfigError(f"[features.picture]: {features.kind!r} is no spectrogram; choose one, such as 'log-mel'")
-        return features
 
     @property
     def fingerprint(self) -> str:

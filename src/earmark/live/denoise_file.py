@@ -1,15 +1,15 @@
-"""Denoise a sound file, channel by channel, in flat memory; and the picture that shows what was done."""
+"""Noise removal for sound files, channel by channel, in flat memory, and a picture of the result."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from earmark.errors import MissingExtraError, UnreadableError, UsageError
+from earmark import extras
+from earmark.errors import UnreadableError, UsageError
 from earmark.files import atomic_path
 from earmark.live.denoise import DenoiseConfig, Denoiser
 from earmark.sound.decoder import Decoder
@@ -74,8 +74,8 @@ def denoise_file(
     from earmark.sound import read
 
     container = sound_format(out)
-    if plot is not None and importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtraError("drawing spectrograms", "train")
+    if plot is not None:
+        extras.require("drawing spectrograms", "train", "matplotlib")
     noise_sound = read(noise) if noise is not None else None
     traces = Spectrograms() if plot is not None else None
     with open_decoder(source) as decoder, atomic_path(out) as temporary:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import DataError, MissingExtraError, UsageError
+from earmark import extras
+from earmark.errors import DataError, UsageError
 from earmark.live.source import CHUNK_S, Chunk
 from earmark.types import FloatArray
 
@@ -138,10 +139,9 @@ def devices() -> tuple[str, ...]:
 
 
 def _portaudio() -> ModuleType:
+    extras.require("listening to a microphone", "live", "sounddevice")
     try:
         import sounddevice
-    except ModuleNotFoundError:
-        raise MissingExtraError("listening to a microphone", "live") from None
     except OSError as error:
         raise DataError(
             "the PortAudio library is not installed; on Debian: apt install libportaudio2; or play a file with"

@@ -1,4 +1,4 @@
-"""Keep what was heard."""
+"""Recording: write a stream to a sound file while it is scored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The latest samples of a stream, in memory that does not grow."""
+"""Ring buffer: the latest samples of a stream, in memory that does not grow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a stream of sound comes from: one protocol, so that a file goes through the very path of a microphone."""
+"""Sources of a stream: one protocol, so that a file goes through the same path as a microphone."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Protocol
 
 import numpy as np
 
+from earmark import extras
 from earmark.features import SoundFeatures, Window
 from earmark.features.front_end import window_spectrogram
 from earmark.live.ring import Ring
@@ -204,6 +204,6 @@ def choose_strategy(
     if recognizer.network.start and (rejection is None or not rejection.needs_features):
         return Recurrent(recognizer, ring, features, length=seconds_to_samples(window.length_s, rate_hz))
     # Frames by themselves are made by a graph that the file does not hold; only this package can build it.
-    if window.length_s >= LONG_S and hop % features.hop_samples == 0 and find_spec("onnx"):
+    if window.length_s >= LONG_S and hop % features.hop_samples == 0 and extras.installed("onnx"):
         return CachedFrames(recognizer, ring, features, min_samples=seconds_to_samples(window.min_s, rate_hz))
     return WholeWindow(recognizer, ring, rate_hz=rate_hz)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
-from earmark.config import Config, parse_kind
+from earmark.config import Config, Kind
 from earmark.features import FEATURES, Features
 from earmark.features.window import Window
 
@@ -211,7 +211,7 @@ class Card(Config):
     about: str = ""
     task: Task
     labels: tuple[str, ...] = Field(min_length=2)
-    features: SerializeAsAny[Features]
+    features: Annotated[SerializeAsAny[Features], Kind(FEATURES, where="card: features")]
     window: Window | None = None
     temperature: float = Field(default=1.0, gt=0)
     rejection: Rejection | None = None
@@ -259,11 +259,6 @@ class Card(Config):
             created=dt.datetime.now(dt.UTC).date().isoformat(),
             versions={library: metadata.version(library) for library in ("earmark", *libraries)},
         )
-
-    @field_validator("features", mode="before")
-    @classmethod
-    def _known_kind(cls, values: Any) -> Features:
-        return values if isinstance(values, Features) else parse_kind(FEATURES, values, where="card: features")
 
     @model_validator(mode="after")
     def _sounds_are_cut(self) -> Self:

@@ -17,12 +17,9 @@ from earmark.rejection.detector import Detector
 from earmark.rejection.sources import OodSource
 from earmark.rejection.windows import REAL, Windows
 from earmark.training.arrays import OneCycle, fit_arrays
-from earmark.training.examples import IntArray
 from earmark.training.recipe import Recipe
 from earmark.training.rejection_config import RejectionConfig
-from earmark.types import Progress
-
-RealArray = npt.NDArray[np.float64]
+from earmark.types import IntArray, Progress, RealArray
 
 
 @dataclass(frozen=True)
@@ -175,7 +172,7 @@ def _batches(
             for part in windows
             for rows in np.array_split(rng.permutation(len(part)), max(1, round(len(part) / batch_size)))
         ]
-        rng.shuffle(of_epoch)  # type: ignore[arg-type]  # a list is shuffled in place
+        rng.shuffle(of_epoch)  # a list is shuffled in place
         batches += of_epoch
     return batches
 

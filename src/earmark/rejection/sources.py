@@ -12,6 +12,7 @@ import numpy as np
 
 from earmark.errors import DataError, UnknownNameError
 from earmark.features import InkFeatures, SoundFeatures
+from earmark.files import files_under
 from earmark.recognizer import Card, readable_extensions
 from earmark.recognizer.inputs import ink_input
 from earmark.sound import info, read, resample
@@ -140,7 +141,7 @@ def _families(kinds_of: Mapping[str, Sequence[str] | Mapping[str, object]]) -> d
 def _picker(folder: Path, card: Card) -> Maker:
     """Return what picks a file of a folder, and of a sound a moment, at random."""
     allowed = readable_extensions(card)
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in allowed and path.is_file())
+    files = sorted(files_under(folder, allowed))
     if not files:
         raise DataError(
             f"{folder}: holds no file that {card.name!r} reads ({' '.join(sorted(allowed))}); give a folder of other"

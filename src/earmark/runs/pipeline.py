@@ -30,6 +30,7 @@ from earmark.runs.artifacts import (
     write_artifacts,
     write_recognizer,
 )
+from earmark.runs.small_data import recipe_for_data
 from earmark.text import percent
 from earmark.training.distributed import first_ahead, is_first, process_group
 from earmark.training.export import export_network
@@ -88,12 +89,12 @@ def train(  # noqa: PLR0913 - what a run is made of
     ConfigError, DataError, ModelError
         When the recipe is wrong, the data is bad or does not fit it, or the folder holds another run.
     """
-    recipe = as_recipe(recipe, overrides=overrides)
+    asked = as_recipe(recipe, overrides=overrides)
     progress = progress if is_first() else no_progress
     store = open_cache(cache)
     with first_ahead():
-        readable = set_aside_unreadable(read_for(recipe, data), cache=store, strict=strict, progress=progress)
-    recipe, manifest = settle(recipe, readable)
+        readable = set_aside_unreadable(read_for(asked, data), cache=store, strict=strict, progress=progress)
+    recipe, manifest = settle(_chosen_recipe(recipe, readable, overrides), readable)
     pipeline = Pipeline(recipe, Path(out), store, progress)
     with first_ahead():
         claim_run_folder(pipeline.folder, recipe, manifest)
@@ -148,13 +149,14 @@ def cross_validate(  # noqa: PLR0913 - as train
     ConfigError
         When the recipe's ``[split]`` has no ``folds``.
     """
-    recipe = as_recipe(recipe, overrides=overrides)
+    asked = as_recipe(recipe, overrides=overrides)
+    store = open_cache(cache)
+    with first_ahead():
+        manifest = set_aside_unreadable(read_for(asked, data), cache=store, strict=strict)
+    recipe = _chosen_recipe(recipe, manifest, overrides)
     n_folds = recipe.split.folds
     if n_folds is None:
         raise ConfigError(f"recipe {recipe.name!r} has no folds; add --set split.folds=5")
-    store = open_cache(cache)
-    with first_ahead():
-        manifest = set_aside_unreadable(read_for(recipe, data), cache=store, strict=strict)
     pipeline = Pipeline(recipe, Path(out), store, progress if is_first() else no_progress)
     folders = [pipeline.folder / f"fold-{number + 1}" for number in range(n_folds)]
     for number, folder in enumerate(folders):
@@ -285,6 +287,12 @@ def _warn_about_overfitting(rows: Sequence[Row]) -> None:
             percent(last["train_accuracy"]),
             percent(last["valid_accuracy"]),
         )
+
+
+def _chosen_recipe(recipe: Recipe | str | Path, manifest: Manifest, overrides: Sequence[str]) -> Recipe:
+    """Return the recipe asked for; of a name, the one that suits the amount of data."""
+    asked = as_recipe(recipe, overrides=overrides)
+    return asked if isinstance(recipe, Recipe) else recipe_for_data(asked, manifest, overrides=overrides)
 
 
 def _threshold(recipe: Recipe, validation: Outcome) -> Rejection | None:

@@ -6,13 +6,12 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.errors import DataError, UnreadableError
+from earmark.text import some_quoted
 
-N_NAMED = 5
 _SEPARATORS = (",", ";", "\t")
 _INDEX_NAMES = re.compile(r"^(unnamed: ?\d+|index)?$", re.IGNORECASE)
 _PATH_NAMES = frozenset({"path", "file", "filename", "file_name", "filepath", "file_path"})
@@ -82,7 +81,7 @@ def read_sample(path: str | Path) -> Sample:
     ids = tuple(row[0] for row in body)
     double = [name for name, count in Counter(ids).items() if count > 1]
     if double:
-        raise DataError(f"{path}: names {some(double)} more than once; each id may stand once")
+        raise DataError(f"{path}: names {some_quoted(double)} more than once; each id may stand once")
     place = next((i for i, name in enumerate(heading[1:], 1) if name.strip().lower() in _PATH_NAMES), 0)
     return Sample(
         id_column=heading[0],
@@ -113,13 +112,6 @@ def spellings(name: str) -> tuple[str, ...]:
     bare = name.strip().replace("\\", "/").removeprefix("./")
     whole = _WHOLE.match(bare)
     return tuple(dict.fromkeys((name, bare, *([whole[1]] if whole else []))))
-
-
-def some(names: Iterable[str]) -> str:
-    """Return the first few names, and how many more there are."""
-    names = list(names)
-    rest = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
-    return ", ".join(repr(name) for name in names[:N_NAMED]) + rest
 
 
 def _text(path: str | Path) -> str:

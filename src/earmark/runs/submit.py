@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from earmark.data.readers.base import files_under
 from earmark.data.table import is_table, read_rows, read_table
 from earmark.errors import DataError, UsageError
-from earmark.files import write_text
+from earmark.files import files_under, write_text
 from earmark.recognizer import Card, Failure, Recognizer, load, readable_extensions
-from earmark.runs.sample import Sample, read_sample, some, spellings
+from earmark.runs.sample import Sample, read_sample, spellings
+from earmark.text import some_quoted
 from earmark.types import FloatArray, Numbers, Progress, no_progress
 
 _ID_COLUMNS = frozenset({"filename", "id", "track", "name"})
@@ -89,8 +89,8 @@ def _texts(card: Card, written: Mapping[str, str] | None) -> dict[str, str]:
         return {label: label for label in card.labels}
     unknown, missing = sorted(set(written) - set(card.labels)), sorted(set(card.labels) - set(written))
     if missing:
-        hint = f" (it knows {some(unknown)}, which are no labels)" if unknown else ""
-        raise UsageError(f"the label map says nothing for {some(missing)} of {card.name}{hint}; add them")
+        hint = f" (it knows {some_quoted(unknown)}, which are no labels)" if unknown else ""
+        raise UsageError(f"the label map says nothing for {some_quoted(missing)} of {card.name}{hint}; add them")
     return {label: written[label] for label in card.labels}
 
 
@@ -131,7 +131,7 @@ def _table_rows(names: Sequence[str], data: Path, *, where: str) -> list[Path | 
     missing = [name for name, row in zip(names, found, strict=True) if row is None]
     if missing:
         raise DataError(
-            f"{data}: has no row for {some(missing)} of {where}; ids are looked for in "
+            f"{data}: has no row for {some_quoted(missing)} of {where}; ids are looked for in "
             f"{'the numbers of the rows, from 0' if column is None else f'the column {column}'}"
         )
     return [Numbers(table.names, table.values[row]) for row in found if row is not None]
@@ -147,7 +147,7 @@ def match_files(ids: Sequence[str], folder: Path, *, extensions: frozenset[str],
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: not a folder; give the one that holds the files to recognise")
-    files = sorted(path for path in files_under(folder) if path.suffix.lower() in extensions)
+    files = sorted(files_under(folder, extensions))
     by_name: dict[str, list[Path]] = {}
     for file in files:
         place = file.relative_to(folder)
@@ -162,18 +162,21 @@ def match_files(ids: Sequence[str], folder: Path, *, extensions: frozenset[str],
             by_name[name] = by_name[meant]
     missing = [name for name in ids if name not in by_name]
     if missing:
-        raise DataError(f"{folder}: has no file for {some(missing)} of {where}; add the files, or give their folder")
+        raise DataError(
+            f"{folder}: has no file for {some_quoted(missing)} of {where}; add the files, or give their folder"
+        )
     double = [name for name in ids if len(by_name[name]) > 1]
     if double:
         raise DataError(
-            f"{folder}: has several files for {some(double)} of {where}; keep one, or write the ids as paths"
+            f"{folder}: has several files for {some_quoted(double)} of {where}; keep one, or write the ids as paths"
         )
     found = {name: by_name[name][0] for name in ids}
     extra = sorted(set(files) - set(found.values()))
     if extra:
+        names = some_quoted(file.relative_to(folder).as_posix() for file in extra)
         raise DataError(
-            f"{folder}: holds {some([file.relative_to(folder).as_posix() for file in extra])}, which {where} does not "
-            "ask for; take them away, or use the sample that belongs to this folder"
+            f"{folder}: holds {names}, which {where} does not ask for; "
+            "take them away, or use the sample that belongs to this folder"
         )
     if len(set(found.values())) < len(found):
         raise DataError(f"{where}: names one file by several ids; each file may stand once")
@@ -187,8 +190,8 @@ def _check_columns(
     if sample.wants_probabilities and columns != set(texts.values()):
         differing = sorted(columns ^ set(texts.values()))
         raise UsageError(
-            f"{where}: its columns are not the labels of {card.name} (they differ in {some(differing)}); one column "
-            "for the label is allowed, or one for each label: use a recognizer of these labels"
+            f"{where}: its columns are not the labels of {card.name} (they differ in {some_quoted(differing)}); "
+            "one column for the label is allowed, or one for each label: use a recognizer of these labels"
         )
     if fallback is not None and fallback not in card.labels:
         raise UsageError(f"the fallback {fallback!r} is no label of {card.name}; give one of {', '.join(card.labels)}")

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from earmark.config import Config
 from earmark.data import Manifest
 from earmark.errors import ConfigError, ModelError, UsageError
-from earmark.extras import needs_train_extra
+from earmark.extras import require
 from earmark.features import open_cache
-from earmark.files import sha256_bytes, write_text
+from earmark.files import sha256_bytes, write_csv
+from earmark.search import Axis, Study, suggest
 from earmark.training.fit import fit_network
 from earmark.training.loop import Row
 from earmark.training.readable import set_aside_unreadable
@@ -29,43 +27,8 @@ if TYPE_CHECKING:
     import optuna
 
 STUDY = "study.journal"
-# A range this wide is searched by its logarithm.
-WIDE = 10
 # Trials that run to their end before any is pruned, and epochs that none is judged by.
 N_UNPRUNED, N_WARMUP = 4, 3
-
-
-class Axis(Config):
-    """One field to search.
-
-    Attributes
-    ----------
-    key
-        Path in the recipe, such as ``training.learning_rate``.
-    low, high
-        Ends of a range, both whole for whole numbers.
-    choices
-        Or the values to choose from, as TOML.
-    """
-
-    key: str
-    low: float | None = None
-    high: float | None = None
-    whole: bool = False
-    choices: tuple[str, ...] = ()
-
-    def suggest(self, trial: optuna.Trial) -> str:
-        """Return the override that this trial uses."""
-        if self.choices:
-            value: Any = trial.suggest_categorical(self.key, self.choices)
-        else:
-            low, high = self.low or 0.0, self.high or 0.0
-            log = low > 0 and high / low >= WIDE
-            if self.whole:
-                value = trial.suggest_int(self.key, int(low), int(high), log=log)
-            else:
-                value = trial.suggest_float(self.key, low, high, log=log)
-        return f"{self.key}={value}"
 
 
 @dataclass(frozen=True)
@@ -176,10 +139,7 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
     ConfigError, DataError, ModelError
         When a field does not exist, the data does not fit, or the folder holds another search.
     """
-    needs_train_extra("a search", "optuna")
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    require("a search", "train", "optuna")
     base = load_recipe(recipe, overrides=overrides)
     axes = tuple(map(parse_axis, search)) or usual_axes(base)
     store = open_cache(cache)
@@ -187,8 +147,10 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
     folder = Path(out)
     study = _study(folder, base, axes, manifest.fingerprint)
 
+    from optuna import TrialPruned
+
     def attempt(trial: optuna.Trial) -> float:
-        changes = [axis.suggest(trial) for axis in axes]
+        changes = [f"{axis.key}={suggest(trial, axis)}" for axis in axes]
         changed = with_pictures(load_recipe(recipe, overrides=[*overrides, *changes]), manifest)
 
         def watch(rows: Sequence[Row]) -> None:
@@ -196,7 +158,7 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
             trial.set_user_attr("n_epochs", len(rows))
             trial.set_user_attr("accuracy", _accuracy(rows))
             if trial.should_prune():
-                raise optuna.TrialPruned
+                raise TrialPruned
 
         place = folder / f"trial-{sha256_bytes(json.dumps(changes).encode())[:12]}"
         _, rows = fit_network(
@@ -206,11 +168,10 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
         trial.set_user_attr("accuracy", _accuracy(rows))
         return _accuracy(rows)
 
-    while (done := len(_finished(study))) < n_trials:
+    for done in study.run(attempt, n_trials=n_trials):
+        if done:
+            _write_trials(folder / "trials.csv", _tuning(base, study, axes))
         progress("trials", done, n_trials, _note(study))
-        study.optimize(attempt, n_trials=1)
-        _write_trials(folder / "trials.csv", _tuning(base, study, axes))
-    progress("trials", n_trials, n_trials, _note(study))
     return _tuning(base, study, axes)
 
 
@@ -219,44 +180,23 @@ def _accuracy(rows: Sequence[Row]) -> float:
     return min(rows, key=lambda row: row["valid_loss"])["valid_accuracy"]
 
 
-def _study(folder: Path, recipe: Recipe, axes: Sequence[Axis], data: str) -> optuna.Study:
-    """Open the study in `folder`, or start it; a trial that was killed is queued again."""
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+def _study(folder: Path, recipe: Recipe, axes: Sequence[Axis], data: str) -> Study:
+    """Open the study in `folder`, or start it."""
+    from optuna.pruners import MedianPruner
 
     identity = {"recipe": recipe.model_dump(mode="json"), "axes": [a.model_dump() for a in axes], "data": data}
-    identity = json.loads(json.dumps(identity))
     if folder.exists() and not (folder / STUDY).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder}: exists and is not a search; choose another folder with -o")
-    folder.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(folder / STUDY))),
-        study_name="earmark",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=N_UNPRUNED, n_warmup_steps=N_WARMUP),
-        direction="maximize",
-        load_if_exists=True,
-    )
-    if study.user_attrs.get("identity", identity) != identity:
+    pruner = MedianPruner(n_startup_trials=N_UNPRUNED, n_warmup_steps=N_WARMUP)
+    study = Study(folder / STUDY, seed=recipe.training.seed, pruner=pruner)
+    if not study.belongs_to(json.loads(json.dumps(identity))):
         raise ModelError(
             f"{folder}: holds a search of another recipe, other fields or other data; choose another folder with -o"
         )
-    study.set_user_attr("identity", identity)
-    # Each call draws from where the one before it stopped, or it would try the same settings again.
-    study.sampler = optuna.samplers.TPESampler(seed=recipe.training.seed + len(study.trials))
-    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        study.enqueue_trial(trial.params)
     return study
 
 
-def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    from optuna.trial import TrialState
-
-    return study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
-
-
-def _tuning(recipe: Recipe, study: optuna.Study, axes: Sequence[Axis]) -> Tuning:
+def _tuning(recipe: Recipe, study: Study, axes: Sequence[Axis]) -> Tuning:
     trials = [
         Trial(
             overrides=tuple(f"{axis.key}={trial.params[axis.key]}" for axis in axes),
@@ -264,21 +204,19 @@ def _tuning(recipe: Recipe, study: optuna.Study, axes: Sequence[Axis]) -> Tuning
             n_epochs=trial.user_attrs.get("n_epochs", 0),
             pruned=trial.state.name == "PRUNED",
         )
-        for trial in _finished(study)
+        for trial in study.finished
     ]
     return Tuning(recipe.name, tuple(sorted(trials, key=lambda trial: (trial.pruned, -trial.accuracy))))
 
 
-def _note(study: optuna.Study) -> str:
-    values = [trial.value for trial in _finished(study) if trial.value is not None]
-    return f"best {max(values):.3f}" if values else ""
+def _note(study: Study) -> str:
+    return "" if study.best_score is None else f"best {study.best_score:.3f}"
 
 
 def _write_trials(path: Path, tuning: Tuning) -> None:
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(["accuracy", "n_epochs", "pruned", *(change.partition("=")[0] for change in tuning.best.overrides)])
-    for trial in tuning.trials:
-        values = [change.partition("=")[2] for change in trial.overrides]
-        table.writerow([trial.accuracy, trial.n_epochs, trial.pruned, *values])
-    write_text(path, text.getvalue())
+    keys = (change.partition("=")[0] for change in tuning.best.overrides)
+    rows = (
+        [trial.accuracy, trial.n_epochs, trial.pruned, *(change.partition("=")[2] for change in trial.overrides)]
+        for trial in tuning.trials
+    )
+    write_csv(path, rows, columns=["accuracy", "n_epochs", "pruned", *keys])

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import soundfile
 
+from earmark import extras
 from earmark.errors import MissingExtraError, UnreadableError
 from earmark.sound.decoder import Decoder, not_a_sound, refuse_missing, truncated
 from earmark.sound.mp3 import length_is_a_guess
@@ -134,14 +135,14 @@ def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | E
 
 @contextmanager
 def _open_with_av(file: Path | BinaryIO, name: str, *, because: Exception) -> Iterator[Decoder]:
-    try:
-        from earmark.sound.av_decoder import open_av
-    except ModuleNotFoundError:
+    if not extras.installed("av"):
         if isinstance(because, MissingExtraError):
-            raise because from None
+            raise because
         if Path(name).suffix.lower() in AV_EXTENSIONS:
-            raise MissingExtraError(f"reading {name}", "av") from None
+            raise MissingExtraError(f"reading {name}", "av")
         raise UnreadableError(not_a_sound(name, because)) from because
+    from earmark.sound.av_decoder import open_av
+
     if not isinstance(file, Path):
         file.seek(0)
     with open_av(file, name) as decoder:

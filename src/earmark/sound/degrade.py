@@ -1,4 +1,4 @@
-"""What happens to a sound on its way to a listener: other microphones, rooms, noise, codecs and rates.
+"""Degradations of a sound: other microphones, rooms, noise, codecs and rates.
 
 Every function returns a new `Sound` of the same rate and length; what is random comes from the generator given.
 """

@@ -1,4 +1,4 @@
-"""Whether an MP3 says how long it is: libsndfile guesses from the first bit rate when it does not."""
+"""MP3 headers: whether a file says how long it is; libsndfile guesses from the first bit rate when it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sound can be read from, and how it is called in messages."""
+"""Sources of sound: paths, bytes and open files, and their names in messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notes made in code: a piano and simple instruments, so that the truth is known and no data set is needed.
+"""Additive synthesis of notes: a piano and simple instruments, so that the truth is known and no data set is needed.
 
 A note is a sum of decaying partials, a knock or breath of noise, and a little noise floor. Every random choice comes
 from `seed`: within a timbre, another seed is another instrument of the same kind (other strings, hammer, room for

@@ -1,4 +1,4 @@
-"""The feature lab: tables of numbers about sounds, and what classical models make of them."""
+"""Feature tables: extraction from sounds, and classical models trained on them."""
 
 from earmark.tables.config import Exploration
 from earmark.tables.exploration import ExplorationResult, explore

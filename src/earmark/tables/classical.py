@@ -1,4 +1,4 @@
-"""The transforms and models of the feature lab, with the settings that are searched.
+"""Classical transforms and models for feature tables, with the settings that are searched.
 
 Every estimator is a pipeline: standardise, transform, classify; all of it is fitted on training rows only.
 """
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.registry import Registry
+from earmark.types import RealArray
 
 Grid: TypeAlias = Mapping[str, Sequence[Any]]
 
@@ -81,13 +82,13 @@ def grid(transform: str, model: str) -> dict[str, list[Any]]:
     return {f"{step}__{name}": list(values) for step, part in parts.items() for name, values in part.grid.items()}
 
 
-def logits(fitted: Any, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def logits(fitted: Any, rows: npt.ArrayLike) -> RealArray:
     """Return scores ``(n, n_labels)`` whose softmax, after calibration, is a probability.
 
     Decision values where the model has them, else the logarithms of its probabilities, at least of 1e-6.
     """
     if not hasattr(fitted, "decision_function"):
-        logarithms: npt.NDArray[np.float64] = np.log(np.maximum(fitted.predict_proba(rows), _LEAST_PROBABILITY))
+        logarithms: RealArray = np.log(np.maximum(fitted.predict_proba(rows), _LEAST_PROBABILITY))
         return logarithms
     values = np.asarray(fitted.decision_function(rows), np.float64)
     # Of two classes only the second has a decision value.

@@ -1,4 +1,4 @@
-"""What an exploration tries, and how it is judged."""
+"""Configuration of an exploration: what it tries, and how that is scored."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ NEURAL_NET = "neural-net"
 
 
 class Exploration(Config):
-    """What is tried, and how it is judged.
+    """What is tried, and how that is scored.
 
     Attributes
     ----------
     transforms, models
         Names in `TRANSFORMS` and `CLASSIFIERS`.
     split
-        Who learns from which rows.
+        Which rows are for training, validation and test.
     search_rows
         At most so many training rows a fold are used to choose settings; the chosen ones learn from all rows.
     n_trials

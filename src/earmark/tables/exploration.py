@@ -1,4 +1,4 @@
-"""Transforms by models on a feature table: searched, scored under one protocol, compared in pairs."""
+"""Exploration of a feature table: every transform with every model, tuned, scored and compared in pairs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from earmark.files import sha256_bytes
 from earmark.tables.classical import CLASSIFIERS, TRANSFORMS
 from earmark.tables.config import Exploration
 from earmark.tables.search import Tried
-from earmark.tables.split import TableSplit, examine
-from earmark.tables.trial import Job, Trial, learned
-from earmark.tables.trials import Pair, measure_all
+from earmark.tables.split import TableSplit, split_table
+from earmark.tables.trial import Job, Trial, fit_pipeline
+from earmark.tables.trials import Pair, run_trials
 from earmark.types import Progress, no_progress
 
-# Raised when a cell means something else than before, so that old ones are not taken for it.
+# Raised when the meaning of a trial changes, so that trials of an older version are not reused.
 _VERSION = 1
 
 
@@ -75,7 +75,7 @@ class ExplorationResult:
     """All candidates, best first by their score in the search, and what the best gains over each."""
 
     exploration: Exploration
-    examination: TableSplit
+    table: TableSplit
     candidates: tuple[Candidate, ...]
     comparisons: tuple[Comparison, ...]
     protocol: str
@@ -87,8 +87,8 @@ class ExplorationResult:
     @cached_property
     def fitted(self) -> Any:
         """The pipeline of the best, fitted on all training rows."""
-        best, exam = self.best, self.examination
-        return learned(self.exploration, best.transform, best.model, best.chosen, exam=exam, rows=exam.train)
+        best, table = self.best, self.table
+        return fit_pipeline(self.exploration, best.transform, best.model, best.chosen, table=table, rows=table.train)
 
 
 def explore(
@@ -118,52 +118,52 @@ def explore(
     Raises
     ------
     DataError
-        As `examine`; when the folder cannot be written to.
+        As `split_table`; when the folder cannot be written to.
     """
-    exam = examine(manifest, exploration.split)
+    table = split_table(manifest, exploration.split)
     leaky = exploration.split.protocol == "random" and manifest.groups_known
-    grouped = examine(manifest, exploration.split.model_copy(update={"protocol": "grouped"})) if leaky else None
-    protocol = describe_protocol(exploration.split.description, exam.part)
+    grouped = split_table(manifest, exploration.split.model_copy(update={"protocol": "grouped"})) if leaky else None
+    protocol = describe_protocol(exploration.split.description, table.part)
     pairs = [(transform, model) for transform in exploration.transforms for model in exploration.models]
     with ExitStack() as stack:
         place = folder or Path(stack.enter_context(TemporaryDirectory()))
-        job = Job(exam, grouped, exploration, place / "studies", _asked(manifest, exploration))
-        cells = measure_all(job, pairs, folder=place, workers=workers, progress=progress)
+        job = Job(table, grouped, exploration, place / "studies", _identity(manifest, exploration))
+        trials = run_trials(job, pairs, folder=place, workers=workers, progress=progress)
     candidates = [
-        _candidate(pair, cell, exam, protocol=protocol, seed=exploration.split.seed)
-        for pair, cell in zip(pairs, cells, strict=True)
+        _candidate(pair, trial, table, protocol=protocol, seed=exploration.split.seed)
+        for pair, trial in zip(pairs, trials, strict=True)
     ]
     candidates.sort(key=lambda candidate: -max(tried.valid_accuracy for tried in candidate.search))
     comparisons = tuple(compare(candidates[0].outcome, other.outcome) for other in candidates[1:])
-    return ExplorationResult(exploration, exam, tuple(candidates), comparisons, protocol)
+    return ExplorationResult(exploration, table, tuple(candidates), comparisons, protocol)
 
 
-def _asked(manifest: Manifest, exploration: Exploration) -> str:
-    """Return what identifies a cell beside its transform, its model and the number of trials."""
+def _identity(manifest: Manifest, exploration: Exploration) -> str:
+    """Return what identifies a trial beside its transform, its model and the number of trials."""
     settings = exploration.model_dump(mode="json", exclude={"transforms", "models", "n_trials"})
     known = [list(TRANSFORMS), list(CLASSIFIERS), version("scikit-learn"), manifest.table.names]
     return sha256_bytes(json.dumps([_VERSION, manifest.fingerprint, settings, known]).encode())
 
 
-def _candidate(pair: Pair, cell: Trial, exam: TableSplit, *, protocol: str, seed: int) -> Candidate:
+def _candidate(pair: Pair, trial: Trial, table: TableSplit, *, protocol: str, seed: int) -> Candidate:
     outcome = Outcome.from_logits(
-        np.array(cell.logits),
-        exam.truth[exam.test],
-        labels=exam.labels,
-        groups=exam.groups[exam.test].tolist(),
-        tracks=exam.tracks[exam.test].tolist(),
-        inputs=[f"row {row}" for row in exam.test],
+        np.array(trial.logits),
+        table.truth[table.test],
+        labels=table.labels,
+        groups=table.groups[table.test].tolist(),
+        tracks=table.tracks[table.test].tolist(),
+        inputs=[f"row {row}" for row in table.test],
     )
     transform, model = pair
     return Candidate(
         transform=transform,
         model=model,
-        search=cell.search,
-        chosen=cell.chosen,
+        search=trial.search,
+        chosen=trial.chosen,
         outcome=outcome,
         scores=score(outcome, protocol=protocol, seeds=(seed,)),
-        fit_s=cell.fit_s,
-        predict_ms=cell.predict_ms,
-        size_bytes=cell.size_bytes,
-        grouped_accuracy=cell.grouped_accuracy,
+        fit_s=trial.fit_s,
+        predict_ms=trial.predict_ms,
+        size_bytes=trial.size_bytes,
+        grouped_accuracy=trial.grouped_accuracy,
     )

@@ -1,4 +1,4 @@
-"""The best pipeline of an exploration as a recognizer like any other."""
+"""Export of the best pipeline of an exploration as a recognizer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from earmark.recognizer.card import DataSummary, Score
 from earmark.tables.config import NEURAL_NET
 from earmark.tables.exploration import Candidate, ExplorationResult
 from earmark.tables.onnx_nodes import to_onnx
-from earmark.tables.trial import learned, scores_of
+from earmark.tables.trial import fit_pipeline, scores_of
 
 _SHORTEST_S = 0.5
 _WHOLE_CLIP_S = 30.0
@@ -46,7 +46,7 @@ def write_recognizer(
     DataError
         When the table has columns that cannot be computed from a sound.
     """
-    foreign = [column for column in findings.examination.columns if column not in FEATURE_COLUMNS]
+    foreign = [column for column in findings.table.columns if column not in FEATURE_COLUMNS]
     if foreign:
         raise DataError(
             f"{manifest.name}: the column {foreign[0]!r} is none of the 57 features, so no recognizer can compute it "
@@ -57,22 +57,22 @@ def write_recognizer(
 
 
 def _card(findings: ExplorationResult, manifest: Manifest, *, window_s: float, padding: Padding) -> Card:
-    best, exam = findings.best, findings.examination
+    best, table = findings.best, findings.table
     temperature = _temperature(best, findings)
     scores = score(best.outcome.calibrated(temperature), protocol=findings.protocol, seeds=best.scores.seeds)
     settings = {"transform": best.transform, "model": best.model, "settings": dict(best.chosen), **_layers(findings)}
     draft = {
         "name": f"{manifest.name} {best.name}",
-        "about": f"Recognises {len(exam.labels)} labels by the numbers of the feature table.",
+        "about": f"Recognises {len(table.labels)} labels by the numbers of the feature table.",
         "task": "label",
-        "features": TableFeatures(columns=exam.columns, padding=padding),
+        "features": TableFeatures(columns=table.columns, padding=padding),
         "window": Window(length_s=window_s, hop_s=window_s, min_s=min(_SHORTEST_S, window_s)),
         "limits": (f"Trained on rows of {window_s:g} s; much shorter or longer windows are out-of-distribution.",),
     }
-    data = DataSummary.of(manifest, examples=[manifest.examples[row] for row in exam.train])
+    data = DataSummary.of(manifest, examples=[manifest.examples[row] for row in table.train])
     return Card.draft(draft, manifest, data=data, libraries=("scikit-learn",)).model_copy(
         update={
-            "labels": exam.labels,
+            "labels": table.labels,
             "temperature": temperature,
             "scores": (Score.of(scores),),
             "recipe": settings,
@@ -82,17 +82,21 @@ def _card(findings: ExplorationResult, manifest: Manifest, *, window_s: float, p
 
 def _layers(findings: ExplorationResult) -> dict[str, list[int] | list[float]]:
     """Return what shaped the neural net; nothing for any other model."""
-    plan = findings.exploration
-    return {"widths": list(plan.widths), "dropout": list(plan.dropout)} if findings.best.model == NEURAL_NET else {}
+    exploration = findings.exploration
+    return (
+        {"widths": list(exploration.widths), "dropout": list(exploration.dropout)}
+        if findings.best.model == NEURAL_NET
+        else {}
+    )
 
 
 def _temperature(best: Candidate, findings: ExplorationResult) -> float:
     """Fit it on the rows that settings were chosen by, answered by pipelines that did not learn from them."""
-    exam = findings.examination
+    table = findings.table
     answered = []
-    for learn, validate in exam.folds:
-        fitted = learned(findings.exploration, best.transform, best.model, best.chosen, exam=exam, rows=learn)
-        answered.append((scores_of(fitted, exam, validate), exam.truth[validate]))
+    for learn, validate in table.folds:
+        fitted = fit_pipeline(findings.exploration, best.transform, best.model, best.chosen, table=table, rows=learn)
+        answered.append((scores_of(fitted, table, validate), table.truth[validate]))
     scores, truth = (np.concatenate(parts) for parts in zip(*answered, strict=True))
     return fit_temperature(scores, truth)
 

@@ -1,26 +1,24 @@
-"""The feature table of a data set: many sounds, several processes, flat memory, resumed when killed."""
+"""Feature extraction of a data set into a table: several processes, flat memory, resumed when killed."""
 
 from __future__ import annotations
 
-import csv
 import json
-import multiprocessing
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
 
+from earmark import extras
 from earmark.data import Example, Manifest
 from earmark.data.archive import split_member
 from earmark.data.table import parquet_modules
-from earmark.errors import DataError, MissingExtraError, UsageError
+from earmark.errors import DataError, UsageError
 from earmark.features.table import COLUMNS, TABLE_VERSION
-from earmark.files import atomic_path, sha256_bytes
+from earmark.files import atomic_path, sha256_bytes, write_csv
+from earmark.parallel import map_processes
 from earmark.tables.journal import Journal
 from earmark.tables.rows import Described, Segments, describe_example, row_name
 from earmark.types import Progress, no_progress
@@ -28,9 +26,6 @@ from earmark.types import Progress, no_progress
 Extra: TypeAlias = Literal["group", "split"]
 
 _STAGE = "features"
-Task: TypeAlias = tuple[Path, Example, Segments]
-
-_AHEAD = 4  # examples a worker has waiting, so that none is idle and few results are in memory
 _ROWS_AT_ONCE = 4096
 
 
@@ -90,14 +85,13 @@ def extract(
     segments = segments or Segments()
     if out.suffix.lower() not in {".csv", ".parquet"}:
         raise UsageError(f"{out}: a feature table ends in .csv or .parquet; rename it")
-    if find_spec("numba") is None:
-        raise MissingExtraError("the feature table", "train")
+    extras.require("the feature table", "train", "numba", "threadpoolctl")
     if out.suffix.lower() == ".parquet":
         parquet_modules(f"writing {out}")
     if manifest.domain != "sound":
         raise DataError(f"{manifest.name}: holds {manifest.domain} examples; the 57 features describe sounds")
     part = out.with_name(f".{out.name}.part")
-    with Journal(part, _asked(manifest, segments)) as journal:
+    with Journal(part, _identity(manifest, segments)) as journal:
         failures = _fill(journal, manifest, segments, workers, progress)
         if not len(journal):
             part.unlink()
@@ -107,7 +101,7 @@ def extract(
     return Extracted(n_rows, tuple(failures))
 
 
-def _asked(manifest: Manifest, segments: Segments) -> str:
+def _identity(manifest: Manifest, segments: Segments) -> str:
     """Return what identifies the results: the version, the settings, and every file with its size and time."""
     files = {split_member(example.path)[0] for example in manifest}
     stats = {file: _stat(manifest.root / file) for file in sorted(files)}
@@ -124,59 +118,34 @@ def _stat(path: Path) -> tuple[int, int]:
 
 
 def _fill(journal: Journal, manifest: Manifest, segments: Segments, workers: int, progress: Progress) -> list[str]:
-    """Describe what the journal does not know yet; return what went wrong."""
+    """Describe what the journal does not know yet; return what went wrong, in the order of the manifest."""
     missing = [index for index in range(len(manifest)) if index not in journal]
-    tasks = ((manifest.root, manifest.examples[index], segments) for index in missing)
-    results = _in_this_process(tasks) if workers == 1 else _in_processes(tasks, min(workers, max(1, len(missing))))
-    failures: list[str] = []
-    for index, described in zip(missing, results, strict=True):
-        if described.error is None:
-            journal.add(index, described.rows)
-        else:
-            failures.append(described.error)
-        progress(_STAGE, len(journal) + len(failures), len(manifest), f"{len(failures)} bad" if failures else "")
-    return failures
+    describe = partial(_describe, bare=replace(manifest, examples=()), segments=segments)
+    examples = [manifest.examples[index] for index in missing]
+    failures: dict[int, str] = {}
+    with _one_thread():
+        for number, described in map_processes(describe, examples, workers=workers, survive_crashes=_crashed):
+            if described.error is None:
+                journal.add(missing[number], described.rows)
+            else:
+                failures[number] = described.error
+            progress(_STAGE, len(journal) + len(failures), len(manifest), f"{len(failures)} bad" if failures else "")
+    return [failures[number] for number in sorted(failures)]
 
 
-def _in_this_process(tasks: Iterable[Task]) -> Iterator[Described]:
+def _one_thread() -> AbstractContextManager[Any]:
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
-        yield from map(_describe, tasks)
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
-def _describe(task: Task) -> Described:
-    root, example, segments = task
-    return describe_example(Manifest((example,), "sound", root, ""), example, segments)
+def _describe(example: Example, *, bare: Manifest, segments: Segments) -> Described:
+    return describe_example(bare, example, segments)
 
 
-def _pin_threads() -> None:
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-
-
-def _in_processes(tasks: Iterator[Task], n_workers: int) -> Iterator[Described]:
-    """Describe the tasks in order, a bounded number ahead."""
-    # A fork server forks before there are threads or compiled kernels to inherit, and imports only once.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    if method == "forkserver":
-        context.set_forkserver_preload(["earmark.tables.preload"])
-    waiting: deque[Future[Described]] = deque()
-    with ProcessPoolExecutor(n_workers, mp_context=context, initializer=_pin_threads) as pool:
-        try:
-            waiting.extend(pool.submit(_describe, task) for task in islice(tasks, _AHEAD * n_workers))
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(_describe, task) for task in islice(tasks, 1))
-        except BrokenProcessPool as error:
-            raise DataError(
-                "a worker process died, perhaps for want of memory; the same command goes on from here, "
-                "with fewer --workers or --segment-s if it happens again"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _crashed(example: Example) -> Described:
+    return Described((), f"{example.path}: ends the process that decodes it; replace or remove it")
 
 
 def _records(journal: Journal, manifest: Manifest, segments: Segments, extra: Sequence[Extra]) -> Iterator[list[Any]]:
@@ -191,19 +160,10 @@ def _records(journal: Journal, manifest: Manifest, segments: Segments, extra: Se
 
 
 def _write(out: Path, records: Iterator[list[Any]], columns: Sequence[str]) -> int:
-    write = _write_parquet if out.suffix.lower() == ".parquet" else _write_csv
+    if out.suffix.lower() == ".csv":
+        return write_csv(out, records, columns=columns)
     with atomic_path(out) as temporary:
-        return write(temporary, records, columns)
-
-
-def _write_csv(path: Path, records: Iterator[list[Any]], columns: Sequence[str]) -> int:
-    n_rows = 0
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(columns)
-        for n_rows, record in enumerate(records, start=1):  # noqa: B007
-            writer.writerow(record)
-    return n_rows
+        return _write_parquet(temporary, records, columns)
 
 
 def _write_parquet(path: Path, records: Iterator[list[Any]], columns: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""What is done already, kept beside the table that it becomes, so that a killed run goes on where it was."""
+"""Append-only journal that lets an interrupted extraction or exploration resume."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Journal:
     ----------
     path
         The file; made when it is not there, begun again when it belongs to another run.
-    asked
+    identity
         Identifies the run.
     """
 
-    def __init__(self, path: Path, asked: str) -> None:
-        self.path, self._asked = path, asked
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path, self._identity = path, identity
         self._starts: dict[int, int] = {}
 
     def __enter__(self) -> Self:
@@ -37,7 +37,7 @@ class Journal:
         end = self._recall()
         self._stream.truncate(end)
         if not end:
-            self._append({"asked": self._asked})
+            self._append({"asked": self._identity})
         return self
 
     def __exit__(
@@ -65,7 +65,7 @@ class Journal:
         """Find the finished lines; return where they end, 0 when they are of another run."""
         self._stream.seek(0)
         first = self._stream.readline()
-        if _parsed(first).get("asked") != self._asked:
+        if _parsed(first).get("asked") != self._identity:
             return 0
         end = len(first)
         for line in self._stream:

@@ -1,4 +1,4 @@
-"""The neural net of the feature tables: dense layers with batch normalisation, ReLU and dropout, as an estimator."""
+"""Multilayer perceptron for feature tables: dense layers, batch normalisation, ReLU and dropout, as an estimator."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from earmark.types import RealArray
+
 if TYPE_CHECKING:
     import torch
-
-_Real = npt.NDArray[np.float64]
 
 
 class DenseNet(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -66,14 +66,14 @@ class DenseNet(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.layers_ = _folded(network)
         return self
 
-    def decision_function(self, X: npt.ArrayLike) -> _Real:  # noqa: N803
+    def decision_function(self, X: npt.ArrayLike) -> RealArray:  # noqa: N803
         """Return logits ``(n, n_classes)``."""
         check_is_fitted(self)
         values = np.asarray(X, np.float64)
         *hidden, (weights, biases) = self.layers_
         for hidden_weights, hidden_biases in hidden:
             values = np.maximum(values @ hidden_weights + hidden_biases, 0)
-        logits: _Real = values @ weights + biases
+        logits: RealArray = values @ weights + biases
         return logits
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
@@ -111,11 +111,11 @@ class DenseNet(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
 
-def _folded(network: torch.nn.Sequential) -> list[tuple[_Real, _Real]]:
+def _folded(network: torch.nn.Sequential) -> list[tuple[RealArray, RealArray]]:
     """Return weights ``(n_in, n_out)`` and biases of every layer, with the batch normalisation multiplied in."""
     from torch import nn
 
-    folded: list[tuple[_Real, _Real]] = []
+    folded: list[tuple[RealArray, RealArray]] = []
     for module in network:
         if isinstance(module, nn.Linear):
             folded.append((_double(module.weight).T, _double(module.bias)))
@@ -126,8 +126,8 @@ def _folded(network: torch.nn.Sequential) -> list[tuple[_Real, _Real]]:
     return folded
 
 
-def _double(tensor: torch.Tensor | None) -> _Real:
+def _double(tensor: torch.Tensor | None) -> RealArray:
     if tensor is None:
         raise TypeError("a layer without its parameters")
-    values: _Real = tensor.detach().double().numpy()
+    values: RealArray = tensor.detach().double().numpy()
     return values

@@ -1,4 +1,6 @@
-"""Fitted pipelines as ONNX: one converter for each kind of step, in double precision wherever a comparison decides.
+"""Conversion of fitted pipelines to ONNX: one converter for each kind of step.
+
+Comparisons that decide are made in double precision.
 
 Written here rather than taken from skl2onnx, which has no converter for the random Fourier map, fails on histogram
 gradient boosting, and answers wrongly when a neighbour is at distance zero.
@@ -16,6 +18,7 @@ from earmark.errors import ModelError
 from earmark.features.graph import OPSET, Graph
 from earmark.registry import Registry
 from earmark.tables.onnx_trees import boosted_trees, decision_trees
+from earmark.types import IntArray, RealArray
 
 if TYPE_CHECKING:
     import onnx
@@ -99,7 +102,7 @@ def _both(graph: Graph, scores: str) -> str:
     return graph.add("Concat", graph.add("Mul", scores, _double(graph, 0.0)), scores, axis=1)
 
 
-def _squared_distances(graph: Graph, rows: str, points: npt.NDArray[np.float64]) -> str:
+def _squared_distances(graph: Graph, rows: str, points: RealArray) -> str:
     """Return ``(batch, n_points)`` as the square of a sum; only nearly zero where row and point are the same."""
     squares = graph.add("ReduceSum", graph.add("Mul", rows, rows), graph.integers(1), keepdims=1)
     crossed = graph.add("MatMul", rows, _double(graph, -2 * points.T))
@@ -190,7 +193,7 @@ def _top_k(graph: Graph, distances: str, k: int) -> str:
     return outputs[1]
 
 
-def _inverse_distances(graph: Graph, rows: str, points: npt.NDArray[np.float64], nearest: str) -> str:
+def _inverse_distances(graph: Graph, rows: str, points: RealArray, nearest: str) -> str:
     """Return weights ``(batch, k, 1)``: 1 / distance, or 1 and 0 where some distance is 0."""
     from onnx import TensorProto
 
@@ -225,7 +228,7 @@ def _kernel_svm(graph: Graph, model: Any, rows: str) -> str:
     return graph.add("Add", votes, graph.add("Div", confidence, size))
 
 
-def _pair_weights(model: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+def _pair_weights(model: Any) -> tuple[RealArray, IntArray]:
     """Return the weight of every support vector in the decision of every pair of classes, and the pairs."""
     stops = np.cumsum(model.n_support_)
     starts = stops - model.n_support_

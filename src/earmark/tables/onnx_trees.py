@@ -1,4 +1,4 @@
-"""Ensembles of decision trees as one ONNX node."""
+"""Conversion of tree ensembles to ONNX, one node for all trees."""
 
 from __future__ import annotations
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark.tables.exploration import Candidate, ExplorationResult
 from earmark.tables.search import Tried
 from earmark.tables.split import TableSplit
+from earmark.types import IntArray, RealArray
 
 _N_REPEATS = 5
 _N_SHOWN = 20
@@ -58,13 +58,13 @@ def importances(findings: ExplorationResult) -> Importances:
     """Return what the best model loses when one column is shuffled (Breiman 2001), most important first."""
     from sklearn.inspection import permutation_importance
 
-    exam = findings.examination
-    rows = exam.test[:_MOST_ROWS]
+    table = findings.table
+    rows = table.test[:_MOST_ROWS]
     lost = permutation_importance(
-        findings.fitted, exam.values[rows], exam.truth[rows], n_repeats=_N_REPEATS, random_state=0
+        findings.fitted, table.values[rows], table.truth[rows], n_repeats=_N_REPEATS, random_state=0
     )
     order = np.argsort(-lost.importances_mean)
-    return [(exam.columns[i], float(lost.importances_mean[i]), float(lost.importances_std[i])) for i in order]
+    return [(table.columns[i], float(lost.importances_mean[i]), float(lost.importances_std[i])) for i in order]
 
 
 def importance_bars(axes: Any, values: Importances) -> None:
@@ -75,29 +75,29 @@ def importance_bars(axes: Any, values: Importances) -> None:
     axes.set_xlabel("accuracy lost when shuffled")
 
 
-def components(figure: Any, exam: TableSplit) -> None:
+def components(figure: Any, table: TableSplit) -> None:
     """Draw the variance that principal components explain, and the rows on the first two."""
     from sklearn.decomposition import PCA
 
-    standard = _standardised(exam)
+    standard = _standardised(table)
     pca = PCA(random_state=0).fit(standard)
     left, right = figure.subplots(1, 2)
     left.plot(1 + np.arange(len(pca.explained_variance_ratio_)), 100 * np.cumsum(pca.explained_variance_ratio_))
     left.set(xlabel="components", ylabel="explained variance in %", ylim=(0, 101))
     places = pca.transform(standard)[:, :2]
-    truth = exam.truth[_some(exam)]
-    for number, label in enumerate(exam.labels):
+    truth = table.truth[_drawn_rows(table)]
+    for number, label in enumerate(table.labels):
         right.plot(*places[truth == number].T, ".", markersize=3, label=label)
     right.set(xlabel="component 1", ylabel="component 2")
     right.legend(markerscale=3, fontsize="small")
 
 
-def clusters(figure: Any, exam: TableSplit) -> None:
+def clusters(figure: Any, table: TableSplit) -> None:
     """Draw how well k clusters fit, for several k, and which labels are in which of as many clusters as labels."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 
-    standard = _standardised(exam)
+    standard = _standardised(table)
     left, right = figure.subplots(1, 2)
     counts = [k for k in _CLUSTER_COUNTS if k < len(standard)]
     fits = [KMeans(k, n_init=3, random_state=0).fit(standard) for k in counts]
@@ -107,27 +107,27 @@ def clusters(figure: Any, exam: TableSplit) -> None:
     elbow = left.twinx()
     elbow.plot(counts, [fit.inertia_ for fit in fits], "s--", color="C1")
     elbow.set_ylabel("inertia", color="C1")
-    n_labels = len(exam.labels)
+    n_labels = len(table.labels)
     assigned = KMeans(n_labels, n_init=3, random_state=0).fit_predict(standard)
-    table = np.zeros((n_labels, n_labels))
-    np.add.at(table, (exam.truth[_some(exam)], assigned), 1)
-    _grid(right, table, list(exam.labels), [str(k) for k in range(n_labels)], form="{:.0f}")
+    contingency = np.zeros((n_labels, n_labels))
+    np.add.at(contingency, (table.truth[_drawn_rows(table)], assigned), 1)
+    _grid(right, contingency, list(table.labels), [str(k) for k in range(n_labels)], form="{:.0f}")
     right.set(xlabel="cluster")
 
 
-def _some(exam: TableSplit) -> npt.NDArray[np.int64]:
-    rows = exam.train
+def _drawn_rows(table: TableSplit) -> IntArray:
+    rows = table.train
     return rows if len(rows) <= _MOST_ROWS else np.sort(np.random.default_rng(0).permutation(rows)[:_MOST_ROWS])
 
 
-def _standardised(exam: TableSplit) -> npt.NDArray[np.float64]:
+def _standardised(table: TableSplit) -> RealArray:
     from sklearn.preprocessing import StandardScaler
 
-    values: npt.NDArray[np.float64] = StandardScaler().fit_transform(exam.values[_some(exam)])
+    values: RealArray = StandardScaler().fit_transform(table.values[_drawn_rows(table)])
     return values
 
 
-def _grid(axes: Any, values: npt.NDArray[np.float64], rows: list[str], columns: list[str], *, form: str) -> None:
+def _grid(axes: Any, values: RealArray, rows: list[str], columns: list[str], *, form: str) -> None:
     image = axes.imshow(values, cmap="viridis", aspect="auto")
     axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
     axes.set_yticks(range(len(rows)), rows)

@@ -1,15 +1,14 @@
-"""What an exploration found, as files: tables, figures, JSON."""
+"""Results of an exploration as files: tables, figures, JSON."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from earmark.files import atomic_path, write_text
+from earmark.files import atomic_path, write_csv, write_text
 from earmark.tables import plots
 from earmark.tables.exploration import Candidate, ExplorationResult
 
@@ -45,10 +44,11 @@ def write_results(findings: ExplorationResult, folder: Path) -> None:
     DataError
         When the folder cannot be written to.
     """
-    _write_rows(folder / "accuracy.csv", _table(findings))
+    heading, *rows = _table(findings)
+    write_csv(folder / "accuracy.csv", rows, columns=heading)
     write_text(folder / "findings.json", json.dumps(_as_dict(findings), indent=2))
     importances = plots.importances(findings)
-    _write_rows(folder / "importances.csv", [("feature", "loss_of_accuracy", "spread"), *importances])
+    write_csv(folder / "importances.csv", importances, columns=("feature", "loss_of_accuracy", "spread"))
     _draw(folder / "heatmap.png", partial(plots.heat_map, findings=findings))
     _draw(folder / "importances.png", partial(plots.importance_bars, values=importances))
     for candidate in findings.candidates:
@@ -56,8 +56,8 @@ def write_results(findings: ExplorationResult, folder: Path) -> None:
         _draw(folder / "confusion" / name, partial(plots.confusion, candidate=candidate))
         if len(candidate.search) > 1:
             _draw_many(folder / "search" / name, partial(plots.search, candidate=candidate))
-    _draw_many(folder / "components.png", partial(plots.components, exam=findings.examination))
-    _draw_many(folder / "clusters.png", partial(plots.clusters, exam=findings.examination))
+    _draw_many(folder / "components.png", partial(plots.components, table=findings.table))
+    _draw_many(folder / "clusters.png", partial(plots.clusters, table=findings.table))
 
 
 def _table(findings: ExplorationResult) -> list[tuple[Any, ...]]:
@@ -96,7 +96,7 @@ def settings_text(candidate: Candidate) -> str:
 
 
 def _as_dict(findings: ExplorationResult) -> dict[str, Any]:
-    exam = findings.examination
+    table = findings.table
     header, *rows = _table(findings)
     candidates = [dict(zip(header, row, strict=True)) for row in rows]
     for values, candidate in zip(candidates, findings.candidates, strict=True):
@@ -107,19 +107,14 @@ def _as_dict(findings: ExplorationResult) -> dict[str, Any]:
         ]
     return {
         "protocol": findings.protocol,
-        "labels": exam.labels,
-        "columns": exam.columns,
-        "constant_columns": [exam.columns[i] for i in (exam.values.std(axis=0) == 0).nonzero()[0]],
-        "n_train": len(exam.train),
-        "n_scored": len(exam.test),
+        "labels": table.labels,
+        "columns": table.columns,
+        "constant_columns": [table.columns[i] for i in (table.values.std(axis=0) == 0).nonzero()[0]],
+        "n_train": len(table.train),
+        "n_scored": len(table.test),
         "best": findings.best.name,
         "candidates": candidates,
     }
-
-
-def _write_rows(path: Path, rows: list[tuple[Any, ...]]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream).writerows(rows)
 
 
 def _draw(path: Path, draw: Callable[[Any], None]) -> None:

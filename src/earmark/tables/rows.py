@@ -1,4 +1,4 @@
-"""From one example to its rows of the feature table."""
+"""Rows of the feature table for one example."""
 
 from __future__ import annotations
 

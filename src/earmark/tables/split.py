@@ -1,27 +1,24 @@
-"""Rows of a feature table, divided by a protocol, ready for models."""
+"""Split of a feature table into training, validation and test rows, ready for models."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data import Manifest, Split, apply_split
+from earmark.data import Manifest, Split, apply_split, folds
 from earmark.errors import DataError
+from earmark.types import IntArray, RealArray
 
 _N_FOLDS = 3
 _LEAST_EXAMPLES = 3
 
-Rows: TypeAlias = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True)
 class TableSplit:
-    """A table and who learns from which rows.
+    """A table and its training, validation and test rows.
 
     Attributes
     ----------
@@ -34,9 +31,9 @@ class TableSplit:
     groups, tracks
         ``(n_rows,)``; a row without a known group is its own.
     train
-        Rows to learn from.
+        Training rows.
     folds
-        ``(learn, validate)`` pairs of rows for the search of settings; none of them is in `test`.
+        ``(train, validation)`` pairs of rows for the search of settings; none of them is in `test`.
     test
         Rows to score on.
     part
@@ -45,20 +42,20 @@ class TableSplit:
 
     columns: tuple[str, ...]
     labels: tuple[str, ...]
-    values: npt.NDArray[np.float64]
-    truth: Rows
+    values: RealArray
+    truth: IntArray
     groups: npt.NDArray[np.str_]
     tracks: npt.NDArray[np.str_]
-    train: Rows
-    folds: tuple[tuple[Rows, Rows], ...]
-    test: Rows
+    train: IntArray
+    folds: tuple[tuple[IntArray, IntArray], ...]
+    test: IntArray
     part: str
 
 
-def examine(manifest: Manifest, split: Split) -> TableSplit:
+def split_table(manifest: Manifest, split: Split) -> TableSplit:
     """Divide a feature table.
 
-    With a test part, settings are searched on the valid part. A published split of which only train and valid are at
+    With a test part, settings are chosen on the validation part. A published split of which only train and valid are at
     hand is scored on valid, and settings are searched in three folds of train that keep groups whole.
 
     Raises
@@ -80,10 +77,12 @@ def examine(manifest: Manifest, split: Split) -> TableSplit:
     rows = {part: np.flatnonzero(parts == part) for part in ("train", "valid", "test")}
     truth = np.array([divided.labels.index(example.label) for example in divided], np.int64)
     groups = np.array([example.group or f"row {row}" for row, example in enumerate(divided)])
+    train = rows["train"]
     if len(rows["test"]):
-        folds: tuple[tuple[Rows, Rows], ...] = ((rows["train"], rows["valid"]),)
+        search: tuple[tuple[IntArray, IntArray], ...] = ((train, rows["valid"]),)
     else:
-        folds = tuple(_folds(rows["train"], truth, groups))
+        fold = folds(groups[train], truth[train], k=_N_FOLDS)
+        search = tuple((train[fold != number], train[fold == number]) for number in range(fold.max() + 1))
     return TableSplit(
         columns=divided.table.names,
         labels=divided.labels,
@@ -91,8 +90,8 @@ def examine(manifest: Manifest, split: Split) -> TableSplit:
         truth=truth,
         groups=groups,
         tracks=np.array([example.track or example.path for example in divided]),
-        train=rows["train"],
-        folds=folds,
+        train=train,
+        folds=search,
         test=rows["test"] if len(rows["test"]) else rows["valid"],
         part="test" if len(rows["test"]) else "valid",
     )
@@ -105,10 +104,3 @@ def _refuse_rare_labels(manifest: Manifest) -> None:
                 f"{manifest.name}: the label {label!r} has {n} example{'s' if n > 1 else ''}; "
                 f"at least {_LEAST_EXAMPLES} are needed to learn, choose and score; add some or remove it"
             )
-
-
-def _folds(train: Rows, truth: Rows, groups: npt.NDArray[np.str_]) -> Iterator[tuple[Rows, Rows]]:
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    for learn, validate in StratifiedGroupKFold(_N_FOLDS).split(train, truth[train], groups[train]):
-        yield train[learn], train[validate]

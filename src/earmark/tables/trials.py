@@ -1,19 +1,17 @@
-"""All cells of an exploration: in this process or in several, and none twice."""
+"""All trials of an exploration: in one process or several, and none twice."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from earmark.errors import DataError
+from earmark.parallel import map_processes
 from earmark.tables.classical import CLASSIFIERS, TRANSFORMS
 from earmark.tables.journal import Journal
-from earmark.tables.trial import Job, Trial, measure
+from earmark.tables.trial import Job, Trial, run_trial
 from earmark.types import Progress, no_progress
 
 Pair: TypeAlias = tuple[str, str]
@@ -22,15 +20,14 @@ Pair: TypeAlias = tuple[str, str]
 JOURNAL = "cells.journal"
 _STAGE = "exploring"
 _TRIALS = "settings"
-_THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # The dearest first, so that no process is left alone with one of them at the end.
 _DEAREST = ("boosting", "neural-net", "forest")
 
 
-def measure_all(
+def run_trials(
     job: Job, pairs: Sequence[Pair], *, folder: Path, workers: int = 1, progress: Progress = no_progress
 ) -> list[Trial]:
-    """Return the cell of every pair, in their order; those that `folder` remembers are not measured again.
+    """Return the trial of every pair, in their order; those that `folder` remembers are not measured again.
 
     Raises
     ------
@@ -41,19 +38,20 @@ def measure_all(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
-    with Journal(folder / JOURNAL, f"{job.asked} {job.exploration.n_trials}") as journal:
+    with Journal(folder / JOURNAL, f"{job.identity} {job.exploration.n_trials}") as journal:
         missing = [pair for pair in pairs if _number(pair) not in journal]
-        measured = (
-            _in_this_process(job, missing, progress)
-            if min(workers, len(missing)) <= 1
-            else _in_processes(job, missing, min(workers, len(missing)))
-        )
+        workers = min(workers, len(missing))
+        if workers > 1:
+            missing.sort(key=lambda pair: (pair[1] not in _DEAREST, pair[0] != "polynomial"))
+        # What a process has to say about a trial is not heard here.
+        measured = partial(_measured, job=job, progress=progress if workers <= 1 else no_progress)
         n_before = len(pairs) - len(missing)
-        for done, (pair, cell) in enumerate(measured, start=n_before + 1):
-            journal.add(_number(pair), cell.model_dump(mode="json"))
+        for done, (number, trial) in enumerate(map_processes(measured, missing, workers=workers), start=n_before + 1):
+            pair = missing[number]
+            journal.add(_number(pair), trial.model_dump(mode="json"))
             progress(_STAGE, done, len(pairs), f"{_name(pair)} done")
-        cells = dict(journal.values())
-    return [Trial.model_validate(cells[_number(pair)]) for pair in pairs]
+        trials = dict(journal.values())
+    return [Trial.model_validate(trials[_number(pair)]) for pair in pairs]
 
 
 def _number(pair: Pair) -> int:
@@ -65,48 +63,11 @@ def _name(pair: Pair) -> str:
     return " + ".join(pair)
 
 
-def _in_this_process(job: Job, pairs: Sequence[Pair], progress: Progress) -> Iterator[tuple[Pair, Trial]]:
+def _measured(pair: Pair, *, job: Job, progress: Progress) -> Trial:
     n_trials = job.exploration.n_trials
-    for pair in pairs:
 
-        def told(done: int, best: float, pair: Pair = pair) -> None:
-            if n_trials:
-                progress(_TRIALS, done, n_trials, f"{_name(pair)}: best {best:.3f}")
+    def on_trial(done: int, best: float) -> None:
+        if n_trials:
+            progress(_TRIALS, done, n_trials, f"{_name(pair)}: best {best:.3f}")
 
-        yield pair, measure(job, *pair, told=told)
-
-
-_job: list[Job] = []  # of this worker process, so that the table travels to it once
-
-
-def _begin(job: Job) -> None:
-    from threadpoolctl import threadpool_limits
-
-    os.environ.update(dict.fromkeys(_THREAD_COUNTS, "1"))
-    threadpool_limits(1)
-    _job[:] = [job]
-
-
-def _measured(pair: Pair) -> Trial:
-    return measure(_job[0], *pair, told=_ignore)
-
-
-def _ignore(_done: int, _best: float) -> None:
-    pass
-
-
-def _in_processes(job: Job, pairs: Sequence[Pair], n_workers: int) -> Iterator[tuple[Pair, Trial]]:
-    context = multiprocessing.get_context("spawn")
-    ordered = sorted(pairs, key=lambda pair: (pair[1] not in _DEAREST, pair[0] != "polynomial"))
-    with ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin, initargs=(job,)) as pool:
-        futures = {pool.submit(_measured, pair): pair for pair in ordered}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool as error:
-            raise DataError(
-                "a worker process died, perhaps for want of memory; the same command goes on from here, "
-                "with fewer --workers if it happens again"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    return run_trial(job, *pair, on_trial=on_trial)

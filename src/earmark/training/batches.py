@@ -12,12 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from earmark.training.examples import FeatureSet, IntArray
-from earmark.types import FloatArray
-
-FEWEST_STEPS = 6
-SMALLEST_BATCH = 4
-"""An epoch has at least so many steps, unless batches would become smaller than that."""
+from earmark.training.examples import FeatureSet
+from earmark.types import FloatArray, IntArray
 
 T = TypeVar("T")
 
@@ -66,11 +62,8 @@ def _crop(examples: FeatureSet, length_s: float | None, row: int, view: int, pla
 
 
 def n_batches(n_examples: int, batch_size: int) -> int:
-    """Return how many batches an epoch has; they differ by one example at most, so none is a lonely rest.
-
-    Few examples are divided into smaller batches: with one step an epoch a network would hardly learn.
-    """
-    return max(1, round(n_examples / batch_size), min(FEWEST_STEPS, n_examples // SMALLEST_BATCH))
+    """Return how many batches an epoch has; they differ by one example at most, so none is a lonely rest."""
+    return max(1, round(n_examples / batch_size))
 
 
 def whole_batches(

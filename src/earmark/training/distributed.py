@@ -4,6 +4,12 @@ All draw the same order, views, crops, augmentations and dropout for the whole b
 gradients are summed, and the first process writes. A process that is alone finds that everything here does nothing.
 """
 
+# Not torch's DistributedDataParallel, because one process and many shall make the same recognizer: SyncBatchNorm takes
+# no tensors of a CPU, and dropout and mixup would be drawn by each process for itself. Measured with a small network
+# with batch norm, in two processes on one machine, by gloo: after 24 steps the weights differ from those of one process
+# by 7e-7 at most here, and by 0.10 under DistributedDataParallel (0.17 with dropout). The price, on a busy machine with
+# two cores: a step takes three to six times as long (190 to 310 ms for 40 to 65), as every norm exchanges its sums.
+
 from __future__ import annotations
 
 import logging

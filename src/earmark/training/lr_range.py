@@ -18,13 +18,13 @@ from earmark.features import open_cache
 from earmark.files import write_bytes
 from earmark.training.augment import BatchAugmentation
 from earmark.training.batches import training_batches
-from earmark.training.examples import FeatureSet, IntArray, prepare
+from earmark.training.examples import FeatureSet, prepare
 from earmark.training.fit import fresh_network
 from earmark.training.learner import Learner, make_learner, train_batch
 from earmark.training.memory import explains_memory
 from earmark.training.recipe import Recipe, Training, as_recipe
 from earmark.training.settle import read_for, settle
-from earmark.types import FloatArray, Progress, no_progress
+from earmark.types import FloatArray, IntArray, Progress, no_progress
 
 LOWEST, HIGHEST = 1e-6, 1.0
 # How much of the mean loss so far stays at each step, and how many times the least loss is too much.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from earmark.config import Config, apply_overrides, parse_kind, read_toml
+from earmark.config import Config, Kind, apply_overrides, read_toml
 from earmark.data import Split
 from earmark.errors import ConfigError, UnknownNameError
 from earmark.features import FEATURES, Features, Window, WindowFeatures
 from earmark.models.base import MODELS, ModelConfig
+from earmark.models.transfer import TransferConfig
 from earmark.recognizer.card import Task
 from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
 from earmark.training.rejection_config import RejectionConfig
@@ -28,6 +29,12 @@ class Training(Config):
     ----------
     epochs, batch_size
         Passes over the training part, and examples a step.
+    min_steps
+        Fewest steps of a whole training: with few examples there are more passes (and more patience) than `epochs`
+        says, unless a person sets `epochs`.
+    class_weights
+        ``"balanced"``: every label counts the same in the loss, however many examples it has. ``"none"``: every example
+        does.
     accumulate
         Pieces that a step is computed in, one after the other, to need less memory. Only batch norm notices.
     optimizer
@@ -77,6 +84,8 @@ class Training(Config):
 
     epochs: int = Field(default=30, ge=1)
     batch_size: int = Field(default=64, ge=2)
+    min_steps: int = Field(default=0, ge=0)
+    class_weights: Literal["none", "balanced"] = "none"
     accumulate: int = Field(default=1, ge=1)
     optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -108,6 +117,21 @@ class Training(Config):
         return {False: "none", True: "valid"}[value] if isinstance(value, bool) else value
 
 
+class SmallData(Config):
+    """Which recipe takes over where there is little to learn from.
+
+    Attributes
+    ----------
+    recipe
+        The name of a shipped recipe.
+    below
+        Mean number of training examples a label below which it does; 0 for never.
+    """
+
+    recipe: str
+    below: int = Field(ge=0)
+
+
 class Recipe(Config):
     """A recipe: features, model, augmentation, split, training and rejection.
 
@@ -127,6 +151,8 @@ class Recipe(Config):
         The loop.
     rejection
         How to reject out-of-distribution and uncertain inputs; None: not at all.
+    small_data
+        The recipe that is used instead of this one where there are few examples; None: this one always.
     limits
         Sentences for the card about what the recognizer cannot do.
     """
@@ -134,34 +160,29 @@ class Recipe(Config):
     name: str
     about: str = ""
     task: Task = "label"
-    features: SerializeAsAny[Features]
+    features: Annotated[SerializeAsAny[Features], Kind(FEATURES, where="[features]")]
     window: Window | None = None
     split: Split = Field(default_factory=Split)
-    model: SerializeAsAny[ModelConfig]
-    augment: tuple[SerializeAsAny[Augmentation], ...] = ()
+    model: Annotated[SerializeAsAny[ModelConfig], Kind(MODELS, where="[model]")]
+    augment: tuple[Annotated[SerializeAsAny[Augmentation], Kind(AUGMENTATIONS, where="[[augment]]")], ...] = ()
     training: Training = Field(default_factory=Training)
     rejection: RejectionConfig | None = None
+    small_data: SmallData | None = None
     limits: tuple[str, ...] = ()
 
-    @field_validator("features", mode="before")
-    @classmethod
-    def _features(cls, values: Any) -> Features:
-        return values if isinstance(values, Features) else parse_kind(FEATURES, values, where="[features]")
-
-    @field_validator("model", mode="before")
-    @classmethod
-    def _model(cls, values: Any) -> ModelConfig:
-        return values if isinstance(values, ModelConfig) else parse_kind(MODELS, values, where="[model]")
+    @property
+    def is_frozen(self) -> bool:
+        """Whether a window has one embedding all through a training, so that it can be computed once."""
+        changing = any(isinstance(change, BatchAugmentation) for change in self.augment)
+        frozen = self.training.freeze == "backbone" and not self.training.open_stages
+        return isinstance(self.model, TransferConfig) and frozen and not changing
 
     @field_validator("augment", mode="before")
     @classmethod
-    def _augment(cls, values: Any) -> tuple[Augmentation, ...]:
+    def _is_a_list(cls, values: Any) -> Any:
         if not isinstance(values, list | tuple):
             raise ConfigError("[[augment]] is a list of tables, each with a 'kind'; write [[augment]] above each")
-        return tuple(
-            value if isinstance(value, Augmentation) else parse_kind(AUGMENTATIONS, value, where="[[augment]]")
-            for value in values
-        )
+        return values
 
     @model_validator(mode="after")
     def _refit_knows_its_length(self) -> Self:
@@ -191,6 +212,37 @@ class Recipe(Config):
                 raise ConfigError(
                     f"{about}, which would not fit the picture any more after {change.kind!r}; remove it, or change the"
                     " sound instead, by 'gain', 'noise' and the like"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _backbone_hears_what_it_knows(self) -> Self:
+        wanted = self.model.wanted_features
+        if wanted is None or wanted == self.features:
+            return self
+        given, needed = self.features.model_dump(), wanted.model_dump()
+        different = [
+            f"{key} = {value!r}, not {given.get(key)!r}" for key, value in needed.items() if given.get(key) != value
+        ]
+        raise ConfigError(
+            f"recipe {self.name!r}: the backbone of the model was trained on other features; set in [features]"
+            f" {', '.join(different)}"
+        )
+
+    @model_validator(mode="after")
+    def _logistic_head_is_alone(self) -> Self:
+        if not isinstance(self.model, TransferConfig) or self.model.head != "logistic":
+            return self
+        if self.training.freeze != "backbone" or self.training.open_stages:
+            raise ConfigError(
+                f"recipe {self.name!r}: a logistic head is fitted to embeddings that stay as they are; set"
+                " training.freeze = 'backbone' and training.open_stages = 0, or model.head = 'linear'"
+            )
+        for change in self.augment:
+            if isinstance(change, BatchAugmentation):
+                raise ConfigError(
+                    f"recipe {self.name!r}: {change.kind!r} changes every batch anew, and a logistic head is fitted at"
+                    " once; remove it, or set model.head = 'linear'"
                 )
         return self
 
@@ -247,7 +299,9 @@ def load_recipe(name: str | Path, *, overrides: Iterable[str] = ()) -> Recipe:
             raise UnknownNameError("recipe", str(name), shipped)
         path = shipped[str(name)]
     overrides = list(overrides)
-    overrides = list(overrides)
+    keys = {override.partition("=")[0].strip() for override in overrides}
+    if "training.epochs" in keys and "training.min_steps" not in keys:
+        overrides.append("training.min_steps=0")  # a person who says how many epochs there are gets as many
     written = {"name": path.stem, **read_toml(path)}
     values = _with_other_features(written, overrides) if _names_other_kind(written, overrides) else written
     values = apply_overrides(values, overrides)

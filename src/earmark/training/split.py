@@ -6,10 +6,9 @@ import logging
 from collections.abc import Sequence
 
 from earmark.data import Manifest, apply_split, leaks
-from earmark.data.readers.base import first_few
 from earmark.errors import DataError
 from earmark.features import SoundFeatures
-from earmark.text import counted
+from earmark.text import counted, some
 from earmark.training.augment import ContentAugmentation
 from earmark.training.recipe import Recipe
 
@@ -80,5 +79,5 @@ def _leak_warning(groups: Sequence[str]) -> str:
     'the split leaks: 5 groups are in more than one part (Abba, Bach, Cher and 2 more); scores will be too good'
     """
     n_groups = f"{counted(len(groups), 'group')} {'is' if len(groups) == 1 else 'are'}"
-    which = first_few(groups, n=N_NAMED)
+    which = some(groups, n=N_NAMED)
     return f"the split leaks: {n_groups} in more than one part ({which}); scores will be too good"

@@ -1,4 +1,4 @@
-"""A folder with one sub-folder per class, holding sounds, images or stroke files."""
+"""Reader of a folder with one sub-folder per class, holding sounds, images or stroke files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from earmark.data.facts import gtzan_group, gtzan_track
 from earmark.data.manifest import Example, Manifest
 from earmark.data.readers.base import (
     Reader,
-    files_under,
-    first_few,
     folders_in,
     label_of,
     relative,
 )
 from earmark.errors import DataError
+from earmark.files import files_under
+from earmark.text import some
 from earmark.types import Domain
 
 
@@ -39,7 +39,7 @@ def read(source: Path) -> Manifest:
     empty = [folder.name for folder, kinds in found if not kinds[domain]]
     if empty:
         raise DataError(
-            f"{source}: no {domain} files in {len(empty)} class folder(s): {first_few(empty)}; "
+            f"{source}: no {domain} files in {len(empty)} class folder(s): {some(empty)}; "
             "add examples or remove the folder"
         )
     examples = tuple(

@@ -1,4 +1,4 @@
-"""A feature table: a row of numbers for each track or excerpt, with its label."""
+"""Reader of a feature table: a row of numbers for each track or excerpt, with its label."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 
 from earmark.data.archive import split_member
 from earmark.data.manifest import Example, Manifest
-from earmark.data.readers.base import first_few
 from earmark.data.table import read_rows
 from earmark.errors import DataError, UsageError, did_you_mean
+from earmark.text import some
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +49,11 @@ def grouped_by(manifest: Manifest, how: str) -> Manifest:
     empty = [example.path for example, group in zip(manifest, groups, strict=True) if not group]
     if empty:
         raise DataError(
-            f"{manifest.name}: {words} give no group to {len(empty)} example(s) ({first_few(empty)}); choose another"
+            f"{manifest.name}: {words} give no group to {len(empty)} example(s) ({some(empty)}); choose another"
         )
     distinct = sorted(set(groups))
     _refuse_labels(manifest, groups, how)
-    log.warning("%s: %d groups by %s (%s)", manifest.name, len(distinct), words, first_few(distinct, n=3))
+    log.warning("%s: %d groups by %s (%s)", manifest.name, len(distinct), words, some(distinct, n=3))
     grouped = (replace(example, group=group) for example, group in zip(manifest, groups, strict=True))
     left_out = (*manifest.not_features, how) if manifest.domain == "table" else manifest.not_features
     return replace(manifest, examples=tuple(grouped), not_features=left_out)
@@ -89,7 +89,7 @@ def _captured(manifest: Manifest, pattern: str) -> list[str]:
     if without:
         raise DataError(
             f"{manifest.name}: the group pattern {pattern!r} finds nothing in {len(without)} path(s) "
-            f"({first_few(without)}); widen it"
+            f"({some(without)}); widen it"
         )
     return [match[1] for _, match in found if match]
 

@@ -1,4 +1,4 @@
-"""GTZAN: one folder per genre with files named ``blues.00000.wav`` (Tzanetakis and Cook 2002)."""
+"""Reader of GTZAN: one folder per genre with files named ``blues.00000.wav`` (Tzanetakis and Cook 2002)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 from earmark.data.facts import gtzan_group
 from earmark.data.manifest import Example, Manifest
-from earmark.data.readers.base import Reader, files_under, folders_in, label_of, relative
+from earmark.data.readers.base import Reader, folders_in, label_of, relative
 from earmark.data.readers.classes import by_domain
 from earmark.errors import DataError
+from earmark.files import files_under
 
 _FILE = re.compile(r"^(?P<track>[^.]+\.\d{5})(?:\.\d+)?\.(?:wav|au|flac|mp3|ogg)$", re.IGNORECASE)
 _SOURCE = "GTZAN, Tzanetakis and Cook 2002"

@@ -1,4 +1,4 @@
-"""HOMUS: handwritten music symbols as pen strokes, one folder per writer (Calvo-Zaragoza and Oncina, ICPR 2014)."""
+"""Reader of HOMUS: handwritten music symbols as pen strokes, one folder per writer (Calvo-Zaragoza, Oncina 2014)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 from earmark.data.archive import join_member, open_zip, read_bytes
 from earmark.data.manifest import Example, Manifest
-from earmark.data.readers.base import Reader, files_under, first_few, natural, relative, visible
+from earmark.data.readers.base import Reader, natural, relative
 from earmark.errors import DataError, UnreadableError
-from earmark.files import sha256_bytes
+from earmark.files import files_under, sha256_bytes, visible
+from earmark.text import some
 
 _SAMPLE = re.compile(r"(?:^|.*/)(?P<writer>[^/]+)/(?P=writer)-\d+\.txt$")
 _SOURCE = "HOMUS, Calvo-Zaragoza and Oncina, ICPR 2014"
@@ -66,7 +67,7 @@ def _manifest(root: Path, paths: Iterable[str], source: Path) -> Manifest:
         examples.append(Example(path, label, f"writer {writer['writer']}", sha256=digest, source=_SOURCE))
     if bad:
         raise UnreadableError(
-            f"{source}: {len(bad)} file(s) do not begin with a line that is a label ({first_few(bad)}); "
+            f"{source}: {len(bad)} file(s) do not begin with a line that is a label ({some(bad)}); "
             "correct or remove them"
         )
     return Manifest(examples=tuple(examples), domain="ink", root=root, name=source.stem)

@@ -1,4 +1,4 @@
-"""A manifest as csv or Parquet: a line for each example, with at least the columns path and label."""
+"""Reader of a manifest as csv or Parquet: a line for each example, with at least the columns path and label."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 from earmark.data.archive import split_member
 from earmark.data.manifest import COLUMNS, Example, Manifest
-from earmark.data.readers.base import Reader, first_few, refuse_missing
+from earmark.data.readers.base import Reader, refuse_missing
 from earmark.data.table import is_table, read_columns, read_rows
 from earmark.errors import DataError, did_you_mean
+from earmark.text import some
 from earmark.types import Domain
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def _refuse_columns(source: Path, columns: tuple[str, ...]) -> None:
                 "column filename, a pianos list by file and midi"
             )
     if unknown:
-        log.warning("%s: does not use the column(s) %s; --groups can name one", source, first_few(map(repr, unknown)))
+        log.warning("%s: does not use the column(s) %s; --groups can name one", source, some(map(repr, unknown)))
 
 
 def _example(source: Path, number: int, row: dict[str, str]) -> Example:

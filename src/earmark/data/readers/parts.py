@@ -8,8 +8,10 @@ from pathlib import Path
 
 from earmark.data.manifest import Example, Manifest
 from earmark.data.readers import classes
-from earmark.data.readers.base import Reader, files_under, first_few, folders_in
+from earmark.data.readers.base import Reader, folders_in
 from earmark.errors import DataError
+from earmark.files import files_under
+from earmark.text import some
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ def read(source: Path) -> Manifest:
     found = part_folders(source)
     others = [folder.name for folder in folders_in(source) if folder not in found.values()]
     if others:
-        log.warning("%s: leaves out %s, which is no part; parts are train, val and test", source, first_few(others))
+        log.warning("%s: leaves out %s, which is no part; parts are train, val and test", source, some(others))
     examples: list[Example] = []
     domains = {}
     for split, folder in found.items():

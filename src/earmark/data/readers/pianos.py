@@ -1,4 +1,4 @@
-"""Single piano notes: a folder with ``labels.csv`` of the columns file, midi or note, and piano."""
+"""Reader of single piano notes: a folder with ``labels.csv`` of the columns file, midi or note, and piano."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ``.npz`` of spectrograms that somebody else made: ``X`` (n, freq, time), ``track``, ``label``, maybe ``frame``."""
+"""Reader of spectrograms in an ``.npz``: ``X`` (n, freq, time), ``track``, ``label``, maybe ``frame``."""
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from earmark.data.readers.base import folders_in, visible
+from earmark.data.readers.base import folders_in
 from earmark.errors import DataError
+from earmark.files import visible
 from earmark.types import Domain
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Any source to a manifest."""
+"""Reading of any source into a manifest."""
 
 from __future__ import annotations
 

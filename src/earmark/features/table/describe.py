@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, field_validator
 
-from earmark.errors import DataError, MissingExtraError, UnknownNameError, did_you_mean
+from earmark import extras
+from earmark.errors import DataError, UnknownNameError, did_you_mean
 from earmark.features.base import FEATURES, WindowFeatures
 from earmark.features.mel import mel_filters
 from earmark.types import Domain, FloatArray, Numbers
@@ -146,12 +147,9 @@ def describe(samples: FloatArray, *, padding: Padding = "silence") -> npt.NDArra
             f"a sound of {len(samples) / SAMPLE_RATE_HZ:.0f} s is too long to describe in one row; the longest is "
             f"{LONGEST_S} s; cut it into segments"
         )
-    try:
-        from earmark.features.table import chroma, frames, hpss, tempo
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        raise MissingExtraError("the feature table", "train") from None
+    extras.require("the feature table", "train", "numba")
+    from earmark.features.table import chroma, frames, hpss, tempo
+
     padded = np.pad(samples.astype(np.float64), N_FFT // 2, mode="constant" if padding == "silence" else "reflect")
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)
     spectrum = frames.spectra(padded, window, HOP_SAMPLES)

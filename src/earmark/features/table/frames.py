@@ -1,4 +1,4 @@
-"""What the feature table says about every frame of a sound: spectrum, its shape, mel power, loudness, sign changes.
+"""Frame features of the feature table: spectrum, spectral shape, mel power, loudness, zero crossings.
 
 Imported only where numba is installed; see `earmark.features.table.describe`.
 """

@@ -1,4 +1,4 @@
-"""Tempo: how strongly the onsets repeat after every lag, weighted by how usual that tempo is.
+"""Tempo: the lag at which the onset strength correlates most with itself, weighted by how usual that tempo is.
 
 The result is that of ``librosa.beat.beat_track`` 0.11, which is what the published tables call tempo: the onset
 strength is the *median* rise over the mel bands, and the tempogram is an autocorrelation in windows of 8 s.

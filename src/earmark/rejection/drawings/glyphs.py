@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import DataError, MissingExtraError
+from earmark import extras
+from earmark.errors import DataError
 from earmark.rejection.drawings.hand import Stroke
 
 HEIGHT_PX = 44
@@ -52,13 +54,10 @@ def glyph_mask(text: str, font: str) -> Mask:
 
 
 def _fonts() -> Path:
-    from importlib.util import find_spec
-
+    extras.require("drawing letters", "train", "matplotlib")
     # Found and not imported: only its files are wanted.
     spec = find_spec("matplotlib")
-    if spec is None or spec.origin is None:
-        raise MissingExtraError("drawing letters", "train")
-    return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
+    return Path(str(spec.origin if spec else "")).parent / "mpl-data" / "fonts" / "ttf"
 
 
 def thin(mask: Mask) -> Mask:
