@@ -31,7 +31,6 @@ from earmark.runs.artifacts import (
     write_recognizer,
 )
 from earmark.runs.small_data import recipe_for_data
-from earmark.text import percent
 from earmark.training.distributed import first_ahead, is_first, process_group
 from earmark.training.export import export_network
 from earmark.training.fit import fit_network
@@ -45,9 +44,6 @@ if TYPE_CHECKING:
     import onnx
 
 log = logging.getLogger(__name__)
-
-OVERFITTED = 0.3
-"""Difference of the accuracies of the training and the validation part that is worth a warning."""
 
 ALL_FOLDS = "all"
 """Where in the folder of a cross-validation lies the network that was fitted to everything."""
@@ -99,7 +95,6 @@ def train(  # noqa: PLR0913 - what a run is made of
     with first_ahead():
         claim_run_folder(pipeline.folder, recipe, manifest)
     network, rows = pipeline.fit(manifest)
-    _warn_about_overfitting(rows)
     more = _with_refit_parts(manifest, recipe)
     if not is_first():
         if more is not None:
@@ -274,19 +269,6 @@ class Pipeline:
             yield path
         finally:
             path.unlink()
-
-
-def _warn_about_overfitting(rows: Sequence[Row]) -> None:
-    """Say it when the network is far better on what it has learned from."""
-    last = rows[-1]
-    gap = last["train_accuracy"] - last.get("valid_accuracy", last["train_accuracy"])
-    if gap > OVERFITTED:
-        log.warning(
-            "training is right on %s and validation on %s: the network has learned its examples by heart, so add "
-            "examples of other groups, augmentation, or a smaller training.batch_size",
-            percent(last["train_accuracy"]),
-            percent(last["valid_accuracy"]),
-        )
 
 
 def _chosen_recipe(recipe: Recipe | str | Path, manifest: Manifest, overrides: Sequence[str]) -> Recipe:
