@@ -165,6 +165,8 @@ class TestRecipes:
         for name in shipped_recipes():
             if not name.startswith(("genre/", "notes/")) or name == "genre/mlp":
                 continue
+            if load_recipe(name).model.kind == "transfer":
+                continue  # its backbone knows one kind of features only
             changes = ["features.kind=picture", "features.height=64", "features.width=64", "model.weights=none"]
             changes = changes if load_recipe(name).model.kind == "timm" else changes[:3]
             recipe = load_recipe(name, overrides=[*changes, "model.size=[64,64]"])

@@ -7,7 +7,6 @@ import logging
 import math
 import mmap
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 from weakref import WeakSet
@@ -29,8 +28,13 @@ def default_cache() -> Path:
     return cache_folder() / "features"
 
 
-@lru_cache(maxsize=16)
+_said: set[Path] = set()
+
+
 def _say_once(folder: Path, reason: str) -> None:
+    if folder in _said:
+        return
+    _said.add(folder)
     log.warning(
         "the feature cache %s cannot be used, so features are made anew each time (%s); set EARMARK_CACHE to a folder "
         "that can be written to",

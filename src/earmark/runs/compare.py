@@ -141,12 +141,9 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 def count_parameters(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int, int]) -> int:
     """Return the number of weights of the network that `recipe` makes, without making them."""
-    import torch
+    from earmark.runs.architecture import blank_network
 
-    # Weights trained elsewhere are as many as fresh ones, and need not be fetched to be counted.
-    model = recipe.model.model_copy(update={"weights": "none"} if hasattr(recipe.model, "weights") else {})
-    with torch.device("meta"):
-        network = model.build(n_labels=n_labels, input_shape=input_shape, n_numbers=recipe.features.n_numbers)
+    network = blank_network(recipe, n_labels=n_labels, input_shape=input_shape)
     return sum(parameter.numel() for parameter in network.parameters())
 
 

@@ -118,7 +118,8 @@ class EarmarkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
         """Return the most probable class of each input."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
     def _is_table(self, contents: Any) -> bool:
         if self.sample_rate_hz is not None or self.recipe not in ("auto", "numbers"):

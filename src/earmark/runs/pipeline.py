@@ -259,7 +259,16 @@ class Pipeline:
             add_rejection(
                 model, manifest, out=model, outcome=validation, cache=self.cache.folder, progress=self.progress
             )
-        write_artifacts(self.folder, model, manifest, outcome=outcome, validation=validation, scores=scores, rows=rows)
+        write_artifacts(
+            self.folder,
+            model,
+            manifest,
+            recipe=self.recipe,
+            outcome=outcome,
+            validation=validation,
+            scores=scores,
+            rows=rows,
+        )
 
     @contextmanager
     def _file(self, draft: Draft) -> Iterator[Path]:
