@@ -168,6 +168,8 @@ def _load_weights(model: nn.Module, name: str, weights: str, *, channels: int) -
             ".pth that holds a state dict of tensors and nothing else"
         ) from error
     wanted = model.state_dict()
+    # Files from before 2018 lack the counters of batch norm, which nothing uses here.
+    state = {key: value for key, value in wanted.items() if key.endswith(".num_batches_tracked")} | state
     if missing := [key for key in wanted if key not in state or state[key].shape != wanted[key].shape]:
         raise ModelError(f"{path}: these weights are not of {name} ({missing[0]} is missing or of another shape)")
     model.load_state_dict({key: state[key] for key in wanted})
