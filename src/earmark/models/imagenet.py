@@ -159,7 +159,7 @@ def imagenet_state(name: str, *, channels: int) -> dict[str, torch.Tensor]:
         See `find_imagenet`.
     """
     import timm
-    from timm.models import adapt_input_conv
+    from timm.models import PretrainedCfg, adapt_input_conv
 
     path = installed_weights(name)
     if path is None:
@@ -169,5 +169,6 @@ def imagenet_state(name: str, *, channels: int) -> dict[str, torch.Tensor]:
     stored = torch.load(path, map_location="cpu", weights_only=True)
     # The package has names of its own, but the same tensors in the same order.
     state = dict(zip(timm.create_model(name).state_dict(), stored.values(), strict=True))
-    first = f"{timm.get_pretrained_cfg(name).first_conv}.weight"
+    settings = timm.get_pretrained_cfg(name) or PretrainedCfg()
+    first = f"{settings.first_conv}.weight"
     return {**state, first: adapt_input_conv(channels, state[first])}

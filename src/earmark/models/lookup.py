@@ -55,9 +55,11 @@ def features_of_backbone(name: str) -> Features | None:
     return None
 
 
-def is_timm_backbone(name: str) -> bool:
-    """Return whether a name is neither of the registry nor that of an ONNX file."""
-    return name not in PRETRAINED and not _is_onnx(name)
+def timm_model_of(name: str) -> str:
+    """Return the timm model that a backbone is, or an empty string when it is none."""
+    if name in PRETRAINED:
+        return PRETRAINED[name].timm_model
+    return "" if _is_onnx(name) else name
 
 
 def _refuse_unknown(name: str) -> None:
@@ -81,10 +83,11 @@ def _refuse_weights(name: str, weights: str) -> None:
 def _from_timm(name: str, *, weights: str) -> Pretrained:
     import timm
     import torch
+    from timm.models import PretrainedCfg
 
     with torch.device("meta"):
         n_embedding = timm_body(name, weights="none").n_embedding
-    settings = timm.get_pretrained_cfg(name)
+    settings = timm.get_pretrained_cfg(name) or PretrainedCfg()
     published = weights == "imagenet"
     return Pretrained(
         name=name,
@@ -96,6 +99,7 @@ def _from_timm(name: str, *, weights: str) -> Pretrained:
         sha256="",
         extra="",
         load=lambda: timm_body(name, weights=weights).eval(),
+        timm_model=name,
     )
 
 

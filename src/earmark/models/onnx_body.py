@@ -172,7 +172,7 @@ def _picture_input(model: onnx.ModelProto, path: str) -> str:
     """Return the name of the one input, once it is known to be pictures of any number."""
     constants = {item.name for item in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in constants]
-    dimensions = inputs[0].type.tensor_type.shape.dim if len(inputs) == 1 else ()
+    dimensions = list(inputs[0].type.tensor_type.shape.dim) if len(inputs) == 1 else []
     if len(dimensions) != 4 or not dimensions[1].dim_value or inputs[0].type.tensor_type.elem_type != 1:
         raise ModelError(
             f"{path}: its inputs are {', '.join(item.name for item in inputs)}; a backbone has one, float32 pictures "
@@ -180,7 +180,7 @@ def _picture_input(model: onnx.ModelProto, path: str) -> str:
         )
     if dimensions[0].dim_value:
         raise ModelError(f"{path}: was exported for one batch size; export it with a dynamic batch axis")
-    return inputs[0].name
+    return str(inputs[0].name)
 
 
 def _only_output(model: onnx.ModelProto, path: str) -> str:

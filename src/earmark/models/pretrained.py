@@ -58,6 +58,8 @@ class Pretrained:
         The extra of the package that it needs beyond ``train``; empty for none.
     load
         Returns the module with its weights, in evaluation mode, or raises `ModelError` or `MissingExtraError`.
+    timm_model
+        The timm model that it is; empty when it is none.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Pretrained:
     sha256: str
     extra: str
     load: Callable[[], BackboneModule]
+    timm_model: str = ""
 
 
 PRETRAINED: Registry[Pretrained] = Registry("backbone")
@@ -168,6 +171,7 @@ def _register_lite(number: int) -> None:
             sha256=package.sha256,
             extra=package.extra,
             load=load,
+            timm_model=timm_name,
         )
     )
 

@@ -13,7 +13,7 @@ from earmark.errors import ConfigError
 from earmark.features import Features
 from earmark.models.backbone import TimmBody
 from earmark.models.base import MODELS, ModelConfig, Network, Standardize
-from earmark.models.lookup import features_of_backbone, find_backbone, is_timm_backbone
+from earmark.models.lookup import features_of_backbone, find_backbone, timm_model_of
 from earmark.models.onnx_body import OnnxBody
 from earmark.models.pretrained import BackboneModule, Pretrained
 
@@ -116,7 +116,8 @@ class TransferConfig(ModelConfig):
     dropout: float = Field(default=0.2, ge=0, lt=1)
 
     def untrained(self) -> Self:
-        return self.model_copy(update={"weights": "none"}) if is_timm_backbone(self.backbone) else self
+        name = timm_model_of(self.backbone)
+        return self.model_copy(update={"backbone": name, "weights": "none"}) if name else self
 
     def fetch(self) -> None:
         self._entry().load()

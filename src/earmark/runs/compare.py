@@ -21,7 +21,7 @@ from earmark.evaluation import Comparison, Outcome, Scores, read_outcome
 from earmark.evaluation import compare as compare_outcomes
 from earmark.evaluation.figures import CurvePoint, intervals_figure, learning_curves_figure
 from earmark.evaluation.templates import template
-from earmark.features import InkFeatures, SoundFeatures, Window, WindowFeatures
+from earmark.features import InkFeatures, NumberFeatures, PictureFeatures, SoundFeatures, Window, WindowFeatures
 from earmark.files import write_bytes, write_text
 from earmark.recognizer import Recognizer
 from earmark.runs.pipeline import ALL_FOLDS
@@ -184,13 +184,9 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 def count_parameters(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int, int]) -> int:
     """Return the number of weights of the network that `recipe` makes, without making them."""
-    import torch
+    from earmark.runs.architecture import blank_network
 
-    # Weights trained elsewhere are as many as fresh ones, and need not be fetched to be counted.
-    with torch.device("meta"):
-        network = recipe.model.untrained().build(
-            n_labels=n_labels, input_shape=input_shape, n_numbers=recipe.features.n_numbers
-        )
+    network = blank_network(recipe, n_labels=n_labels, input_shape=input_shape)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -219,7 +215,7 @@ def _entry(folder: Path, name: str) -> Entry:
 
 def _input_shape(recognizer: Recognizer) -> tuple[int, int, int]:
     features = recognizer.card.features
-    if isinstance(features, InkFeatures):
+    if isinstance(features, InkFeatures | NumberFeatures | PictureFeatures):
         return features.shape
     features, window = _of_sound(recognizer)
     return 1, features.n_bins, frames_of(features, window.length_s)
@@ -235,7 +231,7 @@ def _of_sound(recognizer: Recognizer) -> tuple[SoundFeatures | WindowFeatures, W
 def _clip_ms(recognizer: Recognizer) -> float:
     """Return the time that one raster, or one window of noise, takes to be recognised."""
     features = recognizer.card.features
-    if isinstance(features, InkFeatures):
+    if isinstance(features, InkFeatures | NumberFeatures | PictureFeatures):
         answer: Callable[[], Any] = partial(recognizer.network.logits, np.zeros((1, *features.shape), np.float32))
     else:
         sound_features, window = _of_sound(recognizer)

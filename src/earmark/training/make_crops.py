@@ -7,7 +7,16 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeAlias
 
-from earmark.features import Features, InkFeatures, SoundFeatures, TableFeatures, Window, WindowFeatures
+from earmark.features import (
+    Features,
+    InkFeatures,
+    NumberFeatures,
+    PictureFeatures,
+    SoundFeatures,
+    TableFeatures,
+    Window,
+    WindowFeatures,
+)
 from earmark.recognizer.windows import WindowBatch, cut_features
 from earmark.sound import resample
 from earmark.training.crops import Crops, FrameCrops, RecordingCrops, WindowCrops, recording_frames
@@ -82,6 +91,10 @@ def _features_of(features: Features, content: Content) -> FloatArray:
         return features(content)
     if isinstance(features, TableFeatures) and isinstance(content, Numbers):
         return features.from_numbers(content)
+    if isinstance(features, PictureFeatures) and isinstance(content, Image | Picture):
+        return features(content)
+    if isinstance(features, NumberFeatures) and isinstance(content, Numbers):
+        return features(content)
     raise TypeError(f"{features.kind} features do not read {type(content).__name__}")
 
 
