@@ -152,7 +152,7 @@ def _candidate(pair: Pair, trial: Trial, table: TableSplit, *, protocol: str, se
         labels=table.labels,
         groups=table.groups[table.test].tolist(),
         tracks=table.tracks[table.test].tolist(),
-        inputs=[f"row {row}" for row in table.test],
+        inputs=[f"{table.tracks[row]} (row {row})" for row in table.test],
     )
     transform, model = pair
     return Candidate(
