@@ -140,7 +140,7 @@ def folds(groups: npt.ArrayLike, labels: npt.ArrayLike, *, k: int, seed: int = 0
     Examples
     --------
     >>> folds(["a", "a", "b", "c", "d"], [0, 1, 0, 1, 1], k=2).tolist()
-    [0, 0, 1, 1, 1]
+    [0, 0, 1, 1, 0]
     """
     members = _members(np.asarray(groups).tolist())
     k = min(k, len(members))

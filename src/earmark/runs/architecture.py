@@ -69,12 +69,10 @@ def architecture_of(recipe: Recipe, *, n_labels: int = N_LABELS) -> Architecture
 
 
 def blank_network(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
-    """Return the network with shapes only, its frozen weights marked; nothing is fetched or computed.
-
-    A backbone from the package reads its own small file, so it has its weights.
-    """
+    """Return the network with shapes only, its frozen weights marked; nothing is fetched or computed."""
     # Weights trained elsewhere are as many as fresh ones, and need not be fetched to be counted.
-    model = recipe.model.model_copy(update={"weights": "none"} if hasattr(recipe.model, "weights") else {})
+    model = recipe.model.untrained()
+    # A backbone from the package reads its own small file, so it has its weights.
     with torch.device("cpu" if model.kind == "transfer" else "meta"):
         network = model.build(n_labels=n_labels, input_shape=input_shape, n_numbers=recipe.features.n_numbers)
     freeze(network, recipe.training)
