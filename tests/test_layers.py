@@ -74,6 +74,7 @@ def test_a_session_ends_with_one_answer():
     stats = SessionStats()
     assert stats.whole is None
     fields = {"start_s": 0.0, "level_db": -20.0, "reason": None, "probabilities": np.zeros(2), "is_partial": False}
+    fields["latency_s"] = None
     for end_s, label, confidence in ((1.0, "A4", 0.9), (2.0, "unknown", 0.0), (3.0, "A4", 0.7)):
         top = (Answer("A4", max(confidence, 0.2), {}), Answer("C4", 0.1, {}))
         stats.add(Update(end_s=end_s, answer=Answer(label, confidence, {}), top=top, **fields))
