@@ -28,13 +28,14 @@ SMALL = {
     "modulation": ({"patches": ((16, 8),), "hidden": 8}, (1, 32, 20)),
     "residual": ({"widths": (4, 8)}, (1, 16, 20)),
     "timm": ({"name": "test_resnet"}, (1, 64, 64)),
+    "transfer": ({"hidden": 8, "head": "mlp"}, (1, 96, 40)),
 }
 
 # Every front end, and the setting that fits it to a network's height.
 SPECTROGRAMS = {"constant-q": "n_bins", "linear": "n_bins", "log-mel": "n_mels"}
 
-# A network that follows streams cannot wait for the loudest frame.
-SCALED = {"crnn": "absolute"}
+# A network that follows streams cannot wait for the loudest frame; a pretrained one takes its features as they are.
+SCALED = {"crnn": "absolute", "transfer": "none"}
 
 
 def built(kind, **changes):

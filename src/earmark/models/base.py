@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from earmark.config import Config
 from earmark.errors import ConfigError
+from earmark.features import Features
 from earmark.registry import Registry
 
 Scaling: TypeAlias = Literal["none", "peak", "min-max", "absolute"]
@@ -202,6 +203,11 @@ class ModelConfig(Config):
     floor_db: float = Field(default=80.0, gt=0)
     size: tuple[int, int] | None = None
     fixed_size: ClassVar[bool] = False
+
+    @property
+    def wanted_features(self) -> Features | None:
+        """The only front end that the model takes; None when it takes any."""
+        return None
 
     def fetch(self) -> None:
         """Get what the network starts from, or raise: called before anything that takes long."""

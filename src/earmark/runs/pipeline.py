@@ -29,6 +29,7 @@ from earmark.runs.artifacts import (
     write_artifacts,
     write_recognizer,
 )
+from earmark.runs.small_data import recipe_for_data
 from earmark.training.distributed import first_ahead, is_first, process_group
 from earmark.training.export import export_network
 from earmark.training.fit import fit_network
@@ -77,8 +78,9 @@ def train(
     ConfigError, DataError, ModelError
         When the recipe is wrong, the data is bad or does not fit it, or the folder holds another run.
     """
-    recipe = as_recipe(recipe, overrides=overrides)
-    manifest = split_for(recipe, as_manifest(data))
+    manifest = as_manifest(data)
+    recipe = _chosen_recipe(recipe, manifest, overrides)
+    manifest = split_for(recipe, manifest)
     pipeline = Pipeline(recipe, Path(out), open_cache(cache), progress if is_first() else no_progress)
     with first_ahead():
         claim_run_folder(pipeline.folder, recipe, manifest)
@@ -131,11 +133,11 @@ def cross_validate(
     ConfigError
         When the recipe's ``[split]`` has no ``folds``.
     """
-    recipe = as_recipe(recipe, overrides=overrides)
+    manifest = as_manifest(data).hashed()
+    recipe = _chosen_recipe(recipe, manifest, overrides)
     n_folds = recipe.split.folds
     if n_folds is None:
         raise ConfigError(f"recipe {recipe.name!r} has no folds; add --set split.folds=5")
-    manifest = as_manifest(data).hashed()
     pipeline = Pipeline(recipe, Path(out), open_cache(cache), progress if is_first() else no_progress)
     folders = [pipeline.folder / f"fold-{number + 1}" for number in range(n_folds)]
     for number, folder in enumerate(folders):
@@ -249,6 +251,12 @@ class Pipeline:
             yield path
         finally:
             path.unlink()
+
+
+def _chosen_recipe(recipe: Recipe | str | Path, manifest: Manifest, overrides: Sequence[str]) -> Recipe:
+    """Return the recipe asked for; of a name, the one that suits the amount of data."""
+    asked = as_recipe(recipe, overrides=overrides)
+    return asked if isinstance(recipe, Recipe) else recipe_for_data(asked, manifest, overrides=overrides)
 
 
 def _threshold(recipe: Recipe, validation: Outcome) -> Rejection | None:

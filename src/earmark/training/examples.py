@@ -175,6 +175,8 @@ class FeatureSet:
         Index of the label, ``(n_examples, n_views)``; view 0 is the clean one.
     groups
         Group of every example.
+    keys
+        What the features of each example and view are called in the cache; empty where nothing may be cached.
     """
 
     load: Callable[[int, int], Crops]
@@ -182,6 +184,7 @@ class FeatureSet:
     groups: tuple[str, ...]
     window: Window | None
     features: Features
+    keys: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -292,7 +295,7 @@ def prepare(
         All labels, in the order of the logits.
     augmented
         For a training part: add the recipe's augmented views to the clean one, and keep what random crops are made of;
-        otherwise all windows are made, to be scored after every epoch.
+        otherwise, and where a head is fitted to the embeddings of windows, all windows are made.
     """
     manifest = manifest.hashed()  # the cache tells examples apart by their content
     n_views = recipe.training.views if augmented else 0
@@ -300,7 +303,7 @@ def prepare(
     n_kept = 1 if recipe.training.fresh_views else n_views + 1
     flat = [view for of_example in views for view in of_example[:n_kept]]
     # Reading needs only the place of the files; the examples would be sent to the workers over and over.
-    loader = ViewLoader(replace(manifest, examples=()), recipe, to_score=not augmented)
+    loader = ViewLoader(replace(manifest, examples=()), recipe, to_score=recipe.is_frozen or not augmented)
     _fill(cache, flat, loader, progress)
     index = {label: i for i, label in enumerate(labels)}
     targets = np.array([[index[view.label] for view in of_example] for of_example in views], dtype=np.int64)
@@ -318,7 +321,8 @@ def prepare(
         return kept(i, v) if v < n_kept else loader(views[i][v])
 
     groups = tuple(example.group for example in manifest.examples)
-    return FeatureSet(load, targets, groups, recipe.window, recipe.features)
+    keys = tuple(tuple(view.key for view in of_example) for of_example in views)
+    return FeatureSet(load, targets, groups, recipe.window, recipe.features, keys)
 
 
 def _fill(cache: FeatureCache, views: Sequence[View], loader: ViewLoader, progress: Progress) -> None:

@@ -26,10 +26,14 @@ from earmark.training.checkpoint import (
 from earmark.training.distributed import is_first, local_part, local_rows, n_processes, sum_over_processes
 from earmark.training.examples import FeatureSet
 from earmark.training.learner import Learner, to_device, train_batch
+from earmark.training.norms import estimate_norms
 from earmark.training.recipe import Training
 from earmark.types import Progress, no_progress
 
 Row = dict[str, float]
+
+ENOUGH_STEPS = 30
+"""Steps an epoch after which running statistics of batch norms, which follow at a tenth a step, have caught up."""
 
 
 def fit(
@@ -68,6 +72,7 @@ def fit(
         started_s = time.perf_counter()
         row: Row = {"epoch": epoch + 1, "learning_rate": float(learner.schedule.get_last_lr()[0])}
         row |= train_epoch(learner, train, epoch=epoch, progress=progress)
+        _estimate_norms_of(learner, train, epoch=epoch)
         if valid is not None:
             row |= validate(learner.averaged, valid, batch_size=2 * training.batch_size, device=learner.device)
         row["seconds"] = time.perf_counter() - started_s
@@ -112,6 +117,16 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
         progress(f"epoch {epoch + 1}", step + 1, total, note)
         ready_s = time.perf_counter()
     return {"train_loss": loss_sum / n_seen, "train_accuracy": n_right / n_seen, "waiting_share": share}
+
+
+def _estimate_norms_of(learner: Learner, examples: FeatureSet, *, epoch: int) -> None:
+    """Give batch norms the statistics of clean examples, where an epoch has too few steps for them to follow."""
+    training = learner.training
+    if n_batches(len(examples), training.batch_size) >= ENOUGH_STEPS:
+        return
+    rng = np.random.default_rng([training.seed, epoch, 1])
+    batches = training_batches(examples, batch_size=training.batch_size, vary_length=False, rng=rng)
+    estimate_norms(learner.averaged, (to_device(pictures, learner.device) for pictures, _ in batches))
 
 
 @torch.no_grad()
