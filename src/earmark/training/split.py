@@ -23,8 +23,10 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
     Raises
     ------
     DataError
-        When the recipe cannot read the data or change it as it wants to, or a label is missing from the training part.
+        When the recipe cannot read the data or its labels, or change it as it wants to, or a label is missing from the
+        training part.
     """
+    manifest = manifest.with_target(recipe.target)
     readable = recipe.features.reads
     if manifest.domain not in readable:
         raise DataError(

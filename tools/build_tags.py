@@ -1,0 +1,115 @@
+"""Build the built-in recognizer ``tags`` from the weights of musicnn that `tools/convert_musicnn.py` wrote.
+
+    python tools/build_tags.py src/earmark/models/weights/musicnn-msd.safetensors src/earmark/zoo/tags.onnx
+
+Nothing is trained. The dense layers and convolutions are stored as 16-bit floats, which the graph widens again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from earmark.features import Window
+from earmark.files import write_bytes
+from earmark.models.musicnn import Musicnn
+from earmark.models.pretrained import MUSICNN_SIZES, PRETRAINED, fill
+from earmark.recognizer import Card, DataSummary, assemble
+from earmark.training.export import export_module
+
+TAGS = (
+    *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock"),
+    *("jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow"),
+    *("electronica", "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient"),
+    *("acoustic", "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country", "easy listening"),
+    *("sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb", "indie pop", "sad", "House"),
+    "happy",
+)
+"""The labels of MSD_musicnn in the order of its outputs, spelt as the listeners of Last.fm did."""
+
+WINDOW = Window(length_s=3.0, hop_s=1.5, min_s=0.5)
+N_SONGS = 201_680
+"""Of the training part of the split that the authors used."""
+THRESHOLD = 0.2
+
+LIMITS = (
+    "Tags are those that listeners gave to mostly Western popular music until about 2011: many are opinions (beautiful,"
+    " catchy, sexy), several mean nearly the same (female vocalist, female vocalists; chill, chillout), and music of other"
+    " traditions gets the nearest of them.",
+    "Speech, noise and machines get tags too: there is no detector of what is no music.",
+    "Its authors measured a mean average precision of 0.289 and an area under the ROC curve of 0.880 over the 50 tags, on"
+    " the 28,435 songs of the test part of their split. Nothing was measured again on those songs, which are not free.",
+    "A tag is given from a probability of 20 % on. That is a rule and was not tuned: for calibrated probabilities the best"
+    " threshold is half of the F1 that it reaches (Lipton et al. 2014), and at a mean average precision near 0.29 an F1 of"
+    " about 0.4 can be had. Common tags are therefore given too often, and rare ones (sad, House, happy) too seldom.",
+    "Probabilities are those of windows of 3 s, averaged; they were not calibrated on anything else.",
+)
+
+
+class Tagger(torch.nn.Module):
+    """The network with the outputs that a recognizer has: logits, and the layer before them."""
+
+    def __init__(self, body: Musicnn) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        penultimate = self.body.penultimate(self.body.pool(features))
+        return self.body.tags(penultimate), penultimate
+
+
+def card() -> Card:
+    """Return what the file says about itself."""
+    features = PRETRAINED["musicnn-msd"].features
+    if features is None:
+        raise SystemExit("musicnn has no features")
+    return Card(
+        name="tags",
+        about="The 50 commonest tags that listeners gave to songs: genres, decades, voices, instruments and moods",
+        task="tag",
+        labels=TAGS,
+        target="multi-label",
+        thresholds=(THRESHOLD,) * len(TAGS),
+        features=features,
+        window=WINDOW,
+        data=DataSummary(
+            name="the Million Song Dataset with the tags of Last.fm",
+            fingerprint="not known here",
+            n_examples=N_SONGS,
+            n_groups=0,
+            source=f"{PRETRAINED['musicnn-msd'].source}; {PRETRAINED['musicnn-msd'].citation}",
+            licence="previews of songs of their owners, tags of Last.fm for non-commercial use; none of it is in the file",
+        ),
+        limits=LIMITS,
+        licence="ISC, copyright (c) Music Technology Group, Universitat Pompeu Fabra 2019; code developed by Jordi Pons",
+        created=dt.datetime.now(dt.UTC).date().isoformat(),
+        versions={library: metadata.version(library) for library in ("earmark", "torch", "onnx")},
+    )
+
+
+def main() -> None:
+    """Read the weights, write the recognizer."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    body = Musicnn(MUSICNN_SIZES)
+    fill(body, load_file(options.weights), name="musicnn-msd")
+    example = torch.zeros(2, 1, 96, 187)
+    network = export_module(
+        Tagger(body).eval(),
+        (example,),
+        names=(["features"], ["logits", "embedding"]),
+        dynamic=({0: torch.export.Dim("batch"), 3: torch.export.Dim.DYNAMIC},),
+    )
+    write_bytes(options.out, assemble(network, card()).SerializeToString(deterministic=True))
+    print(f"{options.out}: {options.out.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
