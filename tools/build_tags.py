@@ -27,7 +27,19 @@ TAGS = (
     *("jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow"),
     *("electronica", "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient"),
     *("acoustic", "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country", "easy listening"),
-    *("sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb", "indie pop", "sad", "House"),
+    *(
+        "sexy",
+        "catchy",
+        "funk",
+        "electro",
+        "heavy metal",
+        "Progressive rock",
+        "60s",
+        "rnb",
+        "indie pop",
+        "sad",
+        "House",
+    ),
     "happy",
 )
 """The labels of MSD_musicnn in the order of its outputs, spelt as the listeners of Last.fm did."""
@@ -38,16 +50,21 @@ N_SONGS = 201_680
 THRESHOLD = 0.2
 
 LIMITS = (
-    "Tags are those that listeners gave to mostly Western popular music until about 2011: many are opinions (beautiful,"
-    " catchy, sexy), several mean nearly the same (female vocalist, female vocalists; chill, chillout), and music of other"
-    " traditions gets the nearest of them.",
+    (
+        "Tags are those that listeners gave to mostly Western popular music until about 2011: many are opinions"
+        " (beautiful, catchy, sexy), several mean nearly the same (female vocalist and female vocalists, chill and"
+        " chillout), and music of other traditions gets the nearest of them."
+    ),
     "Speech, noise and machines get tags too: there is no detector of what is no music.",
-    "Its authors measured a mean average precision of 0.289 and an area under the ROC curve of 0.880 over the 50 tags, on"
-    " the 28,435 songs of the test part of their split. Nothing was measured again on those songs, which are not free.",
-    "A tag is given from a probability of 20 % on. That is a rule and was not tuned: for calibrated probabilities the best"
-    " threshold is half of the F1 that it reaches (Lipton et al. 2014), and at a mean average precision near 0.29 an F1 of"
-    " about 0.4 can be had. Common tags are therefore given too often, and rare ones (sad, House, happy) too seldom.",
-    "Probabilities are those of windows of 3 s, averaged; they were not calibrated on anything else.",
+    (
+        "Its authors measured a mean average precision of 0.289 and an area under the ROC curve of 0.880 over the 50"
+        " tags, on the 28,435 songs of the test part of their split, which are not free to measure on again."
+    ),
+    (
+        f"A tag is given from a probability of {100 * THRESHOLD:.0f} % on. That is a rule and was not tuned: for"
+        " calibrated probabilities the threshold with the best F1 is half of that F1 (Lipton et al. 2014), and F1 is"
+        " about 0.4 here if it is near the average precision. Tags that are rare (sad, House, happy) are seldom given."
+    ),
 )
 
 
@@ -83,10 +100,10 @@ def card() -> Card:
             n_examples=N_SONGS,
             n_groups=0,
             source=f"{PRETRAINED['musicnn-msd'].source}; {PRETRAINED['musicnn-msd'].citation}",
-            licence="previews of songs of their owners, tags of Last.fm for non-commercial use; none of it is in the file",
+            licence="previews of songs that belong to their owners and tags of Last.fm; none of it is in the file",
         ),
         limits=LIMITS,
-        licence="ISC, copyright (c) Music Technology Group, Universitat Pompeu Fabra 2019; code developed by Jordi Pons",
+        licence="ISC, copyright (c) Music Technology Group, Universitat Pompeu Fabra 2019, developed by Jordi Pons",
         created=dt.datetime.now(dt.UTC).date().isoformat(),
         versions={library: metadata.version(library) for library in ("earmark", "torch", "onnx")},
     )

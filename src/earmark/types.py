@@ -147,8 +147,8 @@ class Prediction:
     familiarity
         Probability that the input is of the kind that was learned; None when the recognizer cannot tell.
     timeline
-        ``(start_s, end_s, answer)`` for every window, when it was asked for. Of a multi-label recognizer a window has one
-        span for each of its labels.
+        ``(start_s, end_s, answer)`` for every window, when it was asked for. Of a multi-label recognizer a window has
+        one span for each of its labels.
     segments
         The same for every stretch of one answer, from the start to the end of the sound, when it was asked for. Of a
         multi-label recognizer, the stretches of each label, which overlap.

@@ -33,8 +33,7 @@ class Comparison:
     Attributes
     ----------
     difference
-        Accuracy of the first minus that of the second; of multi-label answers the F1 of the labels of an example, in the
-        mean over examples.
+        Accuracy of the first minus that of the second; of multi-label answers the mean F1 of the labels of an example.
     interval
         95 % interval of it, by resampling groups (examples when there is one group; see `basis`).
     basis
@@ -44,8 +43,8 @@ class Comparison:
     only_first, only_second
         Examples that only one of them has right; of multi-label answers, that it has better than the other.
     p_value
-        Exact McNemar test (of multi-label answers the sign test), two-sided: the chance of a split at least this uneven were both equally good. It takes
-        examples as independent; where groups are few, trust the interval.
+        Exact McNemar test (of multi-label answers the sign test), two-sided: the chance of a split at least this uneven
+        were both equally good. It takes examples as independent; where groups are few, trust the interval.
     """
 
     difference: float

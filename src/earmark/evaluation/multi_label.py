@@ -176,7 +176,7 @@ def _ranking_intervals(
 
 
 def ranking(truth: IntArray, claimed: RealArray, counts: RealArray) -> tuple[RealArray, RealArray]:
-    """Return average precision and area under the ROC curve of one label for many resamples at once, ``(n_resamples,)``.
+    """Return average precision and area under the ROC curve of one label in many resamples, ``(n_resamples,)`` each.
 
     Parameters
     ----------

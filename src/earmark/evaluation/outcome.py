@@ -34,7 +34,8 @@ class Outcome:
         float32 of shape ``(n, n_labels)``; their softmax, of multi-label answers their sigmoid, is what the recognizer
         claims. Log-probabilities are logits of a softmax.
     truth
-        int64 of shape ``(n,)``, indices into `labels`. Of multi-label answers ``(n, n_labels)``, 1 for each right label.
+        int64 of shape ``(n,)``, indices into `labels`. Of multi-label answers ``(n, n_labels)``, 1 for each
+        right label.
     groups
         Shape ``(n,)``: what must not be split (artist, writer, piano); intervals resample these.
     tracks

@@ -243,9 +243,10 @@ class Scores(Config):
     def _sentence_of_labels(self, found: MultiLabelScore) -> str:
         (low, high), (least, most) = found.mean_average_precision_interval, found.roc_auc_interval
         few = "; the groups are few, so both are rough" if self.n_groups < N_GROUPS_FEW else ""
+        chance = f"a random order has {found.chance_average_precision:.3f}"
         return (
-            f"Mean average precision {found.mean_average_precision:.3f} (95 % interval {low:.3f} to {high:.3f}; a random"
-            f" order has {found.chance_average_precision:.3f}) and ROC-AUC {found.roc_auc:.3f} ({least:.3f} to {most:.3f})"
+            f"Mean average precision {found.mean_average_precision:.3f} (95 % interval {low:.3f} to {high:.3f};"
+            f" {chance}) and ROC-AUC {found.roc_auc:.3f} ({least:.3f} to {most:.3f})"
             f" over {found.n_labels:,} labels of {self._amount}{few}. {self._how}"
         )
 

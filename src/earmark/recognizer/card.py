@@ -202,7 +202,7 @@ class Card(Config):
     window
         How sounds are cut; None for ink.
     temperature
-        Divides the logits before the softmax or sigmoid (Guo et al. 2017), fitted on examples that were not trained on.
+        Divides the logits before the softmax or sigmoid (Guo et al. 2017), fitted on examples not trained on.
     rejection
         Thresholds of the answer ``"unknown"``; None: only silence is unknown.
     scores
@@ -253,8 +253,8 @@ class Card(Config):
         Parameters
         ----------
         recipe
-            Plain values, of which ``name``, ``about``, ``task``, ``target``, ``features``, ``window`` and ``limits`` also
-            fill the fields of the card.
+            Plain values, of which ``name``, ``about``, ``task``, ``target``, ``features``, ``window`` and ``limits``
+            also fill the fields of the card.
         manifest
             What it is trained on, divided.
         name

@@ -98,8 +98,8 @@ class Recognizer:
         """Recognise one input.
 
         A confidence is the probability that the input is in-distribution (its familiarity), times that of the label if
-        it is; what the answers lack to 1 is the probability of something else. Of a multi-label recognizer each label has
-        its own probability, and `Prediction.labels` are those above their threshold.
+        it is; what the answers lack to 1 is the probability of something else. Of a multi-label recognizer each label
+        has its own probability, and `Prediction.labels` are those above their threshold.
 
         Parameters
         ----------

@@ -28,7 +28,7 @@ def segments(scored: WindowScores) -> Iterator[tuple[float, float, WindowScores]
 
     A border lies halfway between the middles of two windows.
     """
-    borders = _borders(scored)
+    borders = window_borders(scored)
     path = _path(_evidence(scored, np.diff(borders)), silent=scored.weights <= 0)
     changes = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
     for first, last in pairwise(changes):
@@ -47,7 +47,7 @@ def label_segments(
     given
         Whether each label is an answer to each window, ``(n_windows, n_labels)``.
     """
-    borders = _borders(scored)
+    borders = window_borders(scored)
     found = []
     for label, windows in enumerate(given.T):
         edges = np.flatnonzero(np.diff(windows.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
@@ -56,7 +56,7 @@ def label_segments(
         yield float(borders[first]), float(borders[last]), label, scored.part(slice(first, last))
 
 
-def _borders(scored: WindowScores) -> npt.NDArray[np.float64]:
+def window_borders(scored: WindowScores) -> npt.NDArray[np.float64]:
     """Return the times between the middles of neighbouring windows, from the start to the end of the sound."""
     middles = (scored.starts_s + scored.ends_s) / 2
     return np.concatenate([scored.starts_s[:1], (middles[:-1] + middles[1:]) / 2, scored.ends_s[-1:]])

@@ -88,7 +88,7 @@ def compare_runs(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
     if len({path.resolve() for path in paths}) < max(2, len(paths)):
         raise UsageError(f"{len(paths)} runs were given; name at least two, each once")
     entries = [_entry(path, name) for path, name in zip(paths, short_names(paths), strict=True)]
-    order = sorted(range(len(paths)), key=lambda i: -entries[i].scores.accuracy)
+    order = sorted(range(len(paths)), key=lambda i: -entries[i].scores.headline[1])
     outcomes = [read_outcome(paths[i] / "outcome.npz") for i in order]
     compared: list[Entry] = []
     for i, outcome in zip(order, outcomes, strict=True):
@@ -109,12 +109,10 @@ def write_comparison(path: Path | str, entries: Sequence[Entry]) -> None:
         When `path` cannot be written.
     """
     outline = template("earmark.runs", "compare.html.jinja", what="a comparison as HTML")
-    figure = intervals_figure(
-        [entry.name for entry in entries],
-        [entry.scores.accuracy for entry in entries],
-        [entry.scores.accuracy_interval for entry in entries],
-    )
-    write_text(path, outline.render(entries=entries, figure=figure))
+    names, shares, intervals = zip(*(entry.scores.headline for entry in entries), strict=True)
+    measure = " or ".join(sorted(set(names)))
+    figure = intervals_figure([entry.name for entry in entries], shares, intervals, measure=measure)
+    write_text(path, outline.render(entries=entries, figure=figure, measure=measure))
 
 
 def _paired(outcome: Outcome, rival: Outcome) -> Comparison | None:

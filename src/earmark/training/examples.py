@@ -173,8 +173,8 @@ class FeatureSet:
     load
         Returns the crops and windows of example `i` and view `v`.
     targets
-        Index of the label, ``(n_examples, n_views)``; view 0 is the clean one. Of multi-label examples 1 for each of the
-        labels and 0 for the others, ``(n_examples, n_views, n_labels)``.
+        Index of the label, ``(n_examples, n_views)``; view 0 is the clean one. Of multi-label examples 1 for each label
+        that they have and 0 for the others, ``(n_examples, n_views, n_labels)``.
     groups
         Group of every example.
     keys

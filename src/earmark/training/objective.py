@@ -17,7 +17,7 @@ class Objective(Protocol):
     """What is learned from the labels of examples."""
 
     def encode(self, labels: torch.Tensor, n_labels: int) -> torch.Tensor:
-        """Return the wanted probabilities, float32 ``(batch, n_labels)``, of labels as `FeatureSet.targets` has them."""
+        """Return the wanted probabilities, float32 ``(batch, n_labels)``, of labels in the form of `FeatureSet`."""
 
     def loss(
         self, logits: torch.Tensor, wanted: torch.Tensor, *, weights: torch.Tensor | None, smoothing: float
