@@ -26,7 +26,9 @@ def db_to_log(decibels: FloatArray) -> FloatArray:
     >>> db_to_log(np.float32([-200, -40, 0])).round(4).tolist()
     [0.0, 0.301, 4.0]
     """
-    return np.log1p(np.float32(COMPRESSION) * np.float32(10) ** (decibels / np.float32(10))) / np.float32(np.log(10))
+    power = np.float32(10) ** (decibels / np.float32(10))
+    compressed: FloatArray = np.log1p(np.float32(COMPRESSION) * power) / np.float32(np.log(10))
+    return compressed
 
 
 def add_power_to_log(graph: Graph, power: str) -> str:
