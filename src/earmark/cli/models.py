@@ -88,7 +88,12 @@ def info(
         print_json({"file": str(path), **card.model_dump(mode="json", exclude=HASHES)})
     else:
         print_pairs(
-            {**_card_pairs(card, path), **_cost_pairs(model), "licence": card.licence, "created": _created_text(card)}
+            {
+                **_card_pairs(card, path),
+                **_cost_pairs(model),
+                "licence": card.licence.partition("\n")[0],
+                "created": _created_text(card),
+            }
         )
 
 

@@ -19,7 +19,7 @@ def card_page(card: Card, *, n_bytes: int, cost: Cost) -> str:
     """Return the card in Markdown: data, protocol, scores, calibration, what it refuses, limits, cost."""
     parts = [
         f"# {card.name}",
-        f"{card.about}. Made on {card.created}; licence {card.licence}.",
+        f"{card.about}. Made on {card.created}; licence {card.licence.partition(chr(10))[0]}.",
         _table({"reads": _reads(card), "answers": _answers(card), "file": f"{n_bytes / 1e6:.2f} MB, one ONNX model"}),
         "## Data",
         _data(card),
