@@ -10,8 +10,8 @@ import torch
 
 from earmark.errors import ModelError, UnknownNameError
 from earmark.features import LogMel
-from earmark.models.musicnn import Musicnn, MusicnnSizes
 from earmark.models import pretrained
+from earmark.models.musicnn import Musicnn, MusicnnSizes
 from earmark.models.pretrained import MUSICNN_SHA256, PRETRAINED, fill, load_musicnn, recognizer_state
 from earmark.recognizer import zoo
 

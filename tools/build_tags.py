@@ -15,7 +15,6 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
-
 from convert_musicnn import read_wheel
 
 from earmark.features import Window
@@ -67,7 +66,7 @@ LIMITS = (
     (
         f"A tag is given from a probability of {100 * THRESHOLD:.0f} % on. That is a rule and was not tuned: for"
         " calibrated probabilities the threshold with the best F1 is half of that F1 (Lipton et al. 2014), and the F1"
-        " of such tags is near their average precision of 0.29. Tags that are rare (sad, catchy, happy) are never given."
+        " of such tags is near their average precision of 0.29. Rare tags (sad, catchy, happy) are hardly ever given."
     ),
 )
 

@@ -20,7 +20,7 @@ from earmark.units import note_midi
 
 _DPI = 120
 _N_ROWS_LABELLED = 40
-_N_TAGS = 25
+_N_TAGS = 20
 
 
 def explanation_figure(explanation: Explanation) -> bytes:
@@ -73,7 +73,7 @@ def timeline_figure(prediction: Prediction) -> bytes:
 def taggram_figure(name: str, card: Card, scores: WindowScores) -> bytes:
     """Draw a taggram: how probable each label of a multi-label recognizer is in each window of a sound.
 
-    The likeliest labels are shown, and the thresholds from which on they are given as outlines.
+    The likeliest labels are shown, underlined where they are above their thresholds.
 
     Parameters
     ----------
@@ -87,15 +87,19 @@ def taggram_figure(name: str, card: Card, scores: WindowScores) -> bytes:
     MissingExtraError
         When Matplotlib is not installed.
     """
+    figure = _figure(11.0, 1.6 + 0.24 * min(_N_TAGS, len(card.labels)))
+    from matplotlib.colors import PowerNorm
+
     thresholds, overall = np.array(card.thresholds), scores.mean()
     given = overall >= thresholds
     shown = np.argsort(-scores.probabilities.max(axis=0) - given, kind="stable")[:_N_TAGS]
     shown = shown[np.argsort(overall[shown], kind="stable")]
     grid = 100 * scores.probabilities[:, shown].T
-    figure = _figure(11.0, 1.6 + 0.24 * len(shown))
     axis = figure.subplots()
     edges = window_borders(scores)
-    mesh = axis.pcolormesh(edges, np.arange(len(shown) + 1) - 0.5, grid, cmap="cividis", vmin=0, rasterized=True)
+    # The square root, because most tags are improbable and differ all the same.
+    scale = PowerNorm(0.5, vmin=0, vmax=grid.max())
+    mesh = axis.pcolormesh(edges, np.arange(len(shown) + 1) - 0.5, grid, cmap="cividis", norm=scale, rasterized=True)
     for row, place in enumerate(shown):
         for column in np.flatnonzero(scores.probabilities[:, place] >= thresholds[place]):
             axis.hlines(row - 0.42, edges[column], edges[column + 1], color=ORANGE, linewidth=2)

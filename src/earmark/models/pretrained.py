@@ -98,12 +98,12 @@ def recognizer_state(name: str, *, prefix: str, sha256: str) -> dict[str, torch.
             " Earmark again, or choose a recipe without a backbone"
         )
     weights = (item for item in onnx.load(path).graph.initializer if item.name.startswith(prefix))
-    state = {item.name.removeprefix(prefix): torch.from_numpy(numpy_helper.to_array(item).copy()) for item in weights}
+    state = {item.name.removeprefix(prefix): torch.tensor(numpy_helper.to_array(item)) for item in weights}
     found = state_sha256(state)
     if found != sha256:
         raise ModelError(
-            f"{path}: its weights have the SHA-256 {found[:12]}…, and those that Earmark knows have {sha256[:12]}…; they"
-            " are damaged or of another version: install Earmark again"
+            f"{path}: its weights have the SHA-256 {found[:12]}…, and those that Earmark knows have {sha256[:12]}…;"
+            " they are damaged or of another version: install Earmark again"
         )
     return state
 
