@@ -305,7 +305,7 @@ def test_the_service_gives_labels(model, wav):
         assert {answer["label"] for answer in values["labels"]} == {"guitar", "rock"}
         assert {span["label"] for span in values["segments"]} == {"guitar", "rock"}
         assert client.get("/v1/models").json()["models"]["tagger"]["target"] == "multi-label"
-        examples = client.get("/openapi.json").json()["paths"]["/v1/predict/{model}"]["post"]["responses"]["200"]
+        examples = client.get("/v1/openapi.json").json()["paths"]["/v1/predict/{model}"]["post"]["responses"]["200"]
         assert "labels" in examples["content"]["application/json"]["examples"]["multi-label"]["value"]
         with client.websocket_connect("ws://127.0.0.1/v1/listen") as socket:
             socket.send_json({"model": "tagger", "sample_rate_hz": RATE_HZ})
