@@ -165,7 +165,7 @@ def test_weights_from_a_file(tmp_path):
     source = timm.create_model("test_resnet", num_classes=5, in_chans=3)
     save_file(source.state_dict(), tmp_path / "w.safetensors")
     config = BackboneConfig(name="test_resnet", channels=3, weights=str(tmp_path / "w.safetensors"))
-    body = config.build(n_labels=2, input_shape=(3, 64, 64)).body.eval()
+    body = config.build(n_labels=2, input_shape=(3, 64, 64)).body.model.eval()
     picture = torch.randn(1, 3, 64, 64)
     expected = source.eval().forward_head(source.forward_features(picture), pre_logits=True)
     assert torch.equal(body(picture), expected)
@@ -216,7 +216,7 @@ def test_no_network(monkeypatch, tmp_path):
 
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("earmark.models.backbone.urlopen", unreachable)
+    monkeypatch.setattr("earmark.models.imagenet.urlopen", unreachable)
     sentence = (
         r"the weights of resnet18 could not be fetched from https://\S+/timm/resnet18\S+/model.safetensors "
         r"\(Name or service not known\); fetch that file elsewhere, .* --set model.weights=FILE"

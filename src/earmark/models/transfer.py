@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Self, cast
+from typing import Annotated, Literal, Self, cast
 
 import torch
 from pydantic import Field
@@ -11,8 +11,11 @@ from torch import nn
 
 from earmark.errors import ConfigError
 from earmark.features import Features
+from earmark.models.backbone import TimmBody
 from earmark.models.base import MODELS, ModelConfig, Network, Standardize
-from earmark.models.pretrained import PRETRAINED, BackboneModule
+from earmark.models.lookup import features_of_backbone, find_backbone, timm_model_of
+from earmark.models.onnx_body import OnnxBody
+from earmark.models.pretrained import BackboneModule, Pretrained
 
 
 class StandardizedHead(Network):
@@ -87,7 +90,12 @@ class TransferConfig(ModelConfig):
     Attributes
     ----------
     backbone
-        An entry of `PRETRAINED`.
+        An entry of `PRETRAINED`, the name of any timm model, or the path of an ONNX file, see `find_backbone`.
+    weights
+        Of a timm model, see `BackboneConfig`; ``"imagenet"`` when nothing is given. Other backbones have their own.
+    mean, std
+        What is subtracted from the pictures that an ONNX file sees, and what they are then divided by: one number, or
+        one a channel. Other backbones know theirs.
     head
         ``"linear"``: one dense layer, trained by the loop. ``"logistic"``: the same layer fitted by regularised
         multinomial logistic regression, its strength chosen by cross-validation over groups; the backbone is frozen.
@@ -100,19 +108,29 @@ class TransferConfig(ModelConfig):
 
     kind: Literal["transfer"] = "transfer"
     backbone: str = "musicnn-msd"
+    weights: str = ""
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     head: Literal["linear", "logistic", "mlp"] = "linear"
     hidden: int = Field(default=128, ge=1)
     dropout: float = Field(default=0.2, ge=0, lt=1)
 
+    def untrained(self) -> Self:
+        name = timm_model_of(self.backbone)
+        return self.model_copy(update={"backbone": name, "weights": "none"}) if name else self
+
     def fetch(self) -> None:
-        PRETRAINED[self.backbone].load()
+        self._entry().load()
 
     @property
     def wanted_features(self) -> Features | None:
-        return PRETRAINED[self.backbone].features
+        return features_of_backbone(self.backbone)
+
+    def _entry(self) -> Pretrained:
+        return find_backbone(self.backbone, weights=self.weights, mean=self.mean, std=self.std)
 
     def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
-        entry = PRETRAINED[self.backbone]
+        entry = self._entry()
         if entry.features is not None and self.normalize != "none":
             raise ConfigError(
                 f"the backbone {entry.name!r} takes its features as they are; set model.normalize = 'none', not"
@@ -120,6 +138,8 @@ class TransferConfig(ModelConfig):
             )
         with torch.device("cpu"):  # also where weights are only counted, on a device without memory
             body = entry.load()
+        if isinstance(body, TimmBody | OnnxBody):
+            body.check_input(input_shape)
         return Transfer(body, self._head(entry.n_embedding, n_labels), n_embedding=entry.n_embedding)
 
     def _head(self, n_embedding: int, n_labels: int) -> nn.Module:

@@ -36,7 +36,6 @@ def open_session(path: Path, *, n_threads: int = 1) -> Any:
         When the file is missing, empty, or no ONNX model.
     """
     import onnxruntime as ort
-    from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
     _refuse_other_formats(path)
     options = ort.SessionOptions()
@@ -44,7 +43,17 @@ def open_session(path: Path, *, n_threads: int = 1) -> Any:
     options.inter_op_num_threads = 1
     # What goes wrong is raised; the log would only repeat it on stderr.
     options.log_severity_level = _ONLY_FATAL
-    refusals = (
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except session_errors() as error:
+        raise ModelError(f"{path}: not a readable ONNX model (damaged, or another format); {_ADVICE}") from error
+
+
+def session_errors() -> tuple[type[Exception], ...]:
+    """Return what ONNX Runtime raises when it cannot open or run a graph; its errors have no base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+    return (
         ort_errors.Fail,
         ort_errors.InvalidArgument,
         ort_errors.InvalidGraph,
@@ -54,10 +63,6 @@ def open_session(path: Path, *, n_threads: int = 1) -> Any:
         ort_errors.NotImplemented,
         ort_errors.RuntimeException,
     )
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except refusals as error:
-        raise ModelError(f"{path}: not a readable ONNX model (damaged, or another format); {_ADVICE}") from error
 
 
 def card_of(session: Any, *, where: Path | str) -> Card:

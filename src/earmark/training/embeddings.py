@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
 
@@ -66,8 +67,8 @@ def embed_examples(
         for v in range(examples.n_views):
             key = sha256_bytes(json.dumps(["embedding", examples.keys[i][v], fingerprint, window]).encode())
             windows = lru_cache(1)(partial(_windows, examples, i, v))
-            weights = cache.get(f"{key} weights", lambda windows=windows: windows().weights)
-            embeddings = cache.get(key, lambda windows=windows: _embed(windows().batch, network, device))
+            weights = cache.get(f"{key} weights", partial(_weights, windows))
+            embeddings = cache.get(key, partial(_embed, windows, network, device))
             of_example.append((np.array(embeddings), np.array(weights)))
         held.append(of_example)
         progress("embeddings", (i + 1) * examples.n_views, total, "")
@@ -84,10 +85,14 @@ def _windows(examples: FeatureSet, i: int, v: int) -> WindowBatch:
     return examples.load(i, v).windows()
 
 
+def _weights(windows: Callable[[], WindowBatch]) -> FloatArray:
+    return windows().weights
+
+
 @torch.no_grad()
-def _embed(windows: FloatArray, network: Transfer, device: torch.device) -> FloatArray:
+def _embed(windows: Callable[[], WindowBatch], network: Transfer, device: torch.device) -> FloatArray:
     """Return the embeddings of windows, ``(n_windows, 1, n_embedding, 1)``."""
-    batches = torch.from_numpy(np.array(windows)).split(BATCH)
+    batches = torch.split(torch.from_numpy(np.array(windows().batch)), BATCH)
     found = [network.body(network.normalize(batch.to(device))).cpu() for batch in batches]
     embeddings: FloatArray = torch.cat(found)[:, None, :, None].numpy()
     return embeddings

@@ -15,10 +15,10 @@ import torch
 
 from earmark.errors import DataError
 from earmark.models import StandardizedHead
-from earmark.training.examples import FeatureSet, IntArray
+from earmark.training.examples import FeatureSet
 from earmark.training.loop import Row, validate
 from earmark.training.recipe import Training
-from earmark.types import FloatArray
+from earmark.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -103,7 +103,8 @@ class Rows:
         total = weights.sum()
         if balanced:
             weights /= np.bincount(self.labels, weights)[self.labels]
-        return weights * total / weights.sum()
+        scaled: npt.NDArray[np.float64] = weights * (total / weights.sum())
+        return scaled
 
 
 def _rows(head: StandardizedHead, examples: FeatureSet) -> tuple[Rows, Rows]:

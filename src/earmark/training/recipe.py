@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -323,5 +323,29 @@ def load_recipe(name: str | Path, *, overrides: Iterable[str] = ()) -> Recipe:
     keys = {override.partition("=")[0].strip() for override in overrides}
     if "training.epochs" in keys and "training.min_steps" not in keys:
         overrides.append("training.min_steps=0")  # a person who says how many epochs there are gets as many
-    values = apply_overrides({"name": path.stem, **read_toml(path)}, overrides)
+    written = {"name": path.stem, **read_toml(path)}
+    values = _with_other_features(written, overrides) if _names_other_kind(written, overrides) else written
+    values = apply_overrides(values, overrides)
     return Recipe.parse(values, where=f"recipe {name}")
+
+
+def _names_other_kind(written: Mapping[str, Any], overrides: Iterable[str]) -> bool:
+    changed = apply_overrides(written, overrides).get("features")
+    return isinstance(changed, dict) and changed.get("kind") != written.get("features", {}).get("kind")
+
+
+def _with_other_features(written: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Return a recipe for features of another kind: it keeps of the old settings what the new kind has as well.
+
+    Where the new kind has no windows, the window goes; augmentations of what it does not read go too.
+    """
+    kind = apply_overrides(written, overrides)["features"]["kind"]
+    features = FEATURES[kind] if isinstance(kind, str) else Features
+    kept = {key: value for key, value in written["features"].items() if key in features.model_fields}
+    values = {**written, "features": kept}
+    if features.domain != "sound":
+        values.pop("window", None)
+        values["augment"] = [
+            table for table in written.get("augment", []) if features.domain in AUGMENTATIONS[table["kind"]].domains
+        ]
+    return values
