@@ -225,7 +225,7 @@ def test_a_large_gap_is_said(caplog):
 
 def test_the_licence_travels_with_the_wheel():
     lines = (Path(__file__).parent.parent / "pyproject.toml").read_text()
-    assert "src/earmark/models/weights/*-LICENSE.txt" in lines
+    assert "src/earmark/zoo/*-LICENSE.txt" in lines
 
 
 def test_few_examples_choose_pretrained_weights(sounds, caplog):

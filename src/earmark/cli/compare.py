@@ -34,14 +34,16 @@ def compare(
     if as_json:
         print_json([entry.to_dict() for entry in entries])
         return
-    heading = ("RUN", "ACCURACY", "95 % INTERVAL", "MACRO F1", "N", "WEIGHTS", "MB", "TRAINED", "MS/CLIP", "PROTOCOL")
+    measure = "mAP" if any(entry.scores.multi_label for entry in entries) else "ACCURACY"
+    heading = ("RUN", measure, "95 % INTERVAL", "MACRO F1", "N", "WEIGHTS", "MB", "TRAINED", "MS/CLIP", "PROTOCOL")
     rows = [heading]
     for entry in entries:
         scores = entry.scores
-        low, high = map(percent, scores.accuracy_interval)
+        _, share, interval = scores.headline
+        low, high = map(percent, interval)
         rows.append(
             (
-                *(entry.name, percent(scores.accuracy), f"{low} to {high}", f"{scores.macro_f1:.3f}", f"{scores.n:,}"),
+                *(entry.name, percent(share), f"{low} to {high}", f"{scores.macro_f1:.3f}", f"{scores.n:,}"),
                 *(f"{entry.n_parameters:,}", f"{entry.size_bytes / 1e6:.2f}", f"{entry.training_s:,.0f} s"),
                 *(f"{entry.clip_ms:.1f}", scores.protocol),
             )

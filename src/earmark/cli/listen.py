@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from earmark.live import Listener, Source, Update
+    from earmark.types import Answer
 
 _REFRESH_HZ = 10
 _BAR = 30
@@ -119,9 +120,8 @@ class _Lines:
             print(json.dumps({**update.as_dict(), **lost}, ensure_ascii=False), flush=True)
         else:
             share = percent(update.answer.confidence) if update.top else ""
-            print(
-                f"{update.end_s:8.2f} s  {update.level_db:6.1f} dB  {update.answer.label} {share}".rstrip(), flush=True
-            )
+            said = _labels_text(update.labels) if update.labels else f"{update.answer.label} {share}"
+            print(f"{update.end_s:8.2f} s  {update.level_db:6.1f} dB  {said}".rstrip(), flush=True)
 
     def summary(self) -> str:
         """Say the answer to the whole, how long was listened, how late the answers were, and what was lost."""
@@ -168,12 +168,20 @@ class _Screen(_Lines):
         if self._last is None:
             table.add_row("answer", "", f"{self.listener.heard_s:.1f} s heard")
         else:
-            table.add_row("answer", f"[bold]{self._last.answer.label}[/bold]", _facts(self._last))
+            table.add_row("answer", f"[bold]{_said(self._last)}[/bold]", _facts(self._last))
             for answer in self._last.top:
                 table.add_row(answer.label, _bar(answer.confidence), percent(answer.confidence))
         lost = f"{counted(self.source.n_dropped, 'buffer')} dropped, {self.listener.n_skipped} skipped"
         table.add_row("", lost, self.note)
         return table
+
+
+def _said(update: Update) -> str:
+    return ", ".join(answer.label for answer in update.labels or (update.answer,))
+
+
+def _labels_text(labels: Sequence[Answer]) -> str:
+    return ", ".join(f"{answer.label} {percent(answer.confidence)}" for answer in labels)
 
 
 def _bar(share: float) -> str:

@@ -109,7 +109,7 @@ def apply_split(manifest: Manifest, split: Split) -> Manifest:
     members = _members([e.group if grouped else (e.path, row) for row, e in enumerate(manifest)])
     _refuse_too_few(manifest, len(members), int((shares > 0).sum()), grouped=grouped)
     index = {label: number for number, label in enumerate(manifest.labels)}
-    counts = _counts(members, [index[example.label] for example in manifest])
+    counts = _counts(members, [[index[label] for label in manifest.labels_of(example)] for example in manifest])
     parts = _deal(counts, shares, seed=split.seed, keep_first=split.folds is None)
     if split.folds:
         names = ["train"] * split.folds
@@ -144,7 +144,8 @@ def folds(groups: npt.ArrayLike, labels: npt.ArrayLike, *, k: int, seed: int = 0
     """
     members = _members(np.asarray(groups).tolist())
     k = min(k, len(members))
-    parts = _deal(_counts(members, np.asarray(labels).tolist()), np.full(k, 1 / k), seed=seed, keep_first=False)
+    single = [[label] for label in np.asarray(labels).tolist()]
+    parts = _deal(_counts(members, single), np.full(k, 1 / k), seed=seed, keep_first=False)
     result = np.zeros(sum(map(len, members)), np.int64)
     for rows, part in zip(members, parts, strict=True):
         result[rows] = part
@@ -205,13 +206,14 @@ def _members(groups: Sequence[Any]) -> list[list[int]]:
     return [rows[group] for group in sorted(rows)]
 
 
-def _counts(members: Sequence[Sequence[int]], labels: Sequence[Any]) -> RealArray:
-    """Return how many examples of each label a group has, ``(group, label)``."""
-    column = {label: index for index, label in enumerate(sorted(set(labels)))}
+def _counts(members: Sequence[Sequence[int]], labels: Sequence[Sequence[Any]]) -> RealArray:
+    """Return how many examples of each label a group has, ``(group, label)``; an example may have several."""
+    column = {label: index for index, label in enumerate(sorted({label for each in labels for label in each}))}
     counts = np.zeros((len(members), len(column)))
     for group, rows in enumerate(members):
         for row in rows:
-            counts[group, column[labels[row]]] += 1
+            for label in labels[row]:
+                counts[group, column[label]] += 1
     return counts
 
 
@@ -297,8 +299,8 @@ def _refuse_too_few(manifest: Manifest, n_groups: int, n_parts: int, *, grouped:
 
 def _refuse_untrained(manifest: Manifest) -> None:
     """Raise `DataError` when a label is only in valid or test, where nothing could have learned it."""
-    trained = {example.label for example in manifest if example.split == "train"}
-    used = {example.label for example in manifest if example.split is not None}
+    trained = {label for e in manifest if e.split == "train" for label in manifest.labels_of(e)}
+    used = {label for e in manifest if e.split is not None for label in manifest.labels_of(e)}
     untrained = sorted(used - trained)
     if untrained:
         raise DataError(

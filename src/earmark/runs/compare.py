@@ -111,7 +111,7 @@ def compare_runs(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
     if len({path.resolve() for path in paths}) < max(2, len(paths)):
         raise UsageError(f"{len(paths)} runs were given; name at least two, each once")
     entries = [_entry(path, name) for path, name in zip(paths, short_names(paths), strict=True)]
-    order = sorted(range(len(paths)), key=lambda i: -entries[i].scores.accuracy)
+    order = sorted(range(len(paths)), key=lambda i: -entries[i].scores.headline[1])
     outcomes = [read_outcome(paths[i] / "outcome.npz") for i in order]
     compared: list[Entry] = []
     for i, outcome in zip(order, outcomes, strict=True):
@@ -132,17 +132,17 @@ def write_comparison(path: Path | str, entries: Sequence[Entry]) -> None:
         When `path` cannot be written.
     """
     outline = template("earmark.runs", "compare.html.jinja", what="a comparison as HTML")
-    figure = intervals_figure(
-        [entry.name for entry in entries],
-        [entry.scores.accuracy for entry in entries],
-        [entry.scores.accuracy_interval for entry in entries],
-    )
+    names, shares, intervals = zip(*(entry.scores.headline for entry in entries), strict=True)
+    measure = " or ".join(sorted(set(names)))
+    figure = intervals_figure([entry.name for entry in entries], shares, intervals, measure=measure)
     curves = learning_curves(entries)
     curve = learning_curves_figure(curves) if curves else None
     losses = {entry.name: entry.valid_losses for entry in entries if entry.valid_losses}
     overlaid = validation_losses_figure(losses) if losses else None
     settings = differing_settings(entries)
-    page = outline.render(entries=entries, figure=figure, curve=curve, losses=overlaid, settings=settings)
+    page = outline.render(
+        entries=entries, figure=figure, measure=measure, curve=curve, losses=overlaid, settings=settings
+    )
     write_text(path, page)
 
 
@@ -153,7 +153,8 @@ def learning_curves(entries: Sequence[Entry]) -> dict[str, tuple[CurvePoint, ...
     """
     points: dict[str, list[CurvePoint]] = defaultdict(list)
     for entry in entries:
-        points[entry.recipe].append((entry.n_per_label, entry.scores.accuracy, entry.scores.accuracy_interval))
+        _, value, interval = entry.scores.headline
+        points[entry.recipe].append((entry.n_per_label, value, interval))
     return {
         recipe: tuple(sorted(of_recipe))
         for recipe, of_recipe in sorted(points.items())

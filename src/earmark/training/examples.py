@@ -32,6 +32,7 @@ from earmark.types import (
     IntArray,
     Progress,
     Sound,
+    Target,
     no_progress,
 )
 from earmark.units import seconds_to_samples
@@ -77,7 +78,8 @@ class FeatureSet:
     load
         Returns the crops and windows of example `i` and view `v`.
     targets
-        Index of the label, ``(n_examples, n_views)``; view 0 is the clean one.
+        Index of the label, ``(n_examples, n_views)``; view 0 is the clean one. Of multi-label examples 1 for each label
+        that they have and 0 for the others, ``(n_examples, n_views, n_labels)``.
     groups
         Group of every example.
     keys
@@ -97,6 +99,16 @@ class FeatureSet:
     @property
     def n_views(self) -> int:
         return int(self.targets.shape[1])
+
+    @property
+    def target(self) -> Target:
+        return "multi-label" if self.targets.ndim == 3 else "multi-class"
+
+    def label_counts(self, n_labels: int) -> IntArray:
+        """Return how many examples have each label, ``(n_labels,)``."""
+        clean = self.targets[:, 0]
+        counts: IntArray = clean.sum(0) if clean.ndim == 2 else np.bincount(clean, minlength=n_labels)
+        return counts
 
 
 def views_of(manifest: Manifest, recipe: Recipe, *, n_views: int, labels: tuple[str, ...]) -> list[list[View]]:
@@ -216,7 +228,10 @@ def prepare(
     loader = ViewLoader(replace(manifest, examples=()), recipe, to_score=recipe.is_frozen or not augmented)
     _fill(cache, flat, loader, progress)
     index = {label: i for i, label in enumerate(labels)}
-    targets = np.array([[index[view.label] for view in of_example] for of_example in views], dtype=np.int64)
+    if manifest.target == "multi-label":
+        targets = label_indicators([[manifest.labels_of(v.example) for v in each] for each in views], labels=labels)
+    else:
+        targets = np.array([[index[view.label] for view in of_example] for of_example in views], dtype=np.int64)
 
     def kept(i: int, v: int) -> Crops:
         return loader(views[i][v], cache=cache)
@@ -233,6 +248,12 @@ def prepare(
     groups = tuple(example.group for example in manifest.examples)
     keys = tuple(tuple(view.key for view in of_example) for of_example in views)
     return FeatureSet(load, targets, groups, recipe.window, recipe.features, keys)
+
+
+def label_indicators(of_views: Sequence[Sequence[Sequence[str]]], *, labels: Sequence[str]) -> IntArray:
+    """Return 1 for each label of each view and 0 for the others, ``(n_examples, n_views, n_labels)``."""
+    held = np.array([[[label in each for label in labels] for each in views] for views in of_views])
+    return held.astype(np.int64)
 
 
 def _fill(cache: FeatureCache, views: Sequence[View], loader: ViewLoader, progress: Progress) -> None:

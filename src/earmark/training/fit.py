@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from earmark.data import Manifest
@@ -111,7 +110,8 @@ def _learner(network: Network, recipe: Recipe, examples: FeatureSet) -> Learner:
         training=training,
         augment=[change for change in recipe.augment if isinstance(change, BatchAugmentation)],
         n_steps=training.epochs * n_batches(len(examples), training.batch_size),
-        label_counts=np.bincount(examples.targets[:, 0], minlength=network.n_labels),
+        label_counts=examples.label_counts(network.n_labels),
+        target=examples.target,
     )
 
 
