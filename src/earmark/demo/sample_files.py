@@ -47,7 +47,7 @@ def write_samples(folder: Path | str) -> tuple[SampleFile, ...]:
     sounds, ink = _sounds(), drawings()
     for name, (sound, _, _) in sounds.items():
         _write_flac(folder / name, sound)
-    write_text(folder / "clef.txt", _stroke_text("G-Clef", ink["G-Clef"]))
+    write_text(folder / "clef.txt", stroke_text("G-Clef", ink["G-Clef"]))
     write_text(folder / "sharp.json", json.dumps([stroke.tolist() for stroke in ink["Sharp"].strokes]) + "\n")
     _write_png(folder / "note.png", ink["Quarter-Note"], side_px=96)
     _write_instruments(folder)
@@ -114,7 +114,8 @@ def _by_hand(ink: Ink, writer: int) -> Iterator[Ink]:
         yield Ink(tuple(stroke @ bend for stroke in ink.strokes))
 
 
-def _stroke_text(label: str, ink: Ink) -> str:
+def stroke_text(label: str, ink: Ink) -> str:
+    """Return a drawing in the text format of HOMUS, as `earmark.ink.parse_strokes` reads it."""
     lines = ["".join(f"{x:g},{y:g};" for x, y in stroke) for stroke in ink.strokes]
     return "\n".join([label, *lines]) + "\n"
 
