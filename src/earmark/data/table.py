@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from earmark import extras
-from earmark.errors import DataError, UnreadableError
+from earmark.errors import DataError, UnreadableError, refusing
 from earmark.files import cached_while_unchanged
 from earmark.types import RealArray
 
@@ -44,7 +45,8 @@ def is_table(path: Path) -> bool:
 def read_columns(path: Path) -> tuple[str, ...]:
     """Return the names of the columns."""
     if path.suffix.lower() == ".parquet":
-        return tuple(_parquet(path).column_names)
+        with _refusing_parquet(path):
+            return tuple(_parquet(path).column_names)
     with _open(path) as rows:
         return tuple(next(rows, ()))
 
@@ -62,7 +64,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     if path.suffix.lower() == ".parquet":
         found = [
             {name: "" if value is None else str(value) for name, value in row.items()}
-            for row in _parquet(path).to_pylist()
+            for row in _parquet_rows(path)
         ]
     else:
         with _open(path) as rows:
@@ -138,11 +140,21 @@ class _open:  # noqa: N801
 
 
 def _parquet(path: Path) -> Any:
-    arrow, parquet = parquet_modules(f"reading {path}")
-    try:
+    _, parquet = parquet_modules(f"reading {path}")
+    with _refusing_parquet(path):
         return parquet.read_table(path)
-    except (arrow.ArrowException, OSError) as error:
-        raise UnreadableError(f"{path}: is not an intact Parquet file ({error}); write it again") from error
+
+
+def _parquet_rows(path: Path) -> list[dict[str, Any]]:
+    table = _parquet(path)
+    # Damaged text is only found when it is decoded.
+    with _refusing_parquet(path):
+        rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _refusing_parquet(path: Path) -> AbstractContextManager[None]:
+    return refusing(lambda error: UnreadableError(f"{path}: is not an intact Parquet file ({error}); write it again"))
 
 
 def _refuse_twice(path: Path, header: Sequence[str]) -> None:

@@ -90,9 +90,20 @@ class OnnxNetwork:
         """Return what the session answers to a `request`; raise `ModelError` when the graph cannot take it."""
         from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+        # `ValueError` has two reasons: inputs that the wrapper misses, and a message that is no UTF-8.
+        refusals = (
+            ort_errors.EPFail,
+            ort_errors.Fail,
+            ort_errors.InvalidArgument,
+            ort_errors.InvalidGraph,
+            ort_errors.NotImplemented,
+            ort_errors.RuntimeException,
+            MemoryError,
+            ValueError,
+        )
         try:
             results: list[FloatArray] = self.session.run(list(names), feed)
-        except (ort_errors.InvalidArgument, ort_errors.Fail, ort_errors.RuntimeException) as error:
+        except refusals as error:
             shapes = {name: value.shape for name, value in feed.items() if value.size}
             raise ModelError(f"{self._name}: the graph cannot take {shapes} ({error})") from error
         return results
@@ -118,7 +129,7 @@ class OnnxNetwork:
         Logits ``(n_labels,)`` of all frames so far, equal to those of `logits` for the same frames, and the new state.
         """
         names = ["logits", *(f"{NEXT}{name}" for name in state)]
-        logits, *after = self.session.run(names, {"features": frames[None], "samples": _NO_SAMPLES, **state})
+        logits, *after = self.execute(names, {"features": frames[None], "samples": _NO_SAMPLES, **state})
         return logits[0], dict(zip(state, after, strict=True))
 
 
