@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 MAX_S, MAX_MEMORY_KB = 20.0, 2 << 20
-START_S = 120.0  # for imports
+START_S = 600.0  # for imports
 WAYS = ("python", "command", "rest")
 RATE_HZ = 22_050
 
