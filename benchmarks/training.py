@@ -24,13 +24,13 @@ import numpy as np
 import timm
 import torch
 from PIL import Image
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from earmark.features import LogMel
 from earmark.models import BackboneConfig
-from earmark.models.backbone import IMAGENET_MEAN, IMAGENET_STD
 from earmark.training import Training
 from earmark.training.crops import WindowCrops
 from earmark.training.examples import FeatureSet
@@ -59,7 +59,7 @@ def plain_way(folder: Path, *, name: str, size: int, batch: int) -> Callable[[],
     steps = [
         transforms.Resize((size, size)),
         transforms.ToTensor(),
-        transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+        transforms.Normalize(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD),
     ]
     loader = DataLoader(ImageFolder(str(folder), transforms.Compose(steps)), batch_size=batch, shuffle=True)
     device = best_device()

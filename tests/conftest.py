@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ def run(capsys):
         with pytest.raises(SystemExit) as stop:
             cli.main([str(argument) for argument in arguments])
         output = capsys.readouterr()
+        # The handler holds the stderr of this test, which is closed in the next.
+        logging.getLogger("earmark").handlers = []
         return stop.value.code, output.out, output.err
 
     return run

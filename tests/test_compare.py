@@ -12,9 +12,16 @@ from earmark import cli
 from earmark.errors import ModelError, UsageError
 from earmark.evaluation import Outcome, score, write_outcome
 from earmark.models import MiniVggConfig
-from earmark.runs.compare import compare_runs, count_parameters, short_names, write_comparison
+from earmark.runs.compare import (
+    compare_runs,
+    count_parameters,
+    learning_curves,
+    short_names,
+    write_comparison,
+    write_learning_curves,
+)
 from earmark.training import Recipe
-from tiny import LABELS, save_tiny, tiny_card
+from tiny import DATA, LABELS, save_tiny, tiny_card
 
 RECIPE = {
     "name": "made up",
@@ -24,7 +31,7 @@ RECIPE = {
 }
 
 
-def make_run(folder: Path, *, n_right: int, inputs: str = "clip") -> Path:
+def make_run(folder: Path, *, n_right: int, inputs: str = "clip", n_learned: int = 3) -> Path:
     """Write what a finished run leaves: `n_right` of 30 answers are right."""
     folder.mkdir()
     truth = np.arange(30) % 3
@@ -41,7 +48,7 @@ def make_run(folder: Path, *, n_right: int, inputs: str = "clip") -> Path:
     (folder / "scores.json").write_text(score(outcome, protocol="made up").to_json())
     (folder / "log.csv").write_text("epoch,seconds\n1,1.5\n2,2.5\n")
     write_outcome(folder / "outcome.npz", outcome)
-    save_tiny(folder / "model.onnx", tiny_card())
+    save_tiny(folder / "model.onnx", tiny_card(data=DATA.model_copy(update={"n_examples": n_learned})))
     return folder
 
 
@@ -89,6 +96,7 @@ def test_the_page_needs_nothing_else(runs, tmp_path):
     write_comparison(tmp_path / "page.html", compare_runs(runs))
     page = (tmp_path / "page.html").read_text()
     assert "<b>worse</b> against better: -50.0 points" in page
+    assert "one curve a recipe" not in page
     assert "http" not in page.replace("http-equiv", "")
 
 
@@ -108,6 +116,28 @@ def test_the_command_prints_json(runs, capsys):
     values = json.loads(capsys.readouterr().out)
     assert [entry["scores"]["accuracy"] for entry in values] == [0.9, pytest.approx(2 / 3), 0.4]
     assert values[2]["against_rival"]["n"] == 30
+
+
+def test_a_learning_curve(tmp_path, capsys):
+    """Its points are the runs of one recipe, by the number of examples that each learned from."""
+    few, more, most = [
+        make_run(tmp_path / f"n{n}", n_right=n_right, n_learned=n) for n, n_right in ((6, 12), (15, 21), (60, 27))
+    ]
+    curve = learning_curves(compare_runs([most, few, more]))
+    assert list(curve) == ["made up"]
+    assert [(n, share) for n, share, _ in curve["made up"]] == [(2, 0.4), (5, 0.7), (20, 0.9)]
+    with pytest.raises(SystemExit):
+        cli.main(["compare", *map(str, (few, more, most)), "--curve", str(tmp_path / "curve.svg")])
+    drawing = (tmp_path / "curve.svg").read_text()
+    assert "made up" in drawing
+    assert "training examples a label" in drawing
+    write_comparison(tmp_path / "page.html", compare_runs([few, most]))
+    assert "one curve a recipe" in (tmp_path / "page.html").read_text()
+
+
+def test_runs_without_a_learning_curve(runs, tmp_path):
+    with pytest.raises(UsageError, match=r"the 3 runs hold no learning curve; give runs of one recipe that learned"):
+        write_learning_curves(tmp_path / "curve.svg", compare_runs(runs))
 
 
 def test_one_run_alone_or_twice(runs):

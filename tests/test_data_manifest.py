@@ -57,8 +57,8 @@ def test_nothing_changes_after_it_is_made():
 
 def test_the_fingerprint_is_of_what_matters(tmp_path):
     names = ("a/1.wav", "a/2.wav", "b/3.wav")
-    read = read_manifest(folder(tmp_path / "here", *names), group_pattern="(.)/")
-    moved = read_manifest(folder(tmp_path / "there", *names), group_pattern="(.)/")
+    read = read_manifest(folder(tmp_path / "here", *names), groups="(.)/")
+    moved = read_manifest(folder(tmp_path / "there", *names), groups="(.)/")
     assert read.fingerprint == moved.fingerprint
     assert read.fingerprint == replace(read, examples=read.examples[::-1]).fingerprint
     assert read.fingerprint == read.with_splits(["train", "test", None]).fingerprint
@@ -70,7 +70,7 @@ def test_the_fingerprint_is_of_what_matters(tmp_path):
     ]
     with soundfile.SoundFile(moved.root / "a/1.wav", "r+") as file:
         file.write(np.zeros(1))
-    others.append(read_manifest(moved.root, group_pattern="(.)/"))
+    others.append(read_manifest(moved.root, groups="(.)/"))
     assert len({read.fingerprint, *(other.fingerprint for other in others)}) == 6
 
 

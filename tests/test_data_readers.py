@@ -99,14 +99,14 @@ class TestFolderOfClasses:
     def test_a_pattern_names_the_group(self, tmp_path):
         for name in ("song1.0", "song1.1", "song2.0"):
             write_sound(tmp_path / "pop" / f"{name}.wav")
-        manifest = read_manifest(tmp_path, group_pattern=r"/([^/.]+)\.")
+        manifest = read_manifest(tmp_path, groups=r"/([^/.]+)\.")
         assert [example.group for example in manifest] == ["song1", "song1", "song2"]
         with pytest.raises(DataError, match=r"finds nothing in 1 path\(s\) \(pop/song2\.0\.wav\)"):
-            read_manifest(tmp_path, group_pattern="(song1)")
-        with pytest.raises(UsageError, match="has 0 parentheses"):
-            read_manifest(tmp_path, group_pattern="song")
+            read_manifest(tmp_path, groups="(song1)")
+        with pytest.raises(UsageError, match="has 2 parentheses"):
+            read_manifest(tmp_path, groups="(so)(ng)")
         with pytest.raises(UsageError, match="is not a regular expression"):
-            read_manifest(tmp_path, group_pattern="(song")
+            read_manifest(tmp_path, groups="(song")
 
     def test_a_loop_of_links_ends(self, tmp_path):
         write_sound(tmp_path / "pop" / "a.wav")

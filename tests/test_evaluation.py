@@ -347,7 +347,7 @@ def test_protocols_in_words():
 
 
 def test_scoring_without_scikit_learn_says_how_to_get_it(monkeypatch, outcome):
-    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(extras, "installed", lambda _: False)
     with pytest.raises(MissingExtraError, match=r"earmark\[train\]"):
         score(outcome, protocol="p")
 

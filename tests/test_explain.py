@@ -193,7 +193,7 @@ def test_a_wrong_call_is_one_sentence(run, model, wav, options, says):
 
 
 def test_without_matplotlib_the_extra_is_named(run, model, wav, monkeypatch):
-    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(extras, "installed", lambda _: False)
     code, _, err = run("predict", model, wav, "--explain")
     assert code == 2
     assert "pip install 'earmark[train]'" in err

@@ -18,10 +18,11 @@ from earmark.cli import main
 from earmark.data import Split, read_manifest
 from earmark.errors import ConfigError, DataError, ModelError, UnknownNameError
 from earmark.features.table import FEATURE_COLUMNS, SAMPLE_RATE_HZ, describe
+from earmark.search import Study
 from earmark.tables import Exploration, explore, trials, write_recognizer, write_results
 from earmark.tables.classical import CLASSIFIERS, TRANSFORMS
 from earmark.tables.onnx_nodes import to_onnx
-from earmark.tables.search import Study, tuned_search
+from earmark.tables.search import tuned_search
 from earmark.tables.split import split_table
 
 FAST = {"transforms": ("none", "pca"), "models": ("neighbours", "ridge")}
@@ -225,8 +226,10 @@ def test_a_stopped_study_goes_on_as_if_it_had_not_been(tmp_path):
         return 1.0, 1 / (1 + abs(setting["depth"] - 10))
 
     def search(name, **most):
-        study = Study(tmp_path / name, "a study", 14, 0)
-        return tuned_search(values, lambda s: judge(s, **most), lambda n, best: heard.append((n, best)), plan=study)
+        study = Study(tmp_path / name, name="a study", seed=0)
+        return tuned_search(
+            values, lambda s: judge(s, **most), lambda n, best: heard.append((n, best)), study=study, n_trials=14
+        )
 
     with pytest.raises(KeyboardInterrupt):
         search("stopped", most=12)
@@ -251,7 +254,9 @@ def test_a_setting_is_not_tried_twice(tmp_path):
         judged.append(setting["k"])
         return 1.0, 0.5
 
-    tried = tuned_search({"k": (1, 2)}, judge, lambda _n, _best: None, plan=Study(tmp_path / "s", "k", 6, 0))
+    tried = tuned_search(
+        {"k": (1, 2)}, judge, lambda _n, _best: None, study=Study(tmp_path / "s", name="k", seed=0), n_trials=6
+    )
     assert len(tried) == 6
     assert sorted(judged) == [1, 2]
 

@@ -46,6 +46,7 @@ LEARNING = {
     "evaluate": ["evaluate", "notes", "--data", "sounds"],
     "tune": ["tune", "symbols/writer-split", "--data", "sounds", "-o", "search"],
     "find-rate": ["find-rate", "symbols/writer-split", "--data", "sounds"],
+    "show": ["show", "sounds", "-o", "gallery"],
     "compare": ["compare", "run", "other", "--html", "report.html"],
     "features": ["features", "sounds", "-o", "table.csv"],
     "explore": ["explore", "numbers.csv", "-o", "explored"],

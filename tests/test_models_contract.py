@@ -28,13 +28,14 @@ SMALL = {
     "modulation": ({"patches": ((16, 8),), "hidden": 8}, (1, 32, 20)),
     "residual": ({"widths": (4, 8)}, (1, 16, 20)),
     "timm": ({"name": "test_resnet"}, (1, 64, 64)),
+    "transfer": ({"hidden": 8, "head": "mlp"}, (1, 96, 40)),
 }
 
 # Every front end, and the setting that fits it to a network's height.
 SPECTROGRAMS = {"constant-q": "n_bins", "linear": "n_bins", "log-mel": "n_mels"}
 
-# A network that follows streams cannot wait for the loudest frame.
-SCALED = {"crnn": "absolute"}
+# A network that follows streams cannot wait for the loudest frame; a pretrained one takes its features as they are.
+SCALED = {"crnn": "absolute", "transfer": "none"}
 
 
 def built(kind, **changes):
@@ -164,7 +165,7 @@ def test_weights_from_a_file(tmp_path):
     source = timm.create_model("test_resnet", num_classes=5, in_chans=3)
     save_file(source.state_dict(), tmp_path / "w.safetensors")
     config = BackboneConfig(name="test_resnet", channels=3, weights=str(tmp_path / "w.safetensors"))
-    body = config.build(n_labels=2, input_shape=(3, 64, 64)).body.eval()
+    body = config.build(n_labels=2, input_shape=(3, 64, 64)).body.model.eval()
     picture = torch.randn(1, 3, 64, 64)
     expected = source.eval().forward_head(source.forward_features(picture), pre_logits=True)
     assert torch.equal(body(picture), expected)
@@ -215,7 +216,7 @@ def test_no_network(monkeypatch, tmp_path):
 
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("earmark.models.backbone.urlopen", unreachable)
+    monkeypatch.setattr("earmark.models.imagenet.urlopen", unreachable)
     sentence = (
         r"the weights of resnet18 could not be fetched from https://\S+/timm/resnet18\S+/model.safetensors "
         r"\(Name or service not known\); fetch that file elsewhere, .* --set model.weights=FILE"

@@ -187,5 +187,5 @@ def test_the_share_spent_waiting_is_told(tmp_path):
         n_steps=2,
     )
     loop.train_epoch(learner, examples(), epoch=0, progress=lambda *row: told.append(row))
-    assert told[-1][:3] == ("epoch 1", 2, 2)
+    assert told[-1][:3] == ("epoch 1 of 1", 1, 2)
     assert told[-1][3].endswith("% waiting for data")

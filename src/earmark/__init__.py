@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from earmark.data import Examples as Examples
     from earmark.data import Manifest as Manifest
     from earmark.data import read_manifest as read_manifest
     from earmark.doctor import check as check
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from earmark.recognizer import load as load
     from earmark.rejection.fit import add_rejection as add_rejection
     from earmark.runs.compare import compare_runs as compare_runs
+    from earmark.runs.estimator import EarmarkClassifier as EarmarkClassifier
     from earmark.runs.pipeline import cross_validate as cross_validate
     from earmark.runs.pipeline import train as train
     from earmark.types import Ink as Ink
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 
 # Filled on first use (PEP 562), so that `import earmark` costs nothing and predicting never imports torch.
 _HOMES = {
+    "EarmarkClassifier": "earmark.runs.estimator",
     "EarmarkError": "earmark.errors",
+    "Examples": "earmark.data",
     "Failure": "earmark.recognizer",
     "Ink": "earmark.types",
     "Manifest": "earmark.data",
@@ -48,7 +52,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "EarmarkClassifier",
     "EarmarkError",
+    "Examples",
     "Failure",
     "Ink",
     "Manifest",

@@ -58,8 +58,8 @@ def write_bytes(path: Path | str, data: bytes) -> None:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write `text` to `path` atomically, as UTF-8."""
-    write_bytes(path, text.encode())
+    """Write `text` to `path` atomically, as UTF-8; names of files that are no text keep their bytes."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
 
 def write_csv(
@@ -154,6 +154,12 @@ def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's content in hexadecimal, reading it in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
+    given = os.environ.get("EARMARK_CACHE")
+    return Path(given or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark")
 
 
 def _umask() -> int:

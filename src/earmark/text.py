@@ -23,6 +23,22 @@ def percent(share: float) -> str:
     return f"{100 * share if share == 1 else min(100 * share, 99.9):.1f} %"
 
 
+def in_words(seconds: float) -> str:
+    """Return a duration as a person says it.
+
+    >>> in_words(0.4), in_words(59), in_words(150), in_words(7300)
+    ('1 s', '59 s', '2 min 30 s', '2 h 2 min')
+    """
+    whole = max(1, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if minutes:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{rest} s"
+
+
 def some(names: Iterable[object], *, n: int = 5) -> str:
     """Return the first `n` names, and how many more there are.
 

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the data or the model is bad, 2 the call is wrong, 130 int
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -30,6 +31,7 @@ COMMANDS = {
     "models": "models:models",
     "info": "models:info",
     "check": "check:check",
+    "show": "show:show",
     "train": "train:train",
     "recipes": "train:recipes",
     "evaluate": "evaluate:evaluate",
@@ -91,6 +93,7 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _print_any_text()
     _log_to_stderr()
     # Accepted after the command as well, where one adds it to a line that just failed.
     debug = "--debug" in given
@@ -101,7 +104,16 @@ def _log_to_stderr() -> None:
     """Print what the library has to say in the same voice as the commands."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("earmark: %(message)s"))
-    logging.getLogger("earmark").handlers = [handler]
+    logger = logging.getLogger("earmark")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+
+
+def _print_any_text() -> None:
+    """Let what the console cannot show be escaped: names of files may hold bytes or letters that its encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:

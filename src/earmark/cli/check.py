@@ -10,10 +10,12 @@ import typer
 from earmark import extras
 from earmark.cli.output import AsJson, complain, print_json
 from earmark.cli.progress import progress_on_stderr
+from earmark.cli.source import As, Groups
 from earmark.text import counted, some
 
 if TYPE_CHECKING:
     from earmark.doctor import Finding, Report
+    from earmark.types import Domain
 
 _N_NAMED = 5
 _INTERRUPTED = 130
@@ -36,6 +38,8 @@ def check(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Processes that read; one a core by default.")
     ] = None,
+    kind: As = None,
+    groups: Groups = None,
 ) -> None:
     """Find faults in a data set.
 
@@ -45,17 +49,18 @@ def check(
     from earmark.data import Split
     from earmark.doctor import check as checked
 
+    domain: Domain | None = kind.value if kind else None
     if html is not None:
         extras.require("a page", "train", "jinja2", "matplotlib")
     split = Split.parse({"protocol": protocol}, where="--protocol") if protocol else None
     with progress_on_stderr() as progress:
-        report = checked(source, split=split, workers=workers, progress=progress)
+        report = checked(source, split=split, domain=domain, groups=groups, workers=workers, progress=progress)
     if html is not None:
         from earmark.doctor.page import write_page
 
-        write_page(html, report, source=source)
+        write_page(html, report, source=source, domain=domain)
     if quarantine is not None:
-        _leave_out(quarantine, report, source)
+        _leave_out(quarantine, report, source, domain)
     if as_json:
         print_json(report.to_dict())
     else:
@@ -67,11 +72,11 @@ def check(
         raise typer.Exit(1)
 
 
-def _leave_out(path: Path, report: Report, source: str) -> None:
+def _leave_out(path: Path, report: Report, source: str, domain: Domain | None) -> None:
     from earmark.data.quarantine import quarantine_of
     from earmark.doctor.quarantine import quarantine
 
-    n = quarantine(path, report, source=Path(source))
+    n = quarantine(path, report, source=Path(source), domain=domain)
     own = path.absolute() == quarantine_of(Path(source)).absolute()
     how = f"--data {source} leaves them out" if own else f"give --data {path} to leave them out"
     complain(f"{path}: lists {counted(n, 'example')}; {how}, and a deleted line brings one back")

@@ -14,14 +14,20 @@ from earmark.text import percent
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs, two or more.")],
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with a plot.")] = None,
+    curve: Annotated[
+        Path | None,
+        typer.Option("--curve", metavar="SVG", help="Also draw accuracy against training examples a label."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare finished runs: scores, significance, cost."""
-    from earmark.runs.compare import compare_runs, write_comparison
+    from earmark.runs.compare import compare_runs, write_comparison, write_learning_curves
 
     entries = compare_runs(runs)
     if html is not None:
         write_comparison(html, entries)
+    if curve is not None:
+        write_learning_curves(curve, entries)
     if as_json:
         print_json([entry.to_dict() for entry in entries])
         return

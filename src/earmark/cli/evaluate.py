@@ -10,6 +10,7 @@ import typer
 from earmark import extras
 from earmark.cli.output import AsJson, complain, print_json, print_pairs
 from earmark.cli.progress import progress_on_stderr
+from earmark.cli.source import As, Groups, read_source
 from earmark.errors import UsageError
 from earmark.text import counted, percent
 
@@ -45,6 +46,8 @@ def evaluate(
     ] = None,
     folds: Annotated[int, typer.Option("--folds", min=3, help="Of random and grouped, with --protocols.")] = 5,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How often to repeat it, with --protocols.")] = 1,
+    kind: As = None,
+    groups: Groups = None,
 ) -> None:
     """Score a recognizer on labelled examples.
 
@@ -57,18 +60,19 @@ def evaluate(
             raise UsageError("--protocols divides the data itself; leave --split, --protocol and --html out")
         from earmark.cli.protocols import compare
 
-        compare(model, data=data, protocols=protocols, n_folds=folds, n_seeds=seeds, as_json=as_json)
+        source = read_source(data, kind=kind, groups=groups)
+        compare(model, source, protocols=protocols, n_folds=folds, n_seeds=seeds, as_json=as_json)
         return
     if protocol and not split:
         raise UsageError(f"--protocol {protocol} divides the data; say which part to score: --split test")
-    from earmark.data import read_manifest
     from earmark.evaluation import describe_protocol
     from earmark.evaluation.evaluate import evaluate as score_recognizer
     from earmark.recognizer import load
 
     extras.require("scoring", "train", "sklearn")
     recognizer = load(model)
-    manifest = read_manifest(data)
+    reads = recognizer.card.features.reads
+    manifest = read_source(data, kind=kind, groups=groups, prefer=reads[0] if len(reads) == 1 else None)
     words = describe_protocol(None, split, source=manifest.name)
     if split is not None:
         manifest, words = _divided(manifest, recognizer.card, part=split, protocol=protocol)
@@ -119,7 +123,7 @@ def _write_report(path: Path, recognizer: Recognizer, manifest: Manifest, *, out
         scores=scores,
         outcome=outcome,
         picture=example_feature_maps(recognizer, manifest, outcome),
-        origin="lower" if card.features.domain == "sound" else "upper",
+        origin="upper" if card.features.domain == "ink" else "lower",
         card=card,
     )
 

@@ -11,6 +11,7 @@ import typer
 from earmark import extras
 from earmark.cli.output import complain, print_table
 from earmark.cli.progress import progress_on_stderr
+from earmark.cli.source import Groups, read_source
 from earmark.errors import DataError
 from earmark.text import percent
 
@@ -47,6 +48,7 @@ def explore(
     as_published: Annotated[
         bool, typer.Option("--as-published", help="The table is the published one; see 'earmark features'.")
     ] = False,
+    groups: Groups = None,
 ) -> None:
     """Compare classical models on a feature table.
 
@@ -54,7 +56,6 @@ def explore(
     search, on rows that are not scored.
     When the command was stopped, the same command continues it.
     """
-    from earmark.data import read_manifest
     from earmark.tables import Exploration, write_recognizer, write_results
     from earmark.tables import explore as explored
     from earmark.tables.export import row_length_s
@@ -64,7 +65,8 @@ def explore(
     lists = {"transforms": transforms, "models": models, "widths": width, "dropout": dropout}
     values |= {name: given for name, given in lists.items() if given}
     exploration = Exploration.parse(values, where="explore")
-    manifest = read_manifest(table)
+    manifest = read_source(str(table), kind=None, groups=groups, prefer="table")
+    table = manifest.table_file or table
     with progress_on_stderr() as progress:
         n_workers = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
         findings = explored(manifest, exploration, folder=out, workers=n_workers, progress=progress)

@@ -9,6 +9,7 @@ import typer
 
 from earmark.cli.output import complain
 from earmark.cli.progress import progress_on_stderr
+from earmark.cli.source import Groups, read_source
 from earmark.text import counted
 
 
@@ -33,19 +34,20 @@ def features(
         bool,
         typer.Option("--as-published", help="Treat the ends of a sound as the published GTZAN table did."),
     ] = False,
+    groups: Groups = None,
 ) -> None:
     """Write a table of 57 features of every sound.
 
     The layout is that of the published GTZAN tables. When the command was stopped, the same command continues it. A
     sound that cannot be read is named on stderr; the others are still done, and the exit code is 1.
     """
-    from earmark.data import Split, apply_split, read_manifest
+    from earmark.data import Split, apply_split
     from earmark.tables import Segments, extract
 
     padding: Literal["mirror", "silence"] = "mirror" if as_published else "silence"
     values = {"segment_s": segment_s, "hop_s": hop_s, "padding": padding}
     segments = Segments.parse(values, where="--segment-s and --hop-s")
-    manifest = read_manifest(source)
+    manifest = read_source(source, kind=None, groups=groups, prefer="sound")
     if protocol is not None:
         manifest = apply_split(manifest, Split.parse({"protocol": protocol}, where="--split"))
     extra: list[Literal["group", "split"]] = ["group"] if group else []

@@ -11,12 +11,13 @@ import typer
 
 from earmark.cli.output import Format, complain, csv_heading, formatted
 from earmark.cli.pictures import Pictures
+from earmark.data.table import is_table
 from earmark.errors import DataError, UsageError
 from earmark.files import files_under
 
 if TYPE_CHECKING:
     from earmark.recognizer import Recognizer
-    from earmark.types import Prediction
+    from earmark.types import Numbers, Prediction
 
 STDIN = "-"
 _MANY = 20
@@ -53,8 +54,8 @@ def predict(
     from earmark.recognizer import load
 
     recognizer = load(model, n_threads=threads)
-    if timeline and recognizer.card.features.domain == "ink":
-        raise UsageError(f"{model} reads drawings, which have no timeline; leave --timeline out")
+    if timeline and recognizer.card.window is None:
+        raise UsageError(f"{model} reads images, which have no timeline; leave --timeline out")
     if window is not None:
         recognizer = recognizer.with_window(window)
     batch = _Batch(recognizer, top=top, timeline=timeline, force=force)
@@ -78,11 +79,35 @@ class _Batch:
     def __init__(self, recognizer: Recognizer, *, top: int, timeline: bool, force: bool) -> None:
         self.recognizer, self.top, self.timeline, self.force = recognizer, top, timeline, force
         self.pictures: Pictures | None = None
+        self.rows: dict[str, Numbers] = {}
         self.n_good = self.n_bad = 0
+
+    @property
+    def _reads_tables(self) -> bool:
+        return "table" in self.recognizer.card.features.reads
+
+    def _rows(self, table: Path) -> Iterator[str]:
+        """Yield the names of the rows of a feature table: its file names where it has them, else their numbers."""
+        from earmark.data.table import read_rows, read_table
+        from earmark.types import Numbers
+
+        try:
+            numbers, cells = read_table(table), read_rows(table)
+        except DataError as error:
+            self._refuse(str(error))
+            return
+        for place, row in enumerate(cells):
+            given = row.get("filename", "").strip()
+            name = f"{table}::{place}" if not given or given in self.rows else given
+            self.rows[name] = Numbers(numbers.names, numbers.values[place])
+            yield name
 
     def files(self, inputs: Iterable[str]) -> Iterator[str]:
         """Yield the inputs with every folder replaced by the files in it that the recognizer can read."""
         for item in inputs:
+            if item != STDIN and self._reads_tables and is_table(Path(item)):
+                yield from self._rows(Path(item))
+                continue
             if item == STDIN or not Path(item).is_dir():
                 yield item
                 continue
@@ -96,7 +121,7 @@ class _Batch:
         from earmark.recognizer import Failure
 
         for file in files:
-            item = self._stdin() if file == STDIN else file
+            item = self.rows.get(file) or (self._stdin() if file == STDIN else file)
             result = self.recognizer.try_predict(
                 item, top=self.top, timeline=self.timeline, force=self.force, name=file
             )

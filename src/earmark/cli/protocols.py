@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from earmark.cli.output import print_json
 from earmark.cli.progress import progress_on_stderr
+from earmark.data import Manifest
 
 BASELINES = ("baseline", "quick")
 """What names the baseline, and what named it once."""
 
 
-def compare(model: str, *, data: str, protocols: str, n_folds: int, n_seeds: int, as_json: bool) -> None:
+def compare(model: str, manifest: Manifest, *, protocols: str, n_folds: int, n_seeds: int, as_json: bool) -> None:
     """Learn and score under each protocol and print the scores with the gap.
 
     Parameters
@@ -17,17 +18,15 @@ def compare(model: str, *, data: str, protocols: str, n_folds: int, n_seeds: int
     model
         ``"baseline"`` for the baseline of the doctor, else a shipped recipe, a TOML file, or a recognizer; its recipe
         is then trained from the beginning for every fold and seed.
-    data
+    manifest
         Undivided examples.
     protocols
         Names, apart by commas.
     n_folds, n_seeds, as_json
         As on the command line.
     """
-    from earmark.data import read_manifest
     from earmark.doctor.protocols import baseline_trainer, compare_protocols, recipe_trainer
 
-    manifest = read_manifest(data)
     names = [name.strip() for name in protocols.split(",") if name.strip()]
     with progress_on_stderr() as progress:
         trainer = baseline_trainer(manifest, progress=progress) if model in BASELINES else recipe_trainer(model)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from earmark import extras
-from earmark.cli.output import AsJson, print_json, print_table
+from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.cli.progress import progress_on_stderr
+from earmark.cli.source import As, Groups, read_source
 from earmark.errors import UsageError
+
+if TYPE_CHECKING:
+    from earmark.runs.architecture import Layer
 
 RECIPE_FILE = "recipe.json"
 
@@ -32,6 +36,11 @@ def train(
         bool,
         typer.Option("--every-fold", help="Cross-validate first, then train on all examples."),
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop when an example cannot be read, instead of setting it aside.")
+    ] = False,
+    kind: As = None,
+    groups: Groups = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a recognizer on labelled examples.
@@ -43,11 +52,15 @@ def train(
     extras.require("training", "train", "torch")
     from earmark.runs.pipeline import cross_validate
     from earmark.runs.pipeline import train as train_once
+    from earmark.training import load_recipe
     from earmark.training.distributed import is_first, process_group
+    from earmark.training.settle import preferred_domain
 
+    settings = load_recipe(recipe, overrides=changes or ())
+    source = read_source(data, kind=kind, groups=groups, prefer=preferred_domain(settings))
     learn = cross_validate if every_fold else train_once
     with process_group(), progress_on_stderr() as progress:
-        run = learn(recipe, data=data, out=out, overrides=changes or (), progress=progress)
+        run = learn(recipe, data=source, out=out, overrides=changes or (), strict=strict, progress=progress)
         if not is_first():
             return
     if as_json:
@@ -58,13 +71,68 @@ def train(
     print(f"report:     {run.report}")
 
 
-def recipes(as_json: AsJson = False) -> None:
-    """List the recipes that come with Earmark."""
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Show this one, with the layers of its network.")] = None,
+    labels: Annotated[int, typer.Option("--labels", min=2, help="How many labels its network answers with.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """List the recipes that come with Earmark, or show one: its settings and the layers of its network."""
+    if name is not None:
+        _show_recipe(name, n_labels=labels, as_json=as_json)
+        return
     from earmark.config import read_toml
     from earmark.training import shipped_recipes
 
-    about = {name: (str(path), read_toml(path).get("about", "")) for name, path in shipped_recipes().items()}
+    read = {name: (path, read_toml(path)) for name, path in shipped_recipes().items()}
     if as_json:
-        print_json([{"name": name, "about": text, "file": path} for name, (path, text) in about.items()])
+        print_json([_listed(name, path, values) for name, (path, values) in read.items()])
         return
-    print_table([("NAME", "ABOUT"), *((name, text) for name, (_, text) in about.items())])
+    heading = ("NAME", "READS", "NETWORK", "SPLIT", "EPOCHS", "ABOUT")
+    rows = [tuple(str(value) for value in _short(name, values)) for name, (_, values) in read.items()]
+    print_table([heading, *rows])
+    print("'earmark recipes NAME' shows settings, input size, weights and layers of one")
+
+
+def _short(name: str, values: dict[str, Any]) -> tuple[object, ...]:
+    """Return what the list says of a recipe: as its file has it, without building its network."""
+    features, window = values["features"], values.get("window")
+    reads = f"{features['kind']}, {window['length_s']:g} s" if window else features["kind"]
+    split = values.get("split", {})
+    protocol = f"{split['folds']} folds" if "folds" in split else split.get("protocol", "grouped")
+    network = values["model"].get("name") or values["model"].get("backbone") or values["model"]["kind"]
+    return name, reads, network, protocol, values.get("training", {}).get("epochs", ""), values.get("about", "")
+
+
+def _listed(name: str, path: Path, values: dict[str, Any]) -> dict[str, object]:
+    keys = ("name", "reads", "network", "split", "epochs", "about")
+    return {**dict(zip(keys, _short(name, values), strict=True)), "file": str(path)}
+
+
+def _show_recipe(name: str, *, n_labels: int, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from earmark.runs.architecture import architecture_of
+    from earmark.training import load_recipe, shipped_recipes
+
+    recipe = load_recipe(name)
+    path = Path(name) if name.endswith(".toml") else shipped_recipes()[name]
+    found = architecture_of(recipe, n_labels=n_labels)
+    if as_json:
+        print_json({"recipe": recipe.model_dump(mode="json"), **asdict(found)})
+        return
+    print(path.read_text(encoding="utf-8").rstrip())
+    print()
+    shape = " × ".join(map(str, found.input_shape))
+    print_pairs(
+        {
+            "input": f"{shape} (channels × frequency or height × time or width)",
+            "split": recipe.split.description,
+            "weights": f"{found.n_parameters:,}, of which {found.n_trainable:,} are trained, for {n_labels} labels",
+        }
+    )
+    print()
+    print_table([("LAYER", "KIND", "OUTPUT", "WEIGHTS"), *map(_layer_row, found.layers)])
+
+
+def _layer_row(layer: Layer) -> tuple[str, ...]:
+    return layer.name, layer.kind, " × ".join(map(str, layer.shape)), f"{layer.n_parameters:,}"

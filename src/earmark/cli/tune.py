@@ -11,6 +11,7 @@ import typer
 from earmark import extras
 from earmark.cli.output import print_table
 from earmark.cli.progress import progress_on_stderr
+from earmark.cli.source import As, Groups, read_source
 from earmark.text import percent
 
 _N_SHOWN = 10
@@ -28,6 +29,8 @@ def tune(
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe for all trials.")
     ] = None,
+    kind: As = None,
+    groups: Groups = None,
 ) -> None:
     """Search for better settings of a recipe.
 
@@ -36,10 +39,20 @@ def tune(
     """
     extras.require("a search", "train", "torch", "optuna")
     from earmark.runs.tune import tune as search_for
+    from earmark.training import load_recipe
+    from earmark.training.settle import preferred_domain
 
+    prefer = preferred_domain(load_recipe(recipe, overrides=changes or ()))
+    source = read_source(data, kind=kind, groups=groups, prefer=prefer)
     with progress_on_stderr() as progress:
         tuning = search_for(
-            recipe, data=data, out=out, search=search or (), n_trials=trials, overrides=changes or (), progress=progress
+            recipe,
+            data=source,
+            out=out,
+            search=search or (),
+            n_trials=trials,
+            overrides=changes or (),
+            progress=progress,
         )
     rows = [("VALIDATION ACCURACY", "EPOCHS", "CHANGES")]
     for trial in tuning.trials[:_N_SHOWN]:
@@ -56,6 +69,8 @@ def find_rate(
     plot: Annotated[Path | None, typer.Option("--plot", metavar="SVG", help="Also draw the curve.")] = None,
     steps: Annotated[int, typer.Option("--steps", min=10, help="Steps from 1e-6 to 1.")] = 100,
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
+    kind: As = None,
+    groups: Groups = None,
 ) -> None:
     """Find a learning rate for a recipe (range test).
 
@@ -64,11 +79,12 @@ def find_rate(
     extras.require("training", "train", "torch")
     from earmark.training import load_recipe
     from earmark.training.lr_range import find_learning_rate
+    from earmark.training.settle import preferred_domain
 
+    settings = load_recipe(recipe, overrides=changes or ())
+    source = read_source(data, kind=kind, groups=groups, prefer=preferred_domain(settings))
     with progress_on_stderr() as progress:
-        finding = find_learning_rate(
-            load_recipe(recipe, overrides=changes or ()), data=data, n_steps=steps, progress=progress
-        )
+        finding = find_learning_rate(settings, data=source, n_steps=steps, progress=progress)
     if plot is not None:
         finding.plot(plot)
     print(f"training.learning_rate={finding.suggestion:.1e}")

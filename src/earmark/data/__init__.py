@@ -3,6 +3,7 @@
 from earmark.data.archive import content_sha256
 from earmark.data.content import read_content
 from earmark.data.manifest import SPLITS, Example, Manifest
+from earmark.data.memory import Examples
 from earmark.data.readers import READERS, Reader, as_manifest, read_manifest
 from earmark.data.splits import PROTOCOLS, Split, apply_split, folds, leaks
 from earmark.data.table import Table
@@ -12,6 +13,7 @@ __all__ = [
     "READERS",
     "SPLITS",
     "Example",
+    "Examples",
     "Manifest",
     "Reader",
     "Split",

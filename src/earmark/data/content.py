@@ -68,8 +68,12 @@ def _drawing(manifest: Manifest, example: Example) -> Ink | Image:
     return ink.parse_strokes(text, where=example.path)[1]
 
 
-def _picture(manifest: Manifest, example: Example) -> Picture:
+def _picture(manifest: Manifest, example: Example) -> Picture | Image:
+    from earmark.ink import IMAGE_EXTENSIONS, read_image
+
     file, row = split_member(example.path)
+    if PurePosixPath(row or file).suffix.lower() in IMAGE_EXTENSIONS:
+        return read_image(manifest.root / file if row is None else read_bytes(manifest.root, example.path))
     if row is None:
         raise DataError(f"{example.path}: names no row of an .npz; write file.npz::0 for its first picture")
     pictures = read_pictures(manifest.root / file)["X"]
@@ -83,7 +87,7 @@ def _picture(manifest: Manifest, example: Example) -> Picture:
 
 def _numbers(manifest: Manifest, example: Example) -> Numbers:
     file, row = split_member(example.path)
-    table = read_table(manifest.root / file)
+    table = read_table(manifest.root / file).without(manifest.not_features)
     if row is None or not row.isdecimal() or int(row) >= len(table.values):
         raise DataError(f"{example.path}: there is no such row; {file} holds rows 0 to {len(table.values) - 1}")
     return Numbers(table.names, table.values[int(row)])

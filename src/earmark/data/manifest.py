@@ -87,12 +87,22 @@ class Manifest:
         Folder that the paths are relative to.
     name
         For reports.
+    is_divided
+        Whether the source itself is divided into parts, as train and test folders are; its splits are then used unless
+        somebody asks for others.
+    table_file
+        The csv or Parquet file that lists the examples, row by row; None when there is none.
+    not_features
+        Columns of a feature table that are no features beside `NOT_FEATURES`, such as one that names the groups.
     """
 
     examples: tuple[Example, ...]
     domain: Domain
     root: Path
     name: str
+    is_divided: bool = False
+    table_file: Path | None = None
+    not_features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         seen: set[tuple[str, float | None, float | None]] = set()
@@ -170,7 +180,7 @@ class Manifest:
         files = sorted({file for file, _ in located})
         if len(files) != 1:
             raise DataError(f"{self.name}: its rows come from {len(files)} tables; give one table")
-        whole = read_table(self.root / files[0])
+        whole = read_table(self.root / files[0]).without(self.not_features)
         return Table(names=whole.names, values=whole.values[[int(row or 0) for _, row in located]])
 
     def to_csv(self, path: Path | str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -16,6 +17,9 @@ from earmark.data.manifest import SPLITS, UNKNOWN_GROUP, Manifest
 from earmark.errors import DataError, UnknownNameError
 from earmark.types import IntArray, RealArray
 
+log = logging.getLogger(__name__)
+
+VALIDATION_SHARE = 0.15
 PROTOCOLS = ("grouped", "random", "given", *PUBLISHED_SPLITS)
 
 
@@ -68,6 +72,11 @@ class Split(Config):
         return f"{self.protocol} {shares}, seed {self.seed}"
 
 
+def has_choice(split: Split) -> bool:
+    """Return whether nobody asked for a protocol, so that data that is divided already may keep its parts."""
+    return "protocol" not in split.model_fields_set and split.folds is None
+
+
 def apply_split(manifest: Manifest, split: Split) -> Manifest:
     """Return the same examples, each in a part or, with a published split, in none.
 
@@ -81,7 +90,7 @@ def apply_split(manifest: Manifest, split: Split) -> Manifest:
         published split knows none of the examples.
     """
     if split.protocol == "given":
-        return _given(manifest)
+        return _given(manifest, seed=split.seed)
     if split.protocol in PUBLISHED_SPLITS:
         return _published(manifest, split.protocol)
     if split.protocol == "grouped" and not manifest.groups_known:
@@ -126,7 +135,7 @@ def folds(groups: npt.ArrayLike, labels: npt.ArrayLike, *, k: int, seed: int = 0
     Examples
     --------
     >>> folds(["a", "a", "b", "c", "d"], [0, 1, 0, 1, 1], k=2).tolist()
-    [0, 0, 1, 1, 1]
+    [0, 0, 1, 1, 0]
     """
     members = _members(np.asarray(groups).tolist())
     k = min(k, len(members))
@@ -146,13 +155,30 @@ def leaks(manifest: Manifest) -> tuple[str, ...]:
     return tuple(sorted(group for group, found in parts.items() if len(found) > 1))
 
 
-def _given(manifest: Manifest) -> Manifest:
+def _given(manifest: Manifest, *, seed: int) -> Manifest:
     if not any(example.split for example in manifest):
         raise DataError(
             f"{manifest.name}: has no splits of its own; fill the column split, or use protocol = 'grouped'"
         )
+    if manifest.is_divided and not len(manifest.part("valid")):
+        manifest = _with_validation_part(manifest, seed=seed)
     _refuse_untrained(manifest)
     return manifest
+
+
+def _with_validation_part(manifest: Manifest, *, seed: int) -> Manifest:
+    """Take a validation part out of the training part, by groups: train and test folders often come without one."""
+    train = manifest.part("train")
+    fractions = (1 - VALIDATION_SHARE, VALIDATION_SHARE, 0.0)
+    divided = iter(apply_split(train, Split(protocol="grouped", fractions=fractions, seed=seed)))
+    splits = [next(divided).split if example.split == "train" else example.split for example in manifest]
+    log.warning(
+        "%s: has no validation part, so %d of its %d training examples, of other groups, become one",
+        manifest.name,
+        splits.count("valid"),
+        len(train),
+    )
+    return manifest.with_splits(splits)
 
 
 def _published(manifest: Manifest, name: str) -> Manifest:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import logging
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,8 +19,17 @@ from earmark.errors import DataError, UnreadableError, refusing
 from earmark.files import cached_while_unchanged
 from earmark.types import RealArray
 
+log = logging.getLogger(__name__)
+
 NOT_FEATURES = frozenset({"filename", "length", "label", "group", "split"})
 """Columns of a feature table that are no features."""
+
+
+_SEPARATORS = (",", ";", "\t")
+_DECIMAL_COMMA = re.compile(r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?$")
+_THOUSANDS = re.compile(r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
+_INDEX = re.compile(r"^(unnamed: ?\d+|index|id|row|)$", re.IGNORECASE)
+_FEWEST_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,13 @@ class Table:
 
     names: tuple[str, ...]
     values: RealArray
+
+    def without(self, columns: Sequence[str]) -> Table:
+        """Return the same rows without some columns; one that is not there is no error."""
+        kept = [place for place, name in enumerate(self.names) if name not in columns]
+        if len(kept) == len(self.names):
+            return self
+        return Table(tuple(self.names[place] for place in kept), self.values[:, kept])
 
 
 def is_table(path: Path) -> bool:
@@ -71,6 +89,9 @@ def read_rows(path: Path) -> list[dict[str, str]]:
             header = next(rows, [])
             _refuse_twice(path, header)
             found = [_by_column(path, number, header, row) for number, row in enumerate(rows, start=2) if row]
+            if header and not header[-1].strip() and not any(row[header[-1]].strip() for row in found):
+                # A comma at the end of every line.
+                found = [{name: cell for name, cell in row.items() if name != header[-1]} for row in found]
     if not found:
         raise DataError(f"{path}: has no rows; give a table with a header and at least one row")
     return found
@@ -88,18 +109,22 @@ def read_table(path: Path) -> Table:
         When a cell is not a finite number; it names the row and the column.
     """
     rows = read_rows(path)
-    names = tuple(name for name in rows[0] if name not in NOT_FEATURES)
+    candidates = tuple(name for name in rows[0] if name not in NOT_FEATURES)
+    numbers = np.array([[_number(row[name]) for name in candidates] for row in rows], dtype=np.float64)
+    numbers = numbers.reshape(len(rows), len(candidates))
+    left_out = {name: why for place, name in enumerate(candidates) if (why := _why_no_feature(name, numbers[:, place]))}
+    if left_out:
+        reasons = "; ".join(f"{name!r}, which {why}" for name, why in left_out.items())
+        log.warning("%s: leaves out the column(s) %s", path, reasons)
+    kept = [place for place, name in enumerate(candidates) if name not in left_out]
+    names, values = tuple(candidates[place] for place in kept), numbers[:, kept]
     if not names:
         raise DataError(f"{path}: has no feature columns; give columns of numbers beside filename, length and label")
-    values = np.array([[_number(row[name]) for name in names] for row in rows], dtype=np.float64)
     finite = np.isfinite(values)
     if not finite.all():
         row, column = (int(index) for index in np.argwhere(~finite)[0])
         given = rows[row][names[column]]
-        raise DataError(
-            f"{path}, row {row + 2}: {names[column]} is {given!r}; only finite numbers are features; "
-            "correct it or remove the row"
-        )
+        raise DataError(f"{path}, row {row + 2}: {names[column]} is {given!r}; {_what_is_wrong(given)}")
     values.flags.writeable = False
     return Table(names=names, values=values)
 
@@ -113,6 +138,26 @@ def parquet_modules(what: str) -> tuple[Any, Any]:
     return pa, pq
 
 
+def _why_no_feature(name: str, column: RealArray) -> str:
+    """Return why a column says nothing about what a row is; nothing when it may be a feature."""
+    if np.isnan(column).all():
+        return "holds no numbers"
+    if _INDEX.match(name.strip()):
+        return "only counts or names the rows"
+    steps = np.diff(column)
+    if len(steps) >= _FEWEST_STEPS and steps[0] != 0 and (steps == steps[0]).all() and (column % 1 == 0).all():
+        return f"grows by {steps[0]:g} from row to row, so it gives the order of the rows away"
+    return ""
+
+
+def _what_is_wrong(cell: str) -> str:
+    if _THOUSANDS.match(cell.strip()):
+        return "it has commas between its thousands; write plain numbers, without them"
+    if not cell.strip():
+        return "the cell is empty, and only finite numbers are features; fill it or remove the row"
+    return "only finite numbers are features; correct it or remove the row"
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -121,22 +166,44 @@ def _number(text: str) -> float:
 
 
 class _open:  # noqa: N801
-    """Open a csv for reading, and turn what can go wrong into one sentence."""
+    """Open a csv for reading, whatever spreadsheet wrote it, and turn what can go wrong into one sentence.
+
+    Cells are separated by commas, or where the header has none by semicolons or tabs; with semicolons, numbers may have
+    decimal commas. Text is UTF-8, or UTF-16 with its mark.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def __enter__(self) -> Iterator[list[str]]:
         try:
-            self._stream = self._path.open(encoding="utf-8-sig", newline="")
+            with self._path.open("rb") as raw:
+                encoding = "utf-16" if raw.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+            self._stream = self._path.open(encoding=encoding, newline="")
         except OSError as error:
             raise UnreadableError(f"{self._path}: cannot be read ({error.strerror}); check the path") from error
-        return csv.reader(self._stream)
+        return self._rows()
+
+    def _rows(self) -> Iterator[list[str]]:
+        heading = self._stream.readline()
+        self._stream.seek(0)
+        separator = next((mark for mark in _SEPARATORS if mark in heading), ",")
+        for row in csv.reader(self._stream, delimiter=separator):
+            yield [_with_point(cell) for cell in row] if separator == ";" else row
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._stream.close()
-        if isinstance(error, (UnicodeDecodeError, csv.Error)):
+        if isinstance(error, (UnicodeError, csv.Error)):
             raise UnreadableError(f"{self._path}: is not a csv in UTF-8 ({error}); save it again as one") from error
+
+
+def _with_point(cell: str) -> str:
+    """Return a number with a decimal comma, and perhaps points between thousands, as Python writes it.
+
+    >>> _with_point("1.234,5"), _with_point("0,25"), _with_point("a,b")
+    ('1234.5', '0.25', 'a,b')
+    """
+    return cell.replace(".", "").replace(",", ".") if _DECIMAL_COMMA.match(cell.strip()) else cell
 
 
 def _parquet(path: Path) -> Any:

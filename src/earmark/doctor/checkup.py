@@ -18,13 +18,15 @@ from earmark.doctor.scan import scan
 from earmark.doctor.splits import adversarial_validation, copies_apart, split_findings
 from earmark.doctor.survey import survey, whatever_is_there
 from earmark.errors import DataError
-from earmark.types import Progress, no_progress
+from earmark.types import Domain, Progress, no_progress
 
 
 def check(
     source: Manifest | Path | str,
     *,
     split: Split | None = None,
+    domain: Domain | None = None,
+    groups: str | None = None,
     workers: int | None = None,
     progress: Progress = no_progress,
 ) -> Report:
@@ -37,6 +39,8 @@ def check(
         read all the same; of any other source the refusal is the only finding.
     split
         How it is going to be divided; by default its own parts are looked at, when it has some.
+    domain, groups
+        As for `read_manifest`.
     workers
         Processes; one a core by default.
     progress
@@ -50,7 +54,7 @@ def check(
     found: list[Finding] = []
     manifest, partial, sound_s, n_read = None, False, 0.0, 0
     try:
-        manifest = _manifest(source, found)
+        manifest = _manifest(source, found, domain, groups)
         if split is not None and manifest is not None:
             manifest = apply_split(manifest, split)
     except DataError as error:
@@ -67,11 +71,13 @@ def check(
     return Report(name, in_order(found), len(manifest) if manifest is not None else 0, n_read, partial, sound_s)
 
 
-def _manifest(source: Manifest | Path | str, found: list[Finding]) -> Manifest | None:
+def _manifest(
+    source: Manifest | Path | str, found: list[Finding], domain: Domain | None, groups: str | None
+) -> Manifest | None:
     if isinstance(source, Manifest):
         return source
     try:
-        manifest = read_manifest(source, quarantined=True)
+        manifest = read_manifest(source, domain=domain, groups=groups, quarantined=True)
     except DataError as error:
         found.append(Finding("unreadable-source", "error", (str(source),), str(error), family="broken"))
         if not Path(source).is_dir():

@@ -15,6 +15,7 @@ from earmark.doctor.landmarks import Fingerprint
 from earmark.doctor.magic import kind_of, kinds_of_extension
 from earmark.doctor.signal import SoundFacts, measure_sound
 from earmark.errors import EarmarkError, UnreadableError
+from earmark.pictures import as_picture
 from earmark.types import FloatArray, Image, Ink, IntArray, Picture
 
 LARGEST_BYTES = 64_000_000
@@ -90,8 +91,9 @@ def _describe(found: Examined, manifest: Manifest, example: Example, share: floa
         _refuse_huge(manifest, example)
         content = read_content(manifest, example)
         found.sha256 = content_sha256(manifest.root, example.path)
-        if isinstance(content, Ink | Image | Picture):
-            found.ink, found.features, found.signature = drawing.measure_drawing(content)
+        seen = as_picture(content) if manifest.domain == "picture" and isinstance(content, Image) else content
+        if isinstance(seen, Ink | Image | Picture):
+            found.ink, found.features, found.signature = drawing.measure_drawing(seen)
         if isinstance(content, Image):
             found.other_kind = _other_kind(manifest.root, example.path)
 

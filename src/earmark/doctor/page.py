@@ -19,7 +19,8 @@ from earmark.evaluation.figures import Origin, picture_figure
 from earmark.evaluation.templates import template
 from earmark.files import write_text
 from earmark.ink import draw_strokes, trace
-from earmark.types import FloatArray, Image, Ink, Picture, Sound
+from earmark.pictures import as_picture
+from earmark.types import Domain, FloatArray, Image, Ink, Picture, Sound
 
 N_SHOWN = 40
 """Findings of one kind on the page; the JSON has all."""
@@ -30,7 +31,9 @@ N_PICTURED = 8
 SHOWN_S = 30.0
 
 
-def write_page(path: Path | str, report: Report, *, source: Manifest | Path | str) -> None:
+def write_page(
+    path: Path | str, report: Report, *, source: Manifest | Path | str, domain: Domain | None = None
+) -> None:
     """Write the page.
 
     Parameters
@@ -39,7 +42,7 @@ def write_page(path: Path | str, report: Report, *, source: Manifest | Path | st
         Where to; written atomically.
     report
         What was found.
-    source
+    source, domain
         What was looked at; examples are read again for their pictures.
 
     Raises
@@ -50,7 +53,7 @@ def write_page(path: Path | str, report: Report, *, source: Manifest | Path | st
         When `path` cannot be written.
     """
     outline = template("earmark.doctor", "page.html.jinja", what="a report")
-    manifest = _manifest(source)
+    manifest = _manifest(source, domain)
     families = [(family, list(_kinds(report, family, manifest))) for family in FAMILIES]
     page = outline.render(
         report=report,
@@ -61,11 +64,11 @@ def write_page(path: Path | str, report: Report, *, source: Manifest | Path | st
     write_text(path, page.encode("utf-8", "backslashreplace").decode())
 
 
-def _manifest(source: Manifest | Path | str) -> Manifest | None:
+def _manifest(source: Manifest | Path | str, domain: Domain | None) -> Manifest | None:
     if isinstance(source, Manifest):
         return source
     try:
-        return read_manifest(source, quarantined=True)
+        return read_manifest(source, domain=domain, quarantined=True)
     except DataError:
         try:
             return whatever_is_there(Path(source).absolute()) if Path(source).is_dir() else None
@@ -110,6 +113,8 @@ def _picture(manifest: Manifest, example: Example) -> tuple[FloatArray, Origin]:
     content = read_content(manifest, example)
     if isinstance(content, Ink):
         return draw_strokes(content, height=96, width=96, pen_width_px=2.5), "upper"
+    if isinstance(content, Image) and manifest.domain == "picture":
+        return as_picture(content).values, "lower"
     if isinstance(content, Image):
         return trace(content, height=96, width=96, pen_width_px=2.5), "upper"
     if isinstance(content, Picture):

@@ -8,9 +8,10 @@ from earmark.data import read_manifest
 from earmark.data.quarantine import data_of, is_quarantine, write_quarantine
 from earmark.doctor.findings import Report
 from earmark.errors import UsageError
+from earmark.types import Domain
 
 
-def quarantine(path: Path, report: Report, *, source: Path) -> int:
+def quarantine(path: Path, report: Report, *, source: Path, domain: Domain | None = None) -> int:
     """Write the list of the examples that findings want left out, and return how many they are.
 
     Parameters
@@ -19,7 +20,7 @@ def quarantine(path: Path, report: Report, *, source: Path) -> int:
         Of the list, a csv: one line an example, with the kind of finding and why.
     report
         What was found.
-    source
+    source, domain
         Where the data was read from.
 
     Raises
@@ -36,4 +37,5 @@ def quarantine(path: Path, report: Report, *, source: Path) -> int:
         for where in finding.quarantine:
             reasons.setdefault(where, (finding.kind, finding.message))
     rows = [(where, kind, why) for where, (kind, why) in sorted(reasons.items())]
-    return write_quarantine(path, read_manifest(source, quarantined=True), source=source, reasons=rows)
+    manifest = read_manifest(source, domain=domain, quarantined=True)
+    return write_quarantine(path, manifest, source=source, reasons=rows)

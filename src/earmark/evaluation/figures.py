@@ -20,6 +20,8 @@ from earmark.evaluation.calibration import Reliability
 from earmark.types import RealArray
 
 Origin: TypeAlias = Literal["lower", "upper"]
+CurvePoint: TypeAlias = tuple[float, float, tuple[float, float]]
+"""Of a learning curve: training examples a label, accuracy 0…1, and its interval."""
 
 BLUE, ORANGE, GREY = "#2a7fd4", "#e0762b", "#8a8f98"
 # Stands for the reader's text colour until the SVG is finished.
@@ -192,6 +194,29 @@ def curve_figure(x: npt.ArrayLike, y: npt.ArrayLike, *, axes: tuple[str, str], m
     axis.set(xscale="log", xlabel=axes[0], ylabel=axes[1])
     axis.set_title(title)
     axis.grid(visible=True)
+    return _svg(figure)
+
+
+def learning_curves_figure(curves: Mapping[str, Sequence[CurvePoint]]) -> str:
+    """Draw accuracy against the number of training examples a label, one line a recipe, with intervals.
+
+    Parameters
+    ----------
+    curves
+        By name; the points of each in ascending order.
+    """
+    figure, (axis,) = _figure(1, size=(7.0, 3.8))
+    ticks = sorted({n for points in curves.values() for n, _, _ in points})
+    for place, (name, points) in enumerate(curves.items()):
+        n, shares, intervals = (np.array(column, dtype=np.float64) for column in zip(*points, strict=True))
+        colour, dash = (BLUE, ORANGE, GREY)[place % 3], ("-", "--", ":")[place // 3 % 3]
+        axis.plot(n, 100 * shares, dash, color=colour, marker="o", markersize=4, label=name)
+        axis.vlines(n, *(100 * intervals.T), color=colour, linewidth=3, alpha=0.35)
+    axis.set(xscale="log", xlabel="training examples a label", ylabel="accuracy, % (with 95 % interval)", ylim=(0, 100))
+    axis.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axis.minorticks_off()
+    axis.grid(visible=True)
+    axis.legend(frameon=False, labelcolor=INK)
     return _svg(figure)
 
 

@@ -35,5 +35,5 @@ def describe_protocol(split: str | None, part: str | None, *, source: str = "the
     if part is None:
         return f"all examples of {source}"
     if split is None:
-        return f"{PART_NAMES[part]} part of {source}"
-    return f"{split}, {PART_NAMES[part]} part{LEAK if split.startswith(LEAKING) else ''}"
+        return f"{PART_NAMES.get(part, part)} part of {source}"
+    return f"{split}, {PART_NAMES.get(part, part)} part{LEAK if split.startswith(LEAKING) else ''}"

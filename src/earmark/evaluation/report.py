@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from earmark.evaluation.figures import (
 from earmark.evaluation.outcome import Outcome
 from earmark.evaluation.scores import Scores
 from earmark.evaluation.templates import template
-from earmark.files import write_text
+from earmark.files import write_bytes, write_csv, write_text
 from earmark.recognizer.network import log_softmax
 
 N_MISTAKES = 12
@@ -40,6 +41,7 @@ def write_report(  # noqa: PLR0913 - the sections of the page
     picture: Callable[[int], npt.NDArray[Any]] | None = None,
     origin: Origin = "lower",
     card: Config | Mapping[str, Any] | None = None,
+    facts: Mapping[str, Sequence[Sequence[str]]] | None = None,
 ) -> None:
     """Write the report as one HTML file.
 
@@ -59,6 +61,8 @@ def write_report(  # noqa: PLR0913 - the sections of the page
         Whether row 0 of pictures is at the bottom (spectrograms) or at the top (drawings).
     card
         What the recognizer says about itself; ``about``, ``limits``, ``licence``, ``data`` and ``created`` are shown.
+    facts
+        Named tables to show below the others, the first row of each its heading.
 
     Raises
     ------
@@ -79,8 +83,30 @@ def write_report(  # noqa: PLR0913 - the sections of the page
         mistakes=_mistakes(outcome, picture=picture, origin=origin),
         origin=origin,
         n_wrong=int((~outcome.correct).sum()),
+        facts=facts or {},
     )
     write_text(path, page)
+
+
+def write_figures(
+    folder: Path, *, scores: Scores, outcome: Outcome, curves: Sequence[Mapping[str, Any]] | None = None
+) -> None:
+    """Write the figures of a report as SVG, and their numbers as CSV, into `folder`.
+
+    Raises
+    ------
+    MissingExtraError
+        When Matplotlib is not installed.
+    """
+    figures = {"confusion": confusion_figure(scores.confusion, scores.labels), "reliability": _reliability(outcome)}
+    if curves:
+        figures["curves"] = curves_figure(curves)
+    for name, address in figures.items():
+        write_bytes(folder / f"{name}.svg", base64.b64decode(address.partition(",")[2]))
+    counts = ([label, *map(str, row)] for label, row in zip(scores.labels, scores.confusion, strict=True))
+    write_csv(folder / "confusion.csv", counts, columns=("truth", *scores.labels))
+    per_label = ([row.label, row.precision, row.recall, row.f1, row.support] for row in scores.per_class)
+    write_csv(folder / "labels.csv", per_label, columns=("label", "precision", "recall", "f1", "examples"))
 
 
 def worst_mistakes(outcome: Outcome, n: int = N_MISTAKES) -> tuple[int, ...]:

@@ -14,9 +14,9 @@ import numpy as np
 
 from earmark.errors import DataError, UsageError, did_you_mean
 from earmark.explanation.occlusion import GridCells, Mask, OcclusionUnits, StrokePart, StrokeParts, surroundings
-from earmark.features import InkFeatures, InkRaster, SoundFeatures
+from earmark.features import InkFeatures, InkRaster, PictureFeatures, SoundFeatures
 from earmark.recognizer.card import FEATURES_OUT
-from earmark.recognizer.inputs import Input, ink_input, input_name
+from earmark.recognizer.inputs import Input, ink_input, input_name, picture_input
 from earmark.recognizer.locate import load
 from earmark.recognizer.recognizer import Recognizer
 from earmark.types import FloatArray, Ink, RealArray, Sound
@@ -167,7 +167,7 @@ def explain(
 def refuse_unexplainable(recognizer: Recognizer) -> None:
     """Raise `UsageError` when what the recognizer reads has no parts that could be taken away."""
     features = recognizer.card.features
-    if not isinstance(features, InkFeatures | SoundFeatures):
+    if not isinstance(features, InkFeatures | PictureFeatures | SoundFeatures):
         raise UsageError(
             f"{recognizer.card.name} reads {features.kind} features, numbers of a whole window that have no place in"
             " it; explain a recognizer of spectrograms or drawings, such as 'genre', 'notes' or 'symbols'"
@@ -190,6 +190,11 @@ def strongest_window(
             return place, OccludedWindow(StrokeParts(drawing, features))
         return place, OccludedWindow(GridCells(raster, np.zeros_like(raster)))
     refuse_unexplainable(recognizer)
+    if isinstance(features, PictureFeatures):
+        image = picture_input(item)
+        picture = features(image)
+        place = _place(recognizer, label, recognizer.probabilities(image))
+        return place, OccludedWindow(GridCells(picture, surroundings(picture)))
     return _strongest_of_sound(recognizer, item.read() if hasattr(item, "read") else item, label, sample_rate_hz)
 
 

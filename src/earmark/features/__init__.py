@@ -7,6 +7,8 @@ from earmark.features.fusion import FusedFeatures
 from earmark.features.ink_raster import InkRaster
 from earmark.features.linear import LinearSpectrogram
 from earmark.features.log_mel import LogMel
+from earmark.features.numbers import NumberFeatures
+from earmark.features.picture import PictureFeatures
 from earmark.features.table.describe import TableFeatures
 from earmark.features.window import Window
 
@@ -20,6 +22,8 @@ __all__ = [
     "InkRaster",
     "LinearSpectrogram",
     "LogMel",
+    "NumberFeatures",
+    "PictureFeatures",
     "SoundFeatures",
     "TableFeatures",
     "Window",

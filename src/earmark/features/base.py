@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from earmark.config import Config
 from earmark.errors import DataError
+from earmark.features.decibel import FLOOR_DB
 from earmark.files import sha256_bytes
 from earmark.registry import Registry
 from earmark.types import Domain, FloatArray, Image, Ink, Picture
@@ -72,6 +73,11 @@ class SoundFeatures(Features):
     @property
     def n_channels(self) -> int:
         return 1
+
+    @property
+    def silence(self) -> float:
+        """What every bin of a frame of silence holds."""
+        return FLOOR_DB
 
     @property
     def frequencies_hz(self) -> npt.NDArray[np.float64]:

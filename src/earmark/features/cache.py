@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import mmap
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -13,8 +13,11 @@ from weakref import WeakSet
 
 import numpy as np
 
-from earmark.files import atomic_path
+from earmark.errors import DataError
+from earmark.files import atomic_path, cache_folder
 from earmark.types import FloatArray
+
+log = logging.getLogger(__name__)
 
 # A process may open 1024 files by default, and every map keeps one open.
 MOST_MAPS = 256
@@ -22,10 +25,22 @@ MOST_MAPS = 256
 
 def default_cache() -> Path:
     """Return the folder of the feature cache: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
-    base = (
-        os.environ.get("EARMARK_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark"
+    return cache_folder() / "features"
+
+
+_said: set[Path] = set()
+
+
+def _say_once(folder: Path, reason: str) -> None:
+    if folder in _said:
+        return
+    _said.add(folder)
+    log.warning(
+        "the feature cache %s cannot be used, so features are made anew each time (%s); set EARMARK_CACHE to a folder "
+        "that can be written to",
+        folder,
+        reason.partition(";")[0],
     )
-    return Path(base) / "features"
 
 
 def open_cache(folder: Path | str | None = None) -> FeatureCache:
@@ -77,15 +92,19 @@ class FeatureCache:
         Raises
         ------
         DataError
-            When the folder cannot be written to.
+            When `compute` raises it. A folder that cannot be written to is said once, and nothing is kept.
         """
         path = self._path(key)
         entry = self._read(path)
         if entry is not None:
             return entry
         made = np.ascontiguousarray(compute(), np.float32)
-        with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.lib.format.write_array(stream, made, version=(1, 0), allow_pickle=False)
+        try:
+            with atomic_path(path) as temporary, temporary.open("wb") as stream:
+                np.lib.format.write_array(stream, made, version=(1, 0), allow_pickle=False)
+        except DataError as error:
+            _say_once(self.folder, str(error))
+            return made
         entry = self._read(path)
         return made if entry is None else entry
 
@@ -104,7 +123,7 @@ class FeatureCache:
                 if fortran_order or dtype != np.float32 or path.stat().st_size != start + whole:
                     return None
                 return self._map(stream, start).reshape(shape) if whole else np.empty(shape, np.float32)
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        except (OSError, ValueError):
             return None
 
     def _map(self, stream: BinaryIO, start: int) -> FloatArray:

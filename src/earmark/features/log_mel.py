@@ -1,4 +1,4 @@
-"""Mel spectrogram in decibels, equal to librosa's with its defaults."""
+"""Mel spectrogram in decibels or log-compressed, equal to librosa's with its defaults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from earmark.errors import DataError
 from earmark.features.base import FEATURES, SoundFeatures
-from earmark.features.decibel import add_power_to_db
+from earmark.features.decibel import FLOOR_DB, add_power_to_db, add_power_to_log, db_to_log
 from earmark.features.dft import add_power, weights_by_cell
 from earmark.features.graph import Graph
 from earmark.features.mel import mel_centres_hz, mel_filters
@@ -29,7 +29,8 @@ def power_of_two(value: int) -> int:
 class LogMel(SoundFeatures):
     """Power in triangular mel bands (Slaney 1998), in dB: 10 log10(max(power, 1e-10)), not cut at the top.
 
-    Equal to ``librosa.power_to_db(librosa.feature.melspectrogram(...), ref=1, top_db=None)``.
+    Equal to ``librosa.power_to_db(librosa.feature.melspectrogram(...), ref=1, top_db=None)``; or log-compressed,
+    log10(1 + 10⁴ power), which leaves what is quiet near nothing (Müller 2015).
 
     Attributes
     ----------
@@ -39,6 +40,8 @@ class LogMel(SoundFeatures):
         Number of bands.
     f_min_hz, f_max_hz
         Range of the bands; `f_max_hz` is half the sample rate unless given.
+    compression
+        ``"decibel"`` or ``"logarithmic"``, see above.
     picture_range_db
         What the 255 steps of an 8-bit picture span, its brightest at 0 dB.
     """
@@ -50,6 +53,7 @@ class LogMel(SoundFeatures):
     n_mels: int = Field(default=128, gt=0)
     f_min_hz: float = Field(default=0.0, ge=0)
     f_max_hz: float | None = Field(default=None, gt=0)
+    compression: Literal["decibel", "logarithmic"] = "decibel"
     picture_range_db: float = Field(default=80.0, gt=0)
 
     _power_of_two = field_validator("n_fft")(power_of_two)
@@ -75,6 +79,10 @@ class LogMel(SoundFeatures):
         return mel_centres_hz(self.n_mels, f_min_hz=self.f_min_hz, f_max_hz=top_hz)
 
     @property
+    def silence(self) -> float:
+        return FLOOR_DB if self.compression == "decibel" else 0.0
+
+    @property
     def reach_samples(self) -> int:
         return self.n_fft // 2
 
@@ -87,17 +95,24 @@ class LogMel(SoundFeatures):
             )
         if values.dtype == np.uint8:
             step_db = np.float32(self.picture_range_db / 255)
-            return (values * step_db - np.float32(self.picture_range_db))[None]
+            return self._compressed(values * step_db - np.float32(self.picture_range_db))
         if not np.issubdtype(values.dtype, np.floating):
             raise DataError(
                 f"a picture of {values.dtype} cannot be read; give 8-bit values (uint8) or decibels (float)"
             )
-        return np.asarray(values, np.float32)[None]
+        return self._compressed(np.asarray(values, np.float32))
+
+    def _compressed(self, decibels: FloatArray) -> FloatArray:
+        """Return ``(1, freq, time)`` of decibels ``(freq, time)``."""
+        if self.compression == "decibel":
+            return decibels[None]
+        return db_to_log(decibels)[None]
 
     def add_nodes(self, graph: Graph, samples: str) -> str:
         power = add_power(graph, samples, n_fft=self.n_fft, hop_samples=self.hop_samples)
         bands = graph.add("MatMul", power, graph.constant(weights_by_cell(_filters(self), self.n_fft)))
-        upright = graph.add("Transpose", add_power_to_db(graph, bands), perm=[0, 2, 1])
+        add_compression = add_power_to_db if self.compression == "decibel" else add_power_to_log
+        upright = graph.add("Transpose", add_compression(graph, bands), perm=[0, 2, 1])
         return graph.add("Unsqueeze", upright, graph.integers(1))
 
 

@@ -133,6 +133,22 @@ def sound_windows(
     return ((start / sample_rate_hz, samples) for start, samples in windows)
 
 
+def sound_segments(
+    source_or_sound: SoundSource | Sound, *, length_s: float, hop_s: float, sample_rate_hz: int
+) -> Iterator[tuple[float, FloatArray]]:
+    """Yield ``(start_s, samples)`` for every segment of a sound: its windows, but for a last one that is hardly new.
+
+    The last window is aligned with the end. Where that moves it by less than half a hop it repeats the one before, so a
+    track of 30.01 s has ten segments of 3 s. Parameters and errors as for `sound_windows`.
+    """
+    before_s = -hop_s
+    windows = sound_windows(source_or_sound, length_s=length_s, hop_s=hop_s, sample_rate_hz=sample_rate_hz)
+    for start_s, samples in windows:
+        if start_s - before_s >= hop_s / 2:
+            yield start_s, samples
+        before_s = start_s
+
+
 def crop(frames: FloatArray, start: int, n_frames: int, *, n_numbers: int = 0) -> FloatArray:
     """Return `n_frames` frames from `start` of ``(channel, freq, time)``.
 

@@ -9,10 +9,13 @@ from earmark.models.keys import Keys, KeysConfig
 from earmark.models.minivgg import MiniVgg, MiniVggConfig
 from earmark.models.mlp import Mlp, MlpConfig
 from earmark.models.modulation import Modulation, ModulationConfig
+from earmark.models.pretrained import PRETRAINED, Pretrained
 from earmark.models.residual import Residual, ResidualConfig
+from earmark.models.transfer import StandardizedHead, Transfer, TransferConfig
 
 __all__ = [
     "MODELS",
+    "PRETRAINED",
     "Backbone",
     "BackboneConfig",
     "Cnn",
@@ -33,7 +36,11 @@ __all__ = [
     "ModulationConfig",
     "Network",
     "Normalize",
+    "Pretrained",
     "Residual",
     "ResidualConfig",
     "Resize",
+    "StandardizedHead",
+    "Transfer",
+    "TransferConfig",
 ]

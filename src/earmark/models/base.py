@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from earmark.config import Config
 from earmark.errors import ConfigError
+from earmark.features import Features
 from earmark.registry import Registry
 
 Scaling: TypeAlias = Literal["none", "peak", "min-max", "absolute"]
@@ -41,6 +42,10 @@ class Normalize(nn.Module):
     def __init__(self, how: Scaling, floor_db: float) -> None:
         super().__init__()
         self.how, self.floor_db = how, floor_db
+
+    def extra_repr(self) -> str:
+        """Return the settings, by which cached embeddings are told apart."""
+        return f"{self.how!r}, floor_db={self.floor_db}"
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return features of the same shape ``(batch, channel, freq|height, time|width)``."""
@@ -68,6 +73,10 @@ class Resize(nn.Module):
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
         self.size = size
+
+    def extra_repr(self) -> str:
+        """Return the settings, by which cached embeddings are told apart."""
+        return f"{self.size}"
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, channel, *size)``."""
@@ -202,6 +211,15 @@ class ModelConfig(Config):
     floor_db: float = Field(default=80.0, gt=0)
     size: tuple[int, int] | None = None
     fixed_size: ClassVar[bool] = False
+
+    @property
+    def wanted_features(self) -> Features | None:
+        """The only front end that the model takes; None when it takes any."""
+        return None
+
+    def untrained(self) -> Self:
+        """Return the same model without weights from elsewhere, where it can be built without them."""
+        return self
 
     def fetch(self) -> None:
         """Get what the network starts from, or raise: called before anything that takes long."""

@@ -51,6 +51,28 @@ def _damaged(where: Path | str) -> ModelError:
     return ModelError(f"{where}: not a readable ONNX model (damaged, or another format); {_ADVICE}")
 
 
+def session_errors() -> tuple[type[Exception], ...]:
+    """Return what ONNX Runtime raises when it cannot run a graph; its errors have no base of their own.
+
+    `ValueError` has two reasons: inputs that its wrapper misses, and a message about a damaged graph that is no UTF-8.
+    """
+    from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+    return (
+        ort_errors.EPFail,
+        ort_errors.Fail,
+        ort_errors.InvalidArgument,
+        ort_errors.InvalidGraph,
+        ort_errors.InvalidProtobuf,
+        ort_errors.NoModel,
+        ort_errors.NoSuchFile,
+        ort_errors.NotImplemented,
+        ort_errors.RuntimeException,
+        MemoryError,
+        ValueError,
+    )
+
+
 def card_of(session: Any, *, where: Path | str) -> Card:
     """Return the card inside an open model.
 

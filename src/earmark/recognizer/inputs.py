@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -22,6 +24,8 @@ def readable_extensions(card: Card) -> frozenset[str]:
     from earmark.ink import IMAGE_EXTENSIONS
     from earmark.sound import SOUND_EXTENSIONS
 
+    if card.features.domain == "picture":
+        return IMAGE_EXTENSIONS
     return IMAGE_EXTENSIONS | STROKE_EXTENSIONS if card.features.domain == "ink" else SOUND_EXTENSIONS
 
 
@@ -92,6 +96,64 @@ def ink_input(item: Input) -> Ink | Image:
     raise DataError(
         f"{input_name(item)}: this recognizer reads drawings; give an image or stroke file, a list of strokes, an array"
         " of pixels, an Ink or an Image"
+    )
+
+
+@contextmanager
+def naming(item: Input) -> Iterator[None]:
+    """Let every complaint about an input begin with its name."""
+    try:
+        yield
+    except DataError as error:
+        name = input_name(item)
+        if str(error).startswith(name):
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
+def picture_input(item: Input) -> Image | Picture:
+    """Return the spectrogram picture that a recognizer of such images takes, read and checked.
+
+    Raises
+    ------
+    DataError
+        When it is a sound or a drawing, or cannot be read.
+    """
+    from earmark.ink import IMAGE_EXTENSIONS, read_image
+
+    if isinstance(item, str | Path) and Path(item).suffix.lower() not in IMAGE_EXTENSIONS and Path(item).is_file():
+        raise DataError(
+            f"{item}: this recognizer reads spectrogram pictures, it does not take sound or strokes; give an image"
+            f" ({' '.join(sorted(IMAGE_EXTENSIONS))})"
+        )
+    if isinstance(item, Picture):
+        return item
+    if isinstance(item, str | Path | bytes) or hasattr(item, "read"):
+        return read_image(item)
+    if isinstance(item, Image | np.ndarray) or hasattr(item, "convert"):
+        drawing = ink_input(item)
+        if isinstance(drawing, Image):
+            return drawing
+    raise DataError(
+        f"{input_name(item)}: this recognizer reads spectrogram pictures, it does not take sound or strokes; give an"
+        " image file, an array of pixels, an Image or a Picture"
+    )
+
+
+def numbers_input(item: Input) -> Numbers:
+    """Return the row of numbers that a recognizer of tables takes.
+
+    Raises
+    ------
+    DataError
+        When it is anything else.
+    """
+    if isinstance(item, Numbers):
+        return item
+    if isinstance(item, Mapping):
+        return Numbers(tuple(item), np.array(list(item.values()), np.float64))
+    raise DataError(
+        f"{input_name(item)}: this recognizer reads rows of a table; give a table to 'earmark predict', or Numbers"
     )
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from earmark.errors import ModelError, UsageError
 from earmark.features import SoundFeatures
 from earmark.recognizer.card import FEATURES_OUT, FEATURES_OUT_1, Card
-from earmark.recognizer.file import NEXT
+from earmark.recognizer.file import NEXT, session_errors
 from earmark.types import FloatArray
 
 State: TypeAlias = dict[str, FloatArray]
@@ -88,22 +88,9 @@ class OnnxNetwork:
 
     def execute(self, names: Sequence[str], feed: dict[str, FloatArray]) -> Sequence[FloatArray]:
         """Return what the session answers to a `request`; raise `ModelError` when the graph cannot take it."""
-        from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
-
-        # `ValueError` has two reasons: inputs that the wrapper misses, and a message that is no UTF-8.
-        refusals = (
-            ort_errors.EPFail,
-            ort_errors.Fail,
-            ort_errors.InvalidArgument,
-            ort_errors.InvalidGraph,
-            ort_errors.NotImplemented,
-            ort_errors.RuntimeException,
-            MemoryError,
-            ValueError,
-        )
         try:
             results: list[FloatArray] = self.session.run(list(names), feed)
-        except refusals as error:
+        except session_errors() as error:
             shapes = {name: value.shape for name, value in feed.items() if value.size}
             raise ModelError(f"{self._name}: the graph cannot take {shapes} ({error})") from error
         return results

@@ -11,11 +11,11 @@ from typing import Any, Self
 import numpy as np
 
 from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, UsageError
-from earmark.features import InkFeatures
+from earmark.features import InkFeatures, NumberFeatures, PictureFeatures
 from earmark.recognizer.card import FAMILIARITY, FEATURES_OUT, Card
 from earmark.recognizer.decide import pitch_salience
 from earmark.recognizer.file import card_of, open_session
-from earmark.recognizer.inputs import Input, ink_input, input_name, sound_input
+from earmark.recognizer.inputs import Input, ink_input, input_name, naming, numbers_input, picture_input, sound_input
 from earmark.recognizer.network import OnnxNetwork, Request, State, log_softmax
 from earmark.recognizer.prediction import to_prediction
 from earmark.recognizer.windows import LEAST_FAMILIAR, Shape, WindowBatch, WindowScores, cut, drawing
@@ -106,7 +106,8 @@ class Recognizer:
             For a recognizer that listens: a sound file of any format, rate, length and number of channels, its bytes,
             an array ``(time,)`` or ``(channel, time)`` with its rate, a `Sound`, or a `Picture`. For one that reads
             drawings: an image or stroke file, its bytes, a list of strokes ``(n_points, 2)``, an array of pixels, a PIL
-            image, an `Ink` or an `Image`.
+            image, an `Ink` or an `Image`. For one that reads spectrogram pictures: any of these but strokes, or a
+            `Picture`.
         sample_rate_hz
             Of an array of samples.
         top
@@ -126,8 +127,8 @@ class Recognizer:
         """
         if top < 1:
             raise UsageError(f"top={top}: at least one answer is given; ask for 1 or more")
-        if timeline and isinstance(self.card.features, InkFeatures):
-            raise UsageError("a drawing has no timeline; leave 'timeline' out")
+        if timeline and self.card.window is None:
+            raise UsageError("an image has no timeline; leave 'timeline' out")
         scores = self.score(item, sample_rate_hz=sample_rate_hz)
         return to_prediction(self.card, scores, name or input_name(item), top=top, timeline=timeline, force=force)
 
@@ -201,7 +202,17 @@ class Recognizer:
         """Yield the windows of one input in batches; parameters and errors as for `predict`."""
         features, window = self.card.features, self.card.window
         if isinstance(features, InkFeatures):
-            yield drawing(features(ink_input(item)))
+            with naming(item):
+                raster = features(ink_input(item))
+            yield drawing(raster)
+        elif isinstance(features, PictureFeatures):
+            with naming(item):
+                raster = features(picture_input(item))
+            yield drawing(raster)
+        elif isinstance(features, NumberFeatures):
+            with naming(item):
+                row = features(numbers_input(item))
+            yield drawing(row)
         elif window is not None:
             content, where = sound_input(item, sample_rate_hz=sample_rate_hz), input_name(item)
             yield from cut(content, features, window=window, where=where)

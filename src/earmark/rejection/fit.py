@@ -21,7 +21,7 @@ from earmark.data import Manifest, as_manifest, read_content
 from earmark.errors import DataError, ModelError
 from earmark.evaluation import Outcome
 from earmark.evaluation.evaluate import evaluate
-from earmark.features import InkFeatures, SoundFeatures, open_cache
+from earmark.features import InkFeatures, PictureFeatures, SoundFeatures, open_cache
 from earmark.files import atomic_path
 from earmark.recognizer import Card, Recognizer, Rejection, add_detector, find, set_card
 from earmark.rejection.export import export_detector
@@ -148,6 +148,11 @@ def min_confidence_for(outcome: Outcome, precision: float) -> float:
 def _recipe_of(card: Card) -> Recipe:
     if not card.recipe:
         raise ModelError(f"{card.name}: its card holds no recipe to learn by; train it again with 'earmark train'")
+    if isinstance(card.features, PictureFeatures):
+        raise ModelError(
+            f"{card.name}: reads spectrogram pictures, of which no foreign ones can be made up; a recognizer that hears"
+            " the sounds themselves can learn to decline"
+        )
     if not isinstance(card.features, InkFeatures | SoundFeatures):
         raise ModelError(
             f"{card.name}: sees {card.features.kind} features; only recognizers of spectrograms and drawings can be "

@@ -15,7 +15,8 @@ from earmark.recognizer import Recognizer
 from earmark.rejection.sources import OodSource
 from earmark.training.augment import BatchAugmentation, ContentAugmentation, Drawn, Mixup
 from earmark.training.crops import Crops
-from earmark.training.examples import ViewLoader, make_crops, views_of
+from earmark.training.examples import ViewLoader, views_of
+from earmark.training.make_crops import make_crops
 from earmark.training.recipe import Recipe
 from earmark.types import Content, FloatArray, IntArray, Progress, no_progress
 

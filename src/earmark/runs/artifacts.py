@@ -12,8 +12,10 @@ from earmark.data import Manifest
 from earmark.errors import ConfigError, ModelError, UnknownNameError
 from earmark.evaluation import Outcome, Scores, write_outcome, write_report
 from earmark.evaluation.evaluate import example_feature_maps
+from earmark.evaluation.report import write_figures
 from earmark.files import write_bytes, write_text
 from earmark.recognizer import Card, Recognizer, assemble
+from earmark.runs.facts import facts_of
 from earmark.training.distributed import wait
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe
@@ -33,7 +35,7 @@ class Run:
     ----------
     folder
         Holds ``recipe.json``, ``manifest.csv``, ``log.csv``, ``tensorboard/``, the checkpoints, ``model.onnx``,
-        ``scores.json``, ``outcome.npz``, ``validation.npz`` and ``report.html``.
+        ``scores.json``, ``outcome.npz``, ``validation.npz``, ``report.html`` and its ``figures/``.
     scores
         On the test part, by the finished file.
     """
@@ -113,12 +115,13 @@ def write_artifacts(  # noqa: PLR0913 - all that a run leaves
     model: Path,
     manifest: Manifest,
     *,
+    recipe: Recipe,
     outcome: Outcome,
     validation: Outcome,
     scores: Scores,
     rows: Sequence[Row],
 ) -> None:
-    """Write the scores, the answers and the report of the recognizer file `model` into `folder`."""
+    """Write the scores, the answers, the report and its figures of the recognizer file `model` into `folder`."""
     recognizer = Recognizer.load(model)
     write_text(folder / "scores.json", scores.to_json())
     write_outcome(folder / OUTCOME, outcome)
@@ -130,9 +133,11 @@ def write_artifacts(  # noqa: PLR0913 - all that a run leaves
         outcome=outcome,
         curves=rows,
         picture=example_feature_maps(recognizer, manifest, outcome),
-        origin="lower" if recognizer.card.features.domain == "sound" else "upper",
+        origin="upper" if recognizer.card.features.domain == "ink" else "lower",
         card=recognizer.card,
+        facts=facts_of(recipe, manifest, rows=rows, scores=scores, validation=validation),
     )
+    write_figures(folder / "figures", scores=scores, outcome=outcome, curves=rows)
 
 
 def write_recognizer(path: Path, graph: onnx.ModelProto, card: Card) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,10 +19,10 @@ import numpy as np
 from earmark.errors import ModelError, UsageError, refusing
 from earmark.evaluation import Comparison, Outcome, Scores, read_outcome
 from earmark.evaluation import compare as compare_outcomes
-from earmark.evaluation.figures import intervals_figure
+from earmark.evaluation.figures import CurvePoint, intervals_figure, learning_curves_figure
 from earmark.evaluation.templates import template
-from earmark.features import InkFeatures, SoundFeatures, Window, WindowFeatures
-from earmark.files import write_text
+from earmark.features import InkFeatures, NumberFeatures, PictureFeatures, SoundFeatures, Window, WindowFeatures
+from earmark.files import write_bytes, write_text
 from earmark.recognizer import Recognizer
 from earmark.runs.pipeline import ALL_FOLDS
 from earmark.training.crops import frames_of
@@ -43,6 +45,8 @@ class Entry:
         Name of its recipe.
     scores
         On its test part.
+    n_per_label
+        Mean number of training examples a label.
     n_parameters
         Weights that learn or could; statistics of norms are not counted.
     size_bytes
@@ -58,6 +62,7 @@ class Entry:
     name: str
     recipe: str
     scores: Scores
+    n_per_label: float
     n_parameters: int
     size_bytes: int
     training_s: float
@@ -114,7 +119,45 @@ def write_comparison(path: Path | str, entries: Sequence[Entry]) -> None:
         [entry.scores.accuracy for entry in entries],
         [entry.scores.accuracy_interval for entry in entries],
     )
-    write_text(path, outline.render(entries=entries, figure=figure))
+    curves = learning_curves(entries)
+    curve = learning_curves_figure(curves) if curves else None
+    write_text(path, outline.render(entries=entries, figure=figure, curve=curve))
+
+
+def learning_curves(entries: Sequence[Entry]) -> dict[str, tuple[CurvePoint, ...]]:
+    """Return the learning curve of each recipe that has runs with different numbers of training examples.
+
+    Runs of one number of examples stay apart as points: their spread is that of the draw and the seed.
+    """
+    points: dict[str, list[CurvePoint]] = defaultdict(list)
+    for entry in entries:
+        points[entry.recipe].append((entry.n_per_label, entry.scores.accuracy, entry.scores.accuracy_interval))
+    return {
+        recipe: tuple(sorted(of_recipe))
+        for recipe, of_recipe in sorted(points.items())
+        if len({n_per_label for n_per_label, _, _ in of_recipe}) > 1
+    }
+
+
+def write_learning_curves(path: Path | str, entries: Sequence[Entry]) -> None:
+    """Draw accuracy against the number of training examples a label, one curve a recipe, as SVG.
+
+    Raises
+    ------
+    UsageError
+        When no recipe has two runs with different numbers of training examples.
+    MissingExtraError
+        When Matplotlib is not installed.
+    DataError
+        When `path` cannot be written.
+    """
+    curves = learning_curves(entries)
+    if not curves:
+        raise UsageError(
+            f"the {len(entries)} runs hold no learning curve; give runs of one recipe that learned from different "
+            "numbers of examples"
+        )
+    write_bytes(path, base64.b64decode(learning_curves_figure(curves).partition(",")[2]))
 
 
 def _paired(outcome: Outcome, rival: Outcome) -> Comparison | None:
@@ -141,12 +184,9 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 def count_parameters(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int, int]) -> int:
     """Return the number of weights of the network that `recipe` makes, without making them."""
-    import torch
+    from earmark.runs.architecture import blank_network
 
-    # Weights trained elsewhere are as many as fresh ones, and need not be fetched to be counted.
-    model = recipe.model.model_copy(update={"weights": "none"} if hasattr(recipe.model, "weights") else {})
-    with torch.device("meta"):
-        network = model.build(n_labels=n_labels, input_shape=input_shape, n_numbers=recipe.features.n_numbers)
+    network = blank_network(recipe, n_labels=n_labels, input_shape=input_shape)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -166,6 +206,7 @@ def _entry(folder: Path, name: str) -> Entry:
         name=name,
         recipe=recipe.name,
         scores=Scores.from_json((folder / "scores.json").read_bytes(), where=str(folder / "scores.json")),
+        n_per_label=recognizer.card.data.n_examples / len(recognizer.card.labels),
         n_parameters=count_parameters(recipe, n_labels=len(recognizer.card.labels), input_shape=shape),
         size_bytes=(folder / "model.onnx").stat().st_size,
         training_s=sum(map(_seconds, folder.rglob("log.csv"))),  # also of folds, and of learning again
@@ -175,7 +216,7 @@ def _entry(folder: Path, name: str) -> Entry:
 
 def _input_shape(recognizer: Recognizer) -> tuple[int, int, int]:
     features = recognizer.card.features
-    if isinstance(features, InkFeatures):
+    if isinstance(features, InkFeatures | NumberFeatures | PictureFeatures):
         return features.shape
     features, window = _of_sound(recognizer)
     return 1, features.n_bins, frames_of(features, window.length_s)
@@ -191,7 +232,7 @@ def _of_sound(recognizer: Recognizer) -> tuple[SoundFeatures | WindowFeatures, W
 def _clip_ms(recognizer: Recognizer) -> float:
     """Return the time that one raster, or one window of noise, takes to be recognised."""
     features = recognizer.card.features
-    if isinstance(features, InkFeatures):
+    if isinstance(features, InkFeatures | NumberFeatures | PictureFeatures):
         answer: Callable[[], Any] = partial(recognizer.network.logits, np.zeros((1, *features.shape), np.float32))
     else:
         sound_features, window = _of_sound(recognizer)

@@ -5,13 +5,14 @@ Every step after the fit is taken by the first of several processes alone.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.data import SPLITS, Manifest, as_manifest
+from earmark.data import SPLITS, Manifest
 from earmark.errors import ConfigError
 from earmark.evaluation import Outcome, Scores, describe_protocol, fit_temperature, read_outcome, score
 from earmark.evaluation.evaluate import calibrate, evaluate
@@ -29,29 +30,34 @@ from earmark.runs.artifacts import (
     write_artifacts,
     write_recognizer,
 )
+from earmark.runs.small_data import recipe_for_data
 from earmark.training.distributed import first_ahead, is_first, process_group
 from earmark.training.export import export_network
 from earmark.training.fit import fit_network
 from earmark.training.loop import Row
+from earmark.training.readable import set_aside_unreadable
 from earmark.training.recipe import Recipe, as_recipe
-from earmark.training.split import split_for
+from earmark.training.settle import read_for, settle
 from earmark.types import Progress, no_progress
 
 if TYPE_CHECKING:
     import onnx
+
+log = logging.getLogger(__name__)
 
 ALL_FOLDS = "all"
 """Where in the folder of a cross-validation lies the network that was fitted to everything."""
 
 
 @process_group()
-def train(
+def train(  # noqa: PLR0913 - what a run is made of
     recipe: Recipe | str | Path,
     *,
     data: Manifest | str | Path,
     out: str | Path,
     overrides: Sequence[str] = (),
     cache: str | Path | None = None,
+    strict: bool = False,
     progress: Progress = no_progress,
 ) -> Run:
     """Fit a network to labelled examples and write one file that recognises.
@@ -71,15 +77,21 @@ def train(
         Changes to the recipe, such as ``"training.epochs=20"``.
     cache
         Folder of the feature cache; by default the user's cache folder.
+    strict
+        Raise when an example cannot be read; by default such examples are set aside, and that is said.
 
     Raises
     ------
     ConfigError, DataError, ModelError
         When the recipe is wrong, the data is bad or does not fit it, or the folder holds another run.
     """
-    recipe = as_recipe(recipe, overrides=overrides)
-    manifest = split_for(recipe, as_manifest(data))
-    pipeline = Pipeline(recipe, Path(out), open_cache(cache), progress if is_first() else no_progress)
+    asked = as_recipe(recipe, overrides=overrides)
+    progress = progress if is_first() else no_progress
+    store = open_cache(cache)
+    with first_ahead():
+        readable = set_aside_unreadable(read_for(asked, data), cache=store, strict=strict, progress=progress)
+    recipe, manifest = settle(_chosen_recipe(recipe, readable, overrides), readable)
+    pipeline = Pipeline(recipe, Path(out), store, progress)
     with first_ahead():
         claim_run_folder(pipeline.folder, recipe, manifest)
     network, rows = pipeline.fit(manifest)
@@ -105,13 +117,14 @@ def train(
 
 
 @process_group()
-def cross_validate(
+def cross_validate(  # noqa: PLR0913 - as train
     recipe: Recipe | str | Path,
     *,
     data: Manifest | str | Path,
     out: str | Path,
     overrides: Sequence[str] = (),
     cache: str | Path | None = None,
+    strict: bool = False,
     progress: Progress = no_progress,
 ) -> Run:
     """Cross-validate a recipe by group, then fit a network to everything.
@@ -123,7 +136,7 @@ def cross_validate(
 
     Parameters
     ----------
-    recipe, data, out, overrides, cache, progress
+    recipe, data, out, overrides, cache, strict, progress
         As for `train`; the folds are kept in ``out/fold-1`` and so on, and a call that was killed goes on where it was.
 
     Raises
@@ -131,17 +144,21 @@ def cross_validate(
     ConfigError
         When the recipe's ``[split]`` has no ``folds``.
     """
-    recipe = as_recipe(recipe, overrides=overrides)
+    asked = as_recipe(recipe, overrides=overrides)
+    store = open_cache(cache)
+    with first_ahead():
+        manifest = set_aside_unreadable(read_for(asked, data), cache=store, strict=strict)
+    recipe = _chosen_recipe(recipe, manifest, overrides)
     n_folds = recipe.split.folds
     if n_folds is None:
         raise ConfigError(f"recipe {recipe.name!r} has no folds; add --set split.folds=5")
-    manifest = as_manifest(data).hashed()
-    pipeline = Pipeline(recipe, Path(out), open_cache(cache), progress if is_first() else no_progress)
+    pipeline = Pipeline(recipe, Path(out), store, progress if is_first() else no_progress)
     folders = [pipeline.folder / f"fold-{number + 1}" for number in range(n_folds)]
     for number, folder in enumerate(folders):
         train(_fold(recipe, number), data=manifest, out=folder, cache=cache, progress=progress)
 
-    everything = split_for(recipe, manifest)
+    recipe, everything = settle(recipe, manifest)
+    pipeline = replace(pipeline, recipe=recipe)
     everything = everything.with_splits([part and "train" for part in (e.split for e in everything.examples)])
     with first_ahead():
         claim_run_folder(pipeline.folder / ALL_FOLDS, recipe, everything)
@@ -206,12 +223,14 @@ class Pipeline:
 
     def calibrate(self, draft: Draft, manifest: Manifest) -> tuple[Draft, Outcome]:
         """Choose temperature and rejection threshold on the validation part; return the answers to it as well."""
+        log.info("calibrates the recognizer on the validation part")
         with self._file(draft) as candidate:
             temperature, validation = calibrate(candidate, manifest, progress=self.progress)
         return draft.calibrated(temperature, _threshold(self.recipe, validation)), validation
 
     def score(self, draft: Draft, manifest: Manifest, *, part: str) -> tuple[Outcome, Scores]:
         """Score the very file that a draft makes on a part that its network has not learned from."""
+        log.info("scores it on the %s part", {"valid": "validation"}.get(part, part))
         with self._file(draft) as candidate:
             return evaluate(
                 candidate,
@@ -233,13 +252,23 @@ class Pipeline:
         rows: Sequence[Row],
     ) -> None:
         """Write the recognizer, with a rejection detector if the recipe asks for one, the scores and the report."""
+        log.info("writes the recognizer, the scores and the report to %s", self.folder)
         card = draft.card.model_copy(update={"scores": (Score.of(scores),)})
         model = write_recognizer(self.folder / "model.onnx", draft.graph, card)
         if self.recipe.rejection is not None:
             add_rejection(
                 model, manifest, out=model, outcome=validation, cache=self.cache.folder, progress=self.progress
             )
-        write_artifacts(self.folder, model, manifest, outcome=outcome, validation=validation, scores=scores, rows=rows)
+        write_artifacts(
+            self.folder,
+            model,
+            manifest,
+            recipe=self.recipe,
+            outcome=outcome,
+            validation=validation,
+            scores=scores,
+            rows=rows,
+        )
 
     @contextmanager
     def _file(self, draft: Draft) -> Iterator[Path]:
@@ -249,6 +278,12 @@ class Pipeline:
             yield path
         finally:
             path.unlink()
+
+
+def _chosen_recipe(recipe: Recipe | str | Path, manifest: Manifest, overrides: Sequence[str]) -> Recipe:
+    """Return the recipe asked for; of a name, the one that suits the amount of data."""
+    asked = as_recipe(recipe, overrides=overrides)
+    return asked if isinstance(recipe, Recipe) else recipe_for_data(asked, manifest, overrides=overrides)
 
 
 def _threshold(recipe: Recipe, validation: Outcome) -> Rejection | None:

@@ -4,51 +4,31 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from earmark.errors import DataError, UnreadableError, UsageError
-from earmark.files import files_under, write_csv
+from earmark.data.table import is_table, read_rows, read_table
+from earmark.errors import DataError, UsageError
+from earmark.files import files_under, write_text
 from earmark.recognizer import Card, Failure, Recognizer, load, readable_extensions
+from earmark.runs.sample import Sample, read_sample, spellings
 from earmark.text import some_quoted
-from earmark.types import FloatArray, Progress, no_progress
+from earmark.types import FloatArray, Numbers, Progress, no_progress
+
+_ID_COLUMNS = frozenset({"filename", "id", "track", "name"})
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A sample submission: which ids and columns are to be filled.
-
-    Attributes
-    ----------
-    id_column, columns
-        Names, as they stand; `columns` is one for the label, or one a label for its probability.
-    ids
-        In order, each once.
-    line_end
-        As in the sample.
-    """
-
-    id_column: str
-    columns: tuple[str, ...]
-    ids: tuple[str, ...]
-    line_end: str
-
-    @property
-    def wants_probabilities(self) -> bool:
-        return len(self.columns) > 1
-
-
-def submit(
+def submit(  # noqa: PLR0913 - what a competition file consists of
     model: Recognizer | str | Path,
     data: str | Path,
     *,
     sample: str | Path,
     out: str | Path,
     fallback: str | None = None,
+    written: Mapping[str, str] | None = None,
+    id_pattern: str = "{id}",
     progress: Progress = no_progress,
 ) -> int:
     """Write a competition file and return its number of rows.
@@ -58,14 +38,19 @@ def submit(
     model
         A recognizer, or what `load` takes.
     data
-        Folder of the files to recognise. An id is a path in it, a file name, or one without its extension.
+        Folder of the files to recognise. An id is a path in it, a file name, or one without its extension. Or a feature
+        table: then an id is what its column filename or id says, or else the number of the row.
     sample
-        The sample submission: ids in the first column, then one column for the label, or one for each label, whose
-        probability is then written.
+        The sample submission: ids in the first column, perhaps paths in another, then one column for the label, or one
+        for each label, whose probability is then written.
     out
         The file to write.
     fallback
         Label to answer with for files that are silent or cannot be read; without it, they are refused.
+    written
+        What to write for each label, such as ``{"A4": "69"}``; the labels themselves by default.
+    id_pattern
+        How the name of a file is made of an id, such as ``"clip_{id}.wav"``.
 
     Raises
     ------
@@ -76,37 +61,80 @@ def submit(
     """
     recognizer = model if isinstance(model, Recognizer) else load(model)
     wanted = read_sample(sample)
-    _check_columns(wanted, recognizer.card, fallback, where=sample)
-    files = match_files(wanted.ids, Path(data), extensions=readable_extensions(recognizer.card), where=str(sample))
-    rows = _answers(recognizer, wanted, files, fallback=fallback, progress=progress)
-    return write_csv(out, rows, columns=(wanted.id_column, *wanted.columns), line_end=wanted.line_end)
+    texts = _texts(recognizer.card, written)
+    _check_columns(wanted, recognizer.card, texts, fallback, where=sample)
+    if "{id}" not in id_pattern:
+        raise UsageError(f"the id pattern {id_pattern!r} has no {{id}}; write 'clip_{{id}}.wav', say")
+    names = [id_pattern.replace("{id}", name.strip()) if id_pattern != "{id}" else name for name in wanted.wanted]
+    inputs = _inputs(recognizer.card, names, Path(data), where=str(sample))
+    rows = _answers(recognizer, wanted, inputs, texts=texts, fallback=fallback, progress=progress)
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator=wanted.line_end, delimiter=wanted.separator)
+    paths = [[path] for path in wanted.paths] or [[] for _ in rows]
+    table.writerow((wanted.id_column, *([wanted.path_column] if wanted.paths else []), *wanted.columns))
+    table.writerows([name, *path, *cells] for (name, *cells), path in zip(rows, paths, strict=True))
+    write_text(out, text.getvalue())
+    return len(rows)
 
 
-def read_sample(path: str | Path) -> Sample:
-    """Read a sample submission.
+def _texts(card: Card, written: Mapping[str, str] | None) -> dict[str, str]:
+    """Return what is written for each label of a card.
+
+    Raises
+    ------
+    UsageError
+        When a label is not known, or has nothing to be written.
+    """
+    if written is None:
+        return {label: label for label in card.labels}
+    unknown, missing = sorted(set(written) - set(card.labels)), sorted(set(card.labels) - set(written))
+    if missing:
+        hint = f" (it knows {some_quoted(unknown)}, which are no labels)" if unknown else ""
+        raise UsageError(f"the label map says nothing for {some_quoted(missing)} of {card.name}{hint}; add them")
+    return {label: written[label] for label in card.labels}
+
+
+def read_label_map(path: Path) -> dict[str, str]:
+    """Read a table of labels and of what to write for them: the first two columns, or those called label and value.
 
     Raises
     ------
     DataError
-        When it is missing, no such table, or names an id twice.
+        When there are fewer than two columns.
     """
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; give the sample submission of the competition") from None
-    except UnicodeDecodeError as error:
-        raise UnreadableError(f"{path}: is not text in UTF-8 ({error}); save it again as CSV") from error
-    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
-    if len(rows) < 2 or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
+    rows = read_rows(path)
+    columns = list(rows[0])
+    if len(columns) < 2:
+        raise DataError(f"{path}: has the column(s) {', '.join(columns)}; a label map has two, label and what to write")
+    label = next((name for name in columns if name.strip().lower() == "label"), columns[0])
+    value = next(name for name in columns if name != label)
+    return {row[label].strip(): row[value].strip() for row in rows}
+
+
+def _inputs(card: Card, names: Sequence[str], data: Path, *, where: str) -> list[Path | Numbers]:
+    """Return the input of every row."""
+    if is_table(data):
+        return _table_rows(names, data, where=where)
+    files = match_files(names, data, extensions=readable_extensions(card), where=where)
+    return [files[name] for name in names]
+
+
+def _table_rows(names: Sequence[str], data: Path, *, where: str) -> list[Path | Numbers]:
+    table, rows = read_table(data), read_rows(data)
+    column = next((name for name in rows[0] if name.strip().lower() in _ID_COLUMNS), None)
+    places: dict[str, int] = {}
+    for row, cells in enumerate(rows):
+        name = str(row) if column is None else cells[column].strip()
+        for spelling in (name, PurePosixPath(name).name, PurePosixPath(name).stem):
+            places.setdefault(spelling, row)
+    found = [next((places[text] for text in spellings(name) if text in places), None) for name in names]
+    missing = [name for name, row in zip(names, found, strict=True) if row is None]
+    if missing:
         raise DataError(
-            f"{path}: is not a sample submission; it needs a heading, an id column, one or more columns to fill, and "
-            "as many cells in every row"
+            f"{data}: has no row for {some_quoted(missing)} of {where}; ids are looked for in "
+            f"{'the numbers of the rows, from 0' if column is None else f'the column {column}'}"
         )
-    ids = tuple(row[0] for row in rows[1:])
-    double = [name for name, count in Counter(ids).items() if count > 1]
-    if double:
-        raise DataError(f"{path}: names {some_quoted(double)} more than once; each id may stand once")
-    return Sample(rows[0][0], tuple(rows[0][1:]), ids, "\r\n" if "\r\n" in text else "\n")
+    return [Numbers(table.names, table.values[row]) for row in found if row is not None]
 
 
 def match_files(ids: Sequence[str], folder: Path, *, extensions: frozenset[str], where: str) -> dict[str, Path]:
@@ -123,8 +151,15 @@ def match_files(ids: Sequence[str], folder: Path, *, extensions: frozenset[str],
     by_name: dict[str, list[Path]] = {}
     for file in files:
         place = file.relative_to(folder)
-        for name in dict.fromkeys((place.as_posix(), place.with_suffix("").as_posix(), file.name, file.stem)):
+        below = f"{folder.resolve().name}/{place.as_posix()}"
+        paths = (place.as_posix(), place.with_suffix("").as_posix(), below, below.removesuffix(file.suffix))
+        for name in dict.fromkeys((*paths, file.name, file.stem)):
             by_name.setdefault(name, []).append(file)
+    for name in ids:
+        # As it stands comes first: a file may really be called " 40.0".
+        meant = next((text for text in spellings(name) if text in by_name), None)
+        if meant is not None:
+            by_name[name] = by_name[meant]
     missing = [name for name in ids if name not in by_name]
     if missing:
         raise DataError(
@@ -148,9 +183,12 @@ def match_files(ids: Sequence[str], folder: Path, *, extensions: frozenset[str],
     return found
 
 
-def _check_columns(sample: Sample, card: Card, fallback: str | None, *, where: str | Path) -> None:
-    if sample.wants_probabilities and set(sample.columns) != set(card.labels):
-        differing = sorted(set(sample.columns) ^ set(card.labels))
+def _check_columns(
+    sample: Sample, card: Card, texts: Mapping[str, str], fallback: str | None, *, where: str | Path
+) -> None:
+    columns = {column.strip() for column in sample.columns}
+    if sample.wants_probabilities and columns != set(texts.values()):
+        differing = sorted(columns ^ set(texts.values()))
         raise UsageError(
             f"{where}: its columns are not the labels of {card.name} (they differ in {some_quoted(differing)}); "
             "one column for the label is allowed, or one for each label: use a recognizer of these labels"
@@ -162,36 +200,38 @@ def _check_columns(sample: Sample, card: Card, fallback: str | None, *, where: s
 def _answers(
     recognizer: Recognizer,
     sample: Sample,
-    files: Mapping[str, Path],
+    inputs: Sequence[Path | Numbers],
     *,
+    texts: Mapping[str, str],
     fallback: str | None,
     progress: Progress,
 ) -> list[list[str]]:
     labels = recognizer.card.labels
-    places = [labels.index(column) for column in sample.columns] if sample.wants_probabilities else []
+    order = [texts[label] for label in labels]
+    places = [order.index(column.strip()) for column in sample.columns] if sample.wants_probabilities else []
     rows, bad = [], []
-    for done, (name, file) in enumerate(files.items(), start=1):
-        probabilities = _probabilities(recognizer, file)
-        progress("recognising", done, len(files), "")
+    for done, (name, item) in enumerate(zip(sample.ids, inputs, strict=True), start=1):
+        probabilities = _probabilities(recognizer, item)
+        progress("recognising", done, len(inputs), "")
         if isinstance(probabilities, str):
             if fallback is None:
                 bad.append(probabilities)
                 continue
             probabilities = np.array([label == fallback for label in labels], np.float32)
-        cells = [f"{probabilities[i]:.6f}" for i in places] or [labels[int(probabilities.argmax())]]
+        cells = [f"{probabilities[i]:.6f}" for i in places] or [order[int(probabilities.argmax())]]
         rows.append([name, *cells])
     if bad:
         raise DataError(f"{bad[0]}" + (f" (and {len(bad) - 1} more)" if len(bad) > 1 else "") + "; or give a fallback")
     return rows
 
 
-def _probabilities(recognizer: Recognizer, file: Path) -> FloatArray | str:
+def _probabilities(recognizer: Recognizer, item: Path | Numbers) -> FloatArray | str:
     """Return the probability of every label, or why there is none."""
-    result = recognizer.try_predict(file, top=len(recognizer.card.labels), force=True)
+    result = recognizer.try_predict(item, top=len(recognizer.card.labels), force=True)
     if isinstance(result, Failure):
         return str(result.error)
     if not result.top:
-        return f"{file}: {result.reason}"
+        return f"{result.input}: {result.reason}"
     known = {answer.label: answer.confidence for answer in result.top}
     confidences = np.array([known[label] for label in recognizer.card.labels], np.float32)
     # A competition knows no answer that is none of the labels.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.data import Manifest, as_manifest
+from earmark.data import Manifest
 from earmark.errors import ConfigError, ModelError, UsageError
 from earmark.extras import require
 from earmark.features import open_cache
@@ -18,8 +18,9 @@ from earmark.files import sha256_bytes, write_csv
 from earmark.search import Axis, Study, suggest
 from earmark.training.fit import fit_network
 from earmark.training.loop import Row
+from earmark.training.readable import set_aside_unreadable
 from earmark.training.recipe import Recipe, load_recipe
-from earmark.training.split import split_for
+from earmark.training.settle import read_for, settle, with_pictures
 from earmark.types import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -141,16 +142,16 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
     require("a search", "train", "optuna")
     base = load_recipe(recipe, overrides=overrides)
     axes = tuple(map(parse_axis, search)) or usual_axes(base)
-    manifest = split_for(base, as_manifest(data))
+    store = open_cache(cache)
+    base, manifest = settle(base, set_aside_unreadable(read_for(base, data), cache=store, progress=progress))
     folder = Path(out)
     study = _study(folder, base, axes, manifest.fingerprint)
-    store = open_cache(cache)
 
     from optuna import TrialPruned
 
     def attempt(trial: optuna.Trial) -> float:
         changes = [f"{axis.key}={suggest(trial, axis)}" for axis in axes]
-        changed = load_recipe(recipe, overrides=[*overrides, *changes])
+        changed = with_pictures(load_recipe(recipe, overrides=[*overrides, *changes]), manifest)
 
         def watch(rows: Sequence[Row]) -> None:
             trial.report(rows[-1]["valid_accuracy"], len(rows))

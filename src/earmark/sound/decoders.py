@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,11 +70,13 @@ class SoundfileDecoder:
             ) from error
 
     def _go_to(self, frame: int, step: int) -> None:
-        if self.format not in _INEXACT_SEEK:
+        # Some codecs (GSM 6.10, G.721) are only read from their start on.
+        if self.format not in _INEXACT_SEEK and self._file.seekable():
             self._file.seek(frame)
             return
-        while self._file.tell() < frame and len(self._file.read(min(step, frame - self._file.tell()), "float32")):
-            pass
+        position = 0
+        while position < frame and (n_read := len(self._file.read(min(step, frame - position), "float32"))):
+            position += n_read
 
     def _refuse_truncated(self) -> None:
         """Refuse a file that is shorter than its own header says; libsndfile only notes it in its log."""
@@ -114,7 +117,7 @@ def open_decoder(source: SoundSource) -> Iterator[Decoder]:
 def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | Exception:
     """Return the open file, or why libsndfile refuses it or should not have it."""
     try:
-        opened = soundfile.SoundFile(file)
+        opened = soundfile.SoundFile(os.fsencode(file) if _is_no_text(file) else file)
     except soundfile.LibsndfileError as error:
         if error.code == _MALFORMED:
             raise UnreadableError(not_a_sound(name, error)) from error
@@ -130,6 +133,11 @@ def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | E
         opened.close()
         return MissingExtraError(f"reading {name}, an mp3 of varying bit rate that does not say its length,", "av")
     return opened
+
+
+def _is_no_text(file: Path | BinaryIO) -> bool:
+    """Return whether a path holds bytes that are no text in the encoding of file names."""
+    return isinstance(file, Path) and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in str(file))
 
 
 @contextmanager

@@ -15,6 +15,9 @@ from earmark.sound.decoders import open_decoder
 from earmark.sound.source import SoundSource
 from earmark.types import FloatArray, Sound
 
+CANCELLED_SHARE = 1e-3
+"""Share of the channels' power below which their mean holds nothing of them: 30 dB are gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class SoundInfo:
@@ -106,8 +109,15 @@ def extend_to_one(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
 
 
 def mono_blocks(decoder: Decoder, *, start_frame: int = 0, n_frames: int | None = None) -> Iterator[FloatArray]:
-    """Yield float32 ``(time,)``, the mean over the channels; raise `UnreadableError` at the first NaN or Inf."""
+    """Yield float32 ``(time,)``, the mean over the channels.
+
+    Raises
+    ------
+    UnreadableError
+        At the first NaN or Inf, and at the end when the channels have cancelled each other, so that nothing is left.
+    """
     position = start_frame
+    power_before = power_after = 0.0
     for block in decoder.blocks(start_frame=start_frame, n_frames=n_frames):
         n_channels = block.shape[1]
         mono = block[:, 0] if n_channels == 1 else block @ np.full(n_channels, 1 / n_channels, np.float32)
@@ -119,7 +129,15 @@ def mono_blocks(decoder: Decoder, *, start_frame: int = 0, n_frames: int | None 
                 "only finite numbers are sound; export it again, or remove it"
             )
         position += len(mono)
+        if n_channels > 1:
+            power_before += float(np.square(block, dtype=np.float64).sum()) / n_channels
+            power_after += float(np.square(mono, dtype=np.float64).sum())
         yield mono
+    if power_after < CANCELLED_SHARE * power_before:
+        raise UnreadableError(
+            f"{decoder.name}: its channels cancel each other when they are mixed, because one is the other inverted; "
+            "invert one of them, or save one channel as mono"
+        )
 
 
 def refuse_empty(decoder: Decoder) -> None:

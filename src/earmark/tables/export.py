@@ -106,5 +106,12 @@ def row_length_s(table: Path) -> float:
 
     It comes from the published column ``length``, in samples; without that column a row describes a clip of 30 s.
     """
-    lengths = [float(row["length"]) for row in read_rows(table) if row.get("length")]
+    lengths = []
+    for number, row in enumerate(read_rows(table), start=2):
+        try:
+            lengths += [float(row["length"])] if row.get("length") else []
+        except ValueError:
+            raise DataError(
+                f"{table}, row {number}: length is {row['length']!r}; write a plain number of samples"
+            ) from None
     return statistics.median(lengths) / SAMPLE_RATE_HZ if lengths else _WHOLE_CLIP_S

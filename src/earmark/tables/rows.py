@@ -14,7 +14,7 @@ from earmark.data import Example, Manifest, read_content
 from earmark.data.archive import split_member
 from earmark.errors import EarmarkError
 from earmark.features.table import SAMPLE_RATE_HZ, Padding, describe
-from earmark.features.window import sound_windows
+from earmark.features.window import sound_segments
 from earmark.types import FloatArray, Sound
 
 Row: TypeAlias = tuple[int, list[float]]
@@ -27,8 +27,8 @@ class Segments(Config):
     Attributes
     ----------
     segment_s
-        Length of a segment; None for one row a sound. The last segment is aligned with the end, as in pictures; a
-        shorter sound is one row.
+        Length of a segment; None for one row a sound. The last segment is aligned with the end, unless it would
+        begin less than half a hop after the one before; a shorter sound is one row.
     hop_s
         Distance between the starts of segments; that of their length when None.
     padding
@@ -81,13 +81,13 @@ def _pieces(manifest: Manifest, segments: Segments) -> Iterator[FloatArray]:
         yield _whole(manifest, example).samples
         return
     streams = example.start_s is None and example.duration_s is None and split_member(example.path)[1] is None
-    windows = sound_windows(
+    cuts = sound_segments(
         manifest.root / example.path if streams else _whole(manifest, example),
         length_s=segments.segment_s,
         hop_s=segments.hop_s or segments.segment_s,
         sample_rate_hz=SAMPLE_RATE_HZ,
     )
-    for _, samples in windows:
+    for _, samples in cuts:
         yield samples
 
 

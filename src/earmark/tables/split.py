@@ -67,6 +67,10 @@ def split_table(manifest: Manifest, split: Split) -> TableSplit:
         raise DataError(
             f"{manifest.name}: holds {manifest.domain} examples; make a table of it with 'earmark features'"
         )
+    if len(manifest.labels) < 2:
+        raise DataError(
+            f"{manifest.name}: has only one label, {manifest.labels[0]!r}; two or more are needed; add rows of another"
+        )
     _refuse_rare_labels(manifest)
     divided = apply_split(manifest, split)
     parts = np.array([example.split or "" for example in divided])

@@ -12,7 +12,6 @@ from typing import Protocol, Self
 import numpy as np
 
 from earmark.features import Features, SoundFeatures, Window, WindowFeatures
-from earmark.features.decibel import FLOOR_DB
 from earmark.features.front_end import window_spectrogram
 from earmark.features.window import crop
 from earmark.recognizer.windows import WindowBatch, cut_frames, cut_samples
@@ -90,7 +89,8 @@ class RecordingCrops:
             known = recording_frames(self.features, self.samples) if self.frames is None else self.frames
             made = known[..., : self.features.n_frames(length)]
             missing = self.features.n_frames(length) - made.shape[2]
-            return np.pad(made, ((0, 0), (0, 0), (0, missing)), constant_values=FLOOR_DB) if missing else made
+            widths = ((0, 0), (0, 0), (0, missing))
+            return np.pad(made, widths, constant_values=self.features.silence) if missing else made
         first = int(place * ((len(self.samples) - length) // hop + 1))
         samples = self.samples[first * hop : first * hop + length]
         if self.frames is None:
@@ -109,7 +109,7 @@ class RecordingCrops:
 def recording_frames(features: SoundFeatures, samples: FloatArray) -> FloatArray:
     """Return the spectrogram of samples ``(time,)``, with the frames after their end that they reach.
 
-    Every frame after these is that of silence, `FLOOR_DB`.
+    Every frame after these is that of silence, `SoundFeatures.silence`.
     """
     return features(np.pad(samples, (0, features.reach_samples)))
 

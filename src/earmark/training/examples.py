@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -16,31 +16,21 @@ from earmark.errors import DataError
 from earmark.features import (
     FeatureCache,
     Features,
-    InkFeatures,
-    SoundFeatures,
-    TableFeatures,
     Window,
     WindowFeatures,
 )
 from earmark.files import sha256_bytes
 from earmark.parallel import map_processes, n_cores
-from earmark.recognizer.windows import WindowBatch, cut_features
-from earmark.sound import resample
 from earmark.text import some
 from earmark.training.augment import ContentAugmentation, Drawn
-from earmark.training.crops import Crops, FrameCrops, RecordingCrops, WindowCrops, recording_frames
+from earmark.training.crops import Crops
+from earmark.training.make_crops import make_crops, only_compute, parts_of
 from earmark.training.recipe import Recipe
 from earmark.types import (
     Content,
-    Domain,
     FloatArray,
-    Image,
-    Ink,
     IntArray,
-    Numbers,
-    Picture,
     Progress,
-    Sound,
     no_progress,
 )
 
@@ -51,93 +41,6 @@ FEWEST_FOR_WORKERS = 200
 CHUNK = 16
 # Counts up when the same settings come to mean other views, so that those in the cache are not taken for them.
 VIEWS_VERSION = 2
-
-
-Store: TypeAlias = Callable[[str, Callable[[], FloatArray]], FloatArray]
-"""Returns a named part of what is kept of a view, or makes it."""
-
-
-def only_compute(part: str, compute: Callable[[], FloatArray]) -> FloatArray:  # noqa: ARG001 - the signature of `Store`
-    """Keep nothing."""
-    return compute()
-
-
-def make_crops(  # noqa: PLR0913 - what the features of one view depend on
-    features: Features,
-    read: Callable[[], Content],
-    *,
-    domain: Domain,
-    window: Window | None,
-    to_score: bool = False,
-    store: Store = only_compute,
-    where: str = "",
-) -> Crops:
-    """Return what one view of an example gives to a network.
-
-    Parameters
-    ----------
-    features
-        Their kind.
-    read
-        Returns the content, of `domain`; not called when `store` holds everything.
-    window
-        How sounds are cut.
-    to_score
-        Make all windows of a sound now, because they will be scored again and again, and no random crops.
-    store
-        Keeps arrays.
-    where
-        Names the content in errors.
-    """
-    parts = parts_of(features, domain=domain, window=window, to_score=to_score)
-    if window is None or parts == ("",):
-        array = store("", lambda: _features_of(features, read()))
-        if isinstance(features, SoundFeatures) and window is not None:
-            return FrameCrops(array, features, window)
-        return WindowCrops.one(array, features, window=window)
-    if isinstance(features, SoundFeatures) and not to_score:
-        rate_hz = features.sample_rate_hz
-        samples = store("samples", lambda: resample(_sound(read()), rate_hz).samples)
-        frames = None if store is only_compute else store("frames", lambda: recording_frames(features, samples))
-        return RecordingCrops(samples, frames, features, window)
-    cuts = lru_cache(1)(lambda: _windows_of(features, _sound(read()), window=window, where=where))
-    batch, weights = store(parts[0], lambda: cuts().batch), store(parts[1], lambda: cuts().weights)
-    return WindowCrops(batch, weights, features, window)
-
-
-def parts_of(features: Features, *, domain: Domain, window: Window | None, to_score: bool) -> tuple[str, ...]:
-    """Return the names of the arrays that are kept of a view; that of a picture, a drawing or a row is empty."""
-    if window is None or domain != "sound":
-        return ("",)
-    if isinstance(features, SoundFeatures) and not to_score:
-        return "samples", "frames"
-    settings = json.dumps(window.model_dump(mode="json"))
-    return f"windows {settings}", f"weights {settings}"
-
-
-def _features_of(features: Features, content: Content) -> FloatArray:
-    if isinstance(features, SoundFeatures) and isinstance(content, Picture):
-        return features.from_picture(content)
-    if isinstance(features, InkFeatures) and isinstance(content, Ink | Image):
-        return features(content)
-    if isinstance(features, TableFeatures) and isinstance(content, Numbers):
-        return features.from_numbers(content)
-    raise TypeError(f"{features.kind} features do not read {type(content).__name__}")
-
-
-def _windows_of(features: Features, content: Sound, *, window: Window, where: str) -> WindowBatch:
-    if isinstance(features, WindowFeatures):
-        return WindowBatch.joined(cut_features(content, features, window=window, where=where))
-    if isinstance(features, SoundFeatures):
-        samples = resample(content, features.sample_rate_hz).samples
-        return RecordingCrops(samples, None, features, window).windows()
-    raise TypeError(f"{features.kind} features do not read sounds")
-
-
-def _sound(content: Content) -> Sound:
-    if isinstance(content, Sound):
-        return content
-    raise TypeError(f"a {type(content).__name__} is not a sound")
 
 
 @dataclass(frozen=True)
@@ -175,6 +78,8 @@ class FeatureSet:
         Index of the label, ``(n_examples, n_views)``; view 0 is the clean one.
     groups
         Group of every example.
+    keys
+        What the features of each example and view are called in the cache; empty where nothing may be cached.
     """
 
     load: Callable[[int, int], Crops]
@@ -182,6 +87,7 @@ class FeatureSet:
     groups: tuple[str, ...]
     window: Window | None
     features: Features
+    keys: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -292,7 +198,7 @@ def prepare(
         All labels, in the order of the logits.
     augmented
         For a training part: add the recipe's augmented views to the clean one, and keep what random crops are made of;
-        otherwise all windows are made, to be scored after every epoch.
+        otherwise, and where a head is fitted to the embeddings of windows, all windows are made.
     """
     manifest = manifest.hashed()  # the cache tells examples apart by their content
     n_views = recipe.training.views if augmented else 0
@@ -300,7 +206,7 @@ def prepare(
     n_kept = 1 if recipe.training.fresh_views else n_views + 1
     flat = [view for of_example in views for view in of_example[:n_kept]]
     # Reading needs only the place of the files; the examples would be sent to the workers over and over.
-    loader = ViewLoader(replace(manifest, examples=()), recipe, to_score=not augmented)
+    loader = ViewLoader(replace(manifest, examples=()), recipe, to_score=recipe.is_frozen or not augmented)
     _fill(cache, flat, loader, progress)
     index = {label: i for i, label in enumerate(labels)}
     targets = np.array([[index[view.label] for view in of_example] for of_example in views], dtype=np.int64)
@@ -318,7 +224,8 @@ def prepare(
         return kept(i, v) if v < n_kept else loader(views[i][v])
 
     groups = tuple(example.group for example in manifest.examples)
-    return FeatureSet(load, targets, groups, recipe.window, recipe.features)
+    keys = tuple(tuple(view.key for view in of_example) for of_example in views)
+    return FeatureSet(load, targets, groups, recipe.window, recipe.features, keys)
 
 
 def _fill(cache: FeatureCache, views: Sequence[View], loader: ViewLoader, progress: Progress) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from earmark.features import Features, SoundFeatures
 from earmark.models import Crnn, CrnnState, Network
+from earmark.models.onnx_body import inline_bodies
 from earmark.recognizer.file import NEXT
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def export_module(
     weights = [value.const_value for value in program.model.graph.initializers.values()]
     if sum(tensor.nbytes for tensor in weights if tensor is not None) > MOST_BYTES:
         halve(program.model)
-    return program.model_proto
+    return inline_bodies(program.model_proto)
 
 
 def halve(model: ir.Model) -> None:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from earmark.data import Manifest
 from earmark.features import FeatureCache
 from earmark.files import write_csv
-from earmark.models import Network
+from earmark.models import Network, Transfer, TransferConfig
+from earmark.models.backbone import BEST_WEIGHTS
 from earmark.training.augment import BatchAugmentation
 from earmark.training.batches import n_batches, whole_batches
-from earmark.training.distributed import first_ahead
+from earmark.training.checkpoint import save_weights
+from earmark.training.distributed import first_ahead, is_first
+from earmark.training.embeddings import embed_examples
 from earmark.training.examples import FeatureSet, prepare
-from earmark.training.learner import make_learner
+from earmark.training.learner import Learner, make_learner
+from earmark.training.logistic import logistic_row
 from earmark.training.loop import Row, fit
 from earmark.training.memory import explains_memory
-from earmark.training.recipe import Recipe
+from earmark.training.recipe import Recipe, Training
 from earmark.types import Progress
+
+LARGE_GAP = 0.4
+"""Accuracy on the training part beyond that on the validation part that is worth a warning."""
+
+log = logging.getLogger(__name__)
 
 
 @explains_memory
@@ -37,6 +49,8 @@ def fit_network(  # noqa: PLR0913 - what a fit consists of
 ) -> tuple[Network, list[Row]]:
     """Fit a fresh network to the training part; return it with the log.
 
+    With a frozen backbone, only what comes after it is fitted, to embeddings that are computed once and cached.
+
     `watch` is called with the log after every epoch; what it raises ends the fit.
     """
     examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
@@ -45,33 +59,96 @@ def fit_network(  # noqa: PLR0913 - what a fit consists of
         learning = examples(manifest.part("train"), augmented=True)
         validation = examples(manifest.part("valid")) if validated else None
     torch.manual_seed(recipe.training.seed)
-    network = fresh_network(recipe, learning, n_labels=len(manifest.labels))
-    learner = make_learner(
-        network,
-        training=recipe.training,
-        augment=[change for change in recipe.augment if isinstance(change, BatchAugmentation)],
-        n_steps=recipe.training.epochs * n_batches(len(learning), recipe.training.batch_size),
-    )
+    network = unscaled_network(recipe, learning, n_labels=len(manifest.labels))
     folder.mkdir(exist_ok=True)
-    rows = fit(
-        learner,
-        train=learning,
-        valid=validation,
-        folder=folder,
-        on_epoch=_EpochLog(folder, watch),
-        progress=progress,
-    )
+    on_epoch = _EpochLog(folder, watch)
+    if isinstance(network, Transfer) and recipe.is_frozen:
+        with first_ahead():
+            embed = partial(embed_examples, network=network, cache=cache, progress=progress)
+            learning, validation = embed(learning), None if validation is None else embed(validation)
+        rows = _fit_head(network, recipe, train=learning, valid=validation, folder=folder, on_epoch=on_epoch)
+    else:
+        learn_scales(network, learning, batch_size=recipe.training.batch_size)
+        learner = _learner(network, recipe, learning)
+        rows = fit(learner, train=learning, valid=validation, folder=folder, on_epoch=on_epoch, progress=progress)
+    if is_first():
+        warn_of_gap(rows)
     return network, rows
+
+
+def _fit_head(
+    network: Transfer,
+    recipe: Recipe,
+    *,
+    train: FeatureSet,
+    valid: FeatureSet | None,
+    folder: Path,
+    on_epoch: Callable[[Sequence[Row]], None],
+) -> list[Row]:
+    """Fit what comes after a frozen backbone to its embeddings; return the log."""
+    head = network.on_embeddings()
+    learn_scales(head, train, batch_size=recipe.training.batch_size)
+    if isinstance(recipe.model, TransferConfig) and recipe.model.head == "logistic":
+        rows = [logistic_row(head, train, valid, training=recipe.training)]
+        on_epoch(rows)
+    else:
+        # Its checkpoints are of the head alone, and lie apart from the weights of the whole network.
+        (folder / "head").mkdir(exist_ok=True)
+        rows = fit(_learner(head, recipe, train), train=train, valid=valid, folder=folder / "head", on_epoch=on_epoch)
+    if is_first():
+        save_weights(folder / BEST_WEIGHTS, network)
+    return rows
+
+
+def _learner(network: Network, recipe: Recipe, examples: FeatureSet) -> Learner:
+    """Return what trains a network on examples by the settings of a recipe."""
+    training = with_floor(recipe.training, n_examples=len(examples))
+    return make_learner(
+        network,
+        training=training,
+        augment=[change for change in recipe.augment if isinstance(change, BatchAugmentation)],
+        n_steps=training.epochs * n_batches(len(examples), training.batch_size),
+        label_counts=np.bincount(examples.targets[:, 0], minlength=network.n_labels),
+    )
+
+
+def with_floor(training: Training, *, n_examples: int) -> Training:
+    """Return the settings with as many epochs as `Training.min_steps` asks for, and patience in proportion."""
+    epochs = max(training.epochs, math.ceil(training.min_steps / n_batches(n_examples, training.batch_size)))
+    patience = math.ceil(training.patience * epochs / training.epochs)
+    return training.model_copy(update={"epochs": epochs, "patience": patience})
+
+
+def warn_of_gap(rows: Sequence[Row]) -> None:
+    """Say so when what was learned holds for the training examples and not for others."""
+    row = min(rows, key=lambda each: each.get("valid_loss", 0.0))
+    if row["train_accuracy"] - row.get("valid_accuracy", 1.0) > LARGE_GAP:
+        log.warning(
+            "right on %.0f %% of the training examples and on %.0f %% of the validation examples: the network learned"
+            " its examples by heart; give more examples of other groups, or start from pretrained weights (for sounds"
+            " the recipe 'sound-transfer')",
+            100 * row["train_accuracy"],
+            100 * row["valid_accuracy"],
+        )
 
 
 def fresh_network(recipe: Recipe, examples: FeatureSet, *, n_labels: int) -> Network:
     """Return an untrained network for the pictures of a training part, with whose numbers it learns to count."""
-    network = recipe.model.build(
-        n_labels=n_labels, input_shape=input_shape(examples, recipe), n_numbers=recipe.features.n_numbers
-    )
-    batches = whole_batches(examples, batch_size=recipe.training.batch_size)
-    network.learn_scales(torch.from_numpy(pictures) for pictures, *_ in batches)
+    network = unscaled_network(recipe, examples, n_labels=n_labels)
+    learn_scales(network, examples, batch_size=recipe.training.batch_size)
     return network
+
+
+def unscaled_network(recipe: Recipe, examples: FeatureSet, *, n_labels: int) -> Network:
+    """Return an untrained network that has not taken the statistics of its inputs yet."""
+    shape = input_shape(examples, recipe)
+    return recipe.model.build(n_labels=n_labels, input_shape=shape, n_numbers=recipe.features.n_numbers)
+
+
+def learn_scales(network: Network, examples: FeatureSet, *, batch_size: int) -> None:
+    """Take the statistics of all windows of a training part, see `Network.learn_scales`."""
+    batches = whole_batches(examples, batch_size=batch_size)
+    network.learn_scales(torch.from_numpy(pictures) for pictures, *_ in batches)
 
 
 def input_shape(examples: FeatureSet, recipe: Recipe) -> tuple[int, int, int]:

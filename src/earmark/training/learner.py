@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
@@ -36,6 +38,7 @@ class Learner:
     scaler: torch.amp.GradScaler
     device: torch.device
     classify: Callable[[torch.Tensor], torch.Tensor]
+    class_weights: torch.Tensor | None = None
 
     @property
     def averaged(self) -> Network:
@@ -44,9 +47,17 @@ class Learner:
 
 
 def make_learner(
-    network: Network, *, training: Training, augment: Sequence[BatchAugmentation], n_steps: int
+    network: Network,
+    *,
+    training: Training,
+    augment: Sequence[BatchAugmentation],
+    n_steps: int,
+    label_counts: npt.NDArray[np.int64] | None = None,
 ) -> Learner:
-    """Put the network on the best device and give it an optimiser with a schedule of `n_steps`."""
+    """Put the network on the best device and give it an optimiser with a schedule of `n_steps`.
+
+    `label_counts`, the number of examples of every label, is needed where `Training.class_weights` are balanced.
+    """
     device = best_device()
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     freeze(network, training)
@@ -57,7 +68,10 @@ def make_learner(
         average = AveragedModel(network, avg_fn=partial(_move_average, decay=training.ema_decay), use_buffers=True)
     scaler = torch.amp.GradScaler(enabled=_amp_dtype(device, training.precision) is torch.float16)
     classify = torch.compile(network.classify) if training.compile else network.classify
-    return Learner(training, augment, network, average, optimizer, schedule, scaler, device, classify)
+    weights = None
+    if training.class_weights == "balanced" and label_counts is not None:
+        weights = torch.from_numpy(label_counts.mean() / label_counts.clip(1)).to(device, torch.float32)
+    return Learner(training, augment, network, average, optimizer, schedule, scaler, device, classify, weights)
 
 
 def best_device() -> torch.device:
@@ -124,7 +138,9 @@ def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float
         wanted = local_part(targets)
         with autocast(learner.device, learner.training.precision), layers_of_whole(len(pictures)):
             logits = learner.classify(local_part(pictures))
-            loss = functional.cross_entropy(logits, wanted, label_smoothing=learner.training.label_smoothing)
+            loss = functional.cross_entropy(
+                logits, wanted, weight=learner.class_weights, label_smoothing=learner.training.label_smoothing
+            )
         loss = loss * (len(wanted) / len(x))
         learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         n_right = (logits.argmax(1) == wanted.argmax(1)).sum()

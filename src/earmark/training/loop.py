@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ import torch
 from earmark.errors import ConfigError, ModelError
 from earmark.models import Network
 from earmark.models.backbone import BEST_WEIGHTS
+from earmark.text import in_words, percent
 from earmark.training.batches import n_batches, prefetch, training_batches, whole_batches
 from earmark.training.checkpoint import (
     Checkpoint,
@@ -26,10 +28,16 @@ from earmark.training.checkpoint import (
 from earmark.training.distributed import is_first, local_part, local_rows, n_processes, sum_over_processes
 from earmark.training.examples import FeatureSet
 from earmark.training.learner import Learner, to_device, train_batch
+from earmark.training.norms import estimate_norms
 from earmark.training.recipe import Training
 from earmark.types import Progress, no_progress
 
+log = logging.getLogger(__name__)
+
 Row = dict[str, float]
+
+ENOUGH_STEPS = 30
+"""Steps an epoch after which running statistics of batch norms, which follow at a tenth a step, have caught up."""
 
 
 def fit(
@@ -61,17 +69,24 @@ def fit(
     training = learner.training
     _refuse_what_cannot_be_shared(training, n_examples=len(train))
     rows = _resume(learner, folder)
+    if rows:
+        log.info("going on at epoch %d of %d", len(rows) + 1, training.epochs)
     for epoch in range(len(rows), training.epochs):
         if valid is not None and _is_stale(rows, training.patience):
+            best = min(rows, key=lambda row: row["valid_loss"])["epoch"]
+            log.info("stopped early at epoch %d of %d, the best is epoch %d", len(rows), training.epochs, best)
             break
         torch.manual_seed(1_000_003 * training.seed + epoch)  # dropout draws from the global generator
         started_s = time.perf_counter()
         row: Row = {"epoch": epoch + 1, "learning_rate": float(learner.schedule.get_last_lr()[0])}
         row |= train_epoch(learner, train, epoch=epoch, progress=progress)
+        _estimate_norms_of(learner, train, epoch=epoch)
         if valid is not None:
             row |= validate(learner.averaged, valid, batch_size=2 * training.batch_size, device=learner.device)
         row["seconds"] = time.perf_counter() - started_s
         rows.append(row)
+        n_steps = n_batches(len(train), training.batch_size)
+        progress(_stage(epoch, training), n_steps, n_steps, epoch_note(rows, n_epochs=training.epochs))
         if not is_first():
             continue
         if valid is None or training.keep == "last" or row["valid_loss"] <= min(r["valid_loss"] for r in rows):
@@ -109,9 +124,40 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
         n_right += n_right_now
         share = waited_s / (time.perf_counter() - started_s)
         note = f"accuracy {n_right / n_seen:.3f}, {share:.0%} waiting for data"
-        progress(f"epoch {epoch + 1}", step + 1, total, note)
+        # The last step is reported with the figures of the epoch, by `fit`.
+        progress(_stage(epoch, training), min(step + 1, total - 1), total, note)
         ready_s = time.perf_counter()
     return {"train_loss": loss_sum / n_seen, "train_accuracy": n_right / n_seen, "waiting_share": share}
+
+
+def _estimate_norms_of(learner: Learner, examples: FeatureSet, *, epoch: int) -> None:
+    """Give batch norms the statistics of clean examples, where an epoch has too few steps for them to follow."""
+    training = learner.training
+    if n_batches(len(examples), training.batch_size) >= ENOUGH_STEPS:
+        return
+    rng = np.random.default_rng([training.seed, epoch, 1])
+    batches = training_batches(examples, batch_size=training.batch_size, vary_length=False, rng=rng)
+    estimate_norms(learner.averaged, (to_device(pictures, learner.device) for pictures, _ in batches))
+
+
+def _stage(epoch: int, training: Training) -> str:
+    return f"epoch {epoch + 1} of {training.epochs}"
+
+
+def epoch_note(rows: Sequence[Row], *, n_epochs: int) -> str:
+    """Return the figures of the last epoch in words, and how long the others will take.
+
+    >>> row = {"train_loss": 0.5, "train_accuracy": 0.9, "valid_loss": 0.7, "valid_accuracy": 0.8, "seconds": 30.0}
+    >>> epoch_note([row], n_epochs=3)
+    'training loss 0.500, accuracy 90.0 %; validation loss 0.700, accuracy 80.0 %; 1 min to go'
+    """
+    row = rows[-1]
+    parts = [f"training loss {row['train_loss']:.3f}, accuracy {percent(row['train_accuracy'])}"]
+    if "valid_loss" in row:
+        parts.append(f"validation loss {row['valid_loss']:.3f}, accuracy {percent(row['valid_accuracy'])}")
+    if n_left := n_epochs - len(rows):
+        parts.append(f"{in_words(n_left * sum(each['seconds'] for each in rows) / len(rows))} to go")
+    return "; ".join(parts)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from earmark.data import Manifest, as_manifest
+from earmark.data import Manifest
 from earmark.evaluation.figures import curve_figure
 from earmark.features import open_cache
 from earmark.files import write_bytes
@@ -23,7 +23,7 @@ from earmark.training.fit import fresh_network
 from earmark.training.learner import Learner, make_learner, train_batch
 from earmark.training.memory import explains_memory
 from earmark.training.recipe import Recipe, Training, as_recipe
-from earmark.training.split import split_for
+from earmark.training.settle import read_for, settle
 from earmark.types import FloatArray, IntArray, Progress, no_progress
 
 LOWEST, HIGHEST = 1e-6, 1.0
@@ -82,7 +82,7 @@ def find_learning_rate(
         As for `train`.
     """
     recipe = as_recipe(recipe)
-    manifest = split_for(recipe, as_manifest(data))
+    recipe, manifest = settle(recipe, read_for(recipe, data))
     store = open_cache(cache)
     learning = manifest.part("train")
     examples = prepare(learning, recipe, labels=manifest.labels, cache=store, augmented=True, progress=progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -13,6 +13,7 @@ from earmark.data import Split
 from earmark.errors import ConfigError, UnknownNameError
 from earmark.features import FEATURES, Features, Window, WindowFeatures
 from earmark.models.base import MODELS, ModelConfig
+from earmark.models.transfer import TransferConfig
 from earmark.recognizer.card import Task
 from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
 from earmark.training.rejection_config import RejectionConfig
@@ -28,6 +29,12 @@ class Training(Config):
     ----------
     epochs, batch_size
         Passes over the training part, and examples a step.
+    min_steps
+        Fewest steps of a whole training: with few examples there are more passes (and more patience) than `epochs`
+        says, unless a person sets `epochs`.
+    class_weights
+        ``"balanced"``: every label counts the same in the loss, however many examples it has. ``"none"``: every example
+        does.
     accumulate
         Pieces that a step is computed in, one after the other, to need less memory. Only batch norm notices.
     optimizer
@@ -77,6 +84,8 @@ class Training(Config):
 
     epochs: int = Field(default=30, ge=1)
     batch_size: int = Field(default=64, ge=2)
+    min_steps: int = Field(default=0, ge=0)
+    class_weights: Literal["none", "balanced"] = "none"
     accumulate: int = Field(default=1, ge=1)
     optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -108,6 +117,21 @@ class Training(Config):
         return {False: "none", True: "valid"}[value] if isinstance(value, bool) else value
 
 
+class SmallData(Config):
+    """Which recipe takes over where there is little to learn from.
+
+    Attributes
+    ----------
+    recipe
+        The name of a shipped recipe.
+    below
+        Mean number of training examples a label below which it does; 0 for never.
+    """
+
+    recipe: str
+    below: int = Field(ge=0)
+
+
 class Recipe(Config):
     """A recipe: features, model, augmentation, split, training and rejection.
 
@@ -127,6 +151,8 @@ class Recipe(Config):
         The loop.
     rejection
         How to reject out-of-distribution and uncertain inputs; None: not at all.
+    small_data
+        The recipe that is used instead of this one where there are few examples; None: this one always.
     limits
         Sentences for the card about what the recognizer cannot do.
     """
@@ -141,7 +167,15 @@ class Recipe(Config):
     augment: tuple[Annotated[SerializeAsAny[Augmentation], Kind(AUGMENTATIONS, where="[[augment]]")], ...] = ()
     training: Training = Field(default_factory=Training)
     rejection: RejectionConfig | None = None
+    small_data: SmallData | None = None
     limits: tuple[str, ...] = ()
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether a window has one embedding all through a training, so that it can be computed once."""
+        changing = any(isinstance(change, BatchAugmentation) for change in self.augment)
+        frozen = self.training.freeze == "backbone" and not self.training.open_stages
+        return isinstance(self.model, TransferConfig) and frozen and not changing
 
     @field_validator("augment", mode="before")
     @classmethod
@@ -178,6 +212,37 @@ class Recipe(Config):
                 raise ConfigError(
                     f"{about}, which would not fit the picture any more after {change.kind!r}; remove it, or change the"
                     " sound instead, by 'gain', 'noise' and the like"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _backbone_hears_what_it_knows(self) -> Self:
+        wanted = self.model.wanted_features
+        if wanted is None or wanted == self.features:
+            return self
+        given, needed = self.features.model_dump(), wanted.model_dump()
+        different = [
+            f"{key} = {value!r}, not {given.get(key)!r}" for key, value in needed.items() if given.get(key) != value
+        ]
+        raise ConfigError(
+            f"recipe {self.name!r}: the backbone of the model was trained on other features; set in [features]"
+            f" {', '.join(different)}"
+        )
+
+    @model_validator(mode="after")
+    def _logistic_head_is_alone(self) -> Self:
+        if not isinstance(self.model, TransferConfig) or self.model.head != "logistic":
+            return self
+        if self.training.freeze != "backbone" or self.training.open_stages:
+            raise ConfigError(
+                f"recipe {self.name!r}: a logistic head is fitted to embeddings that stay as they are; set"
+                " training.freeze = 'backbone' and training.open_stages = 0, or model.head = 'linear'"
+            )
+        for change in self.augment:
+            if isinstance(change, BatchAugmentation):
+                raise ConfigError(
+                    f"recipe {self.name!r}: {change.kind!r} changes every batch anew, and a logistic head is fitted at"
+                    " once; remove it, or set model.head = 'linear'"
                 )
         return self
 
@@ -233,5 +298,33 @@ def load_recipe(name: str | Path, *, overrides: Iterable[str] = ()) -> Recipe:
         if str(name) not in shipped:
             raise UnknownNameError("recipe", str(name), shipped)
         path = shipped[str(name)]
-    values = apply_overrides({"name": path.stem, **read_toml(path)}, overrides)
+    overrides = list(overrides)
+    keys = {override.partition("=")[0].strip() for override in overrides}
+    if "training.epochs" in keys and "training.min_steps" not in keys:
+        overrides.append("training.min_steps=0")  # a person who says how many epochs there are gets as many
+    written = {"name": path.stem, **read_toml(path)}
+    values = _with_other_features(written, overrides) if _names_other_kind(written, overrides) else written
+    values = apply_overrides(values, overrides)
     return Recipe.parse(values, where=f"recipe {name}")
+
+
+def _names_other_kind(written: Mapping[str, Any], overrides: Iterable[str]) -> bool:
+    changed = apply_overrides(written, overrides).get("features")
+    return isinstance(changed, dict) and changed.get("kind") != written.get("features", {}).get("kind")
+
+
+def _with_other_features(written: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Return a recipe for features of another kind: it keeps of the old settings what the new kind has as well.
+
+    Where the new kind has no windows, the window goes; augmentations of what it does not read go too.
+    """
+    kind = apply_overrides(written, overrides)["features"]["kind"]
+    features = FEATURES[kind] if isinstance(kind, str) else Features
+    kept = {key: value for key, value in written["features"].items() if key in features.model_fields}
+    values = {**written, "features": kept}
+    if features.domain != "sound":
+        values.pop("window", None)
+        values["augment"] = [
+            table for table in written.get("augment", []) if features.domain in AUGMENTATIONS[table["kind"]].domains
+        ]
+    return values

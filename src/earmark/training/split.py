@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from earmark.data import Manifest, apply_split, leaks
 from earmark.errors import DataError
+from earmark.features import SoundFeatures
 from earmark.text import counted, some
 from earmark.training.augment import ContentAugmentation
 from earmark.training.recipe import Recipe
@@ -15,6 +16,13 @@ log = logging.getLogger(__name__)
 
 N_NAMED = 3
 """Leaking groups that the warning names."""
+
+_HINTS = {
+    ("picture", "ink"): "choose picture/minivgg, or add --as ink if its images are drawings",
+    ("ink", "picture"): "choose the recipe 'drawing', or add --as picture if its images are spectrograms",
+    ("ink", "sound"): "choose the recipe 'drawing', or add --as picture if its images are spectrograms",
+    ("sound", "picture"): "choose a recipe for sounds, such as 'sound'; 'earmark show' makes pictures of sounds",
+}
 
 
 def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
@@ -25,11 +33,22 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
     DataError
         When the recipe cannot read the data or change it as it wants to, or a label is missing from the training part.
     """
+    if len(manifest.labels) < 2:
+        raise DataError(
+            f"{manifest.name}: has only one label, {manifest.labels[0]!r}; a recognizer needs two or more; give the "
+            "folder whose sub-folders are the classes, or add examples of another label"
+        )
     readable = recipe.features.reads
+    if manifest.domain == "picture" and isinstance(recipe.features, SoundFeatures) and _in_image_files(manifest):
+        raise DataError(
+            f"{manifest.name}: holds spectrogram pictures, and recipe {recipe.name!r} computes spectrograms of sounds "
+            "itself; add --set features.kind=picture to train its network on the pictures, or choose picture/minivgg"
+        )
     if manifest.domain not in readable:
+        hint = _HINTS.get((manifest.domain, recipe.features.domain), "choose another recipe or other data")
         raise DataError(
             f"{manifest.name}: holds {manifest.domain} data, but recipe {recipe.name!r} reads {' or '.join(readable)}; "
-            "choose another recipe or other data"
+            f"{hint}"
         )
     for change in recipe.augment:
         if isinstance(change, ContentAugmentation) and manifest.domain not in change.domains:
@@ -47,6 +66,10 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
             "groups enough for all parts: add examples, leave the label out, or change [split]"
         )
     return manifest
+
+
+def _in_image_files(manifest: Manifest) -> bool:
+    return any(not example.path.rpartition("::")[2].isdecimal() for example in manifest)
 
 
 def _leak_warning(groups: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ To add a kind of data set: one new file here with a `Reader`, one line below; th
 general ones last.
 """
 
-from earmark.data.readers import classes, features, gtzan, homus, listing, pianos, pictures
+from earmark.data.readers import classes, features, gtzan, homus, listing, parts, pianos, pictures
 from earmark.data.readers.base import READERS, Reader
 from earmark.data.readers.reading import as_manifest, read_manifest
 
@@ -13,6 +13,7 @@ READERS.register("homus-zip")(homus.ZIP_READER)
 READERS.register("pianos")(pianos.READER)
 READERS.register("features")(features.READER)
 READERS.register("manifest")(listing.READER)
+READERS.register("parts")(parts.READER)
 READERS.register("gtzan")(gtzan.READER)
 READERS.register("homus-folder")(homus.FOLDER_READER)
 READERS.register("classes")(classes.READER)

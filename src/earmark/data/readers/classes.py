@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from earmark.data.facts import gtzan_group, gtzan_track
 from earmark.data.manifest import Example, Manifest
 from earmark.data.readers.base import (
     Reader,
@@ -23,7 +24,7 @@ def _recognises(source: Path) -> bool:
 
 
 def read(source: Path) -> Manifest:
-    """Read every sub-folder as a class; each file is its own group.
+    """Read every sub-folder as a class; each file is its own group, unless it is named like a GTZAN track.
 
     Raises
     ------
@@ -42,11 +43,16 @@ def read(source: Path) -> Manifest:
             "add examples or remove the folder"
         )
     examples = tuple(
-        Example(path=relative(path, source), label=label_of(folder), group=relative(path, source))
-        for folder, kinds in found
-        for path in kinds[domain]
+        _example(relative(path, source), label_of(folder)) for folder, kinds in found for path in kinds[domain]
     )
     return Manifest(examples=examples, domain=domain, root=source, name=source.name)
+
+
+def _example(path: str, label: str) -> Example:
+    track = gtzan_track(PurePosixPath(path).stem)
+    if track is None:
+        return Example(path, label, group=path)
+    return Example(path, label, group=gtzan_group(track), track=track)
 
 
 def by_domain(files: Iterable[Path]) -> dict[Domain, list[Path]]:

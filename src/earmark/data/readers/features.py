@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from earmark.data.archive import array_sha256, join_member
@@ -12,7 +14,10 @@ from earmark.data.readers.base import Reader
 from earmark.data.table import is_table, read_columns, read_rows, read_table
 from earmark.errors import DataError
 
+log = logging.getLogger(__name__)
+
 _EXCERPT = re.compile(r"^(?P<track>[^.]+\.\d{5})(?:\.\d+)?\.[A-Za-z0-9]+$")
+_LABEL_NAMES = ("label", "labels", "genre", "class", "target", "category", "y")
 _TELLTALE = frozenset({"filename", "chroma_stft_mean", "mfcc1_mean"})
 
 
@@ -33,10 +38,15 @@ def read(source: Path) -> Manifest:
     """
     columns = read_columns(source)
     if "label" not in columns:
-        raise DataError(f"{source}: has no column 'label'; add one that says what each row is")
+        raise DataError(
+            f"{source}: has no column 'label'{_other_name(columns)}; name the column that says what each row is"
+        )
     rows, table = read_rows(source), read_table(source)
     examples = []
+    _warn_about_case(source, {cells["label"].strip() for cells in rows})
     for row, cells in enumerate(rows):
+        if not cells["label"].strip():
+            raise DataError(f"{source}, row {row + 2}: has no label; give it one or remove the row")
         track = _track(cells.get("filename", ""))
         examples.append(
             Example(
@@ -49,6 +59,21 @@ def read(source: Path) -> Manifest:
             )
         )
     return Manifest(examples=tuple(examples), domain="table", root=source.parent, name=source.stem)
+
+
+def _other_name(columns: Sequence[str]) -> str:
+    """Return a suggestion when a column seems to hold the labels under another name."""
+    found = next((name for name in columns if name.strip().lower() in _LABEL_NAMES), None)
+    return "" if found is None else f" (did you mean {found!r}? rename it to label)"
+
+
+def _warn_about_case(source: Path, labels: set[str]) -> None:
+    spelled: dict[str, list[str]] = {}
+    for label in sorted(labels):
+        spelled.setdefault(label.casefold(), []).append(label)
+    for names in spelled.values():
+        if len(names) > 1:
+            log.warning("%s: %s seem to mean the same label; spell them alike", source, " and ".join(map(repr, names)))
 
 
 def _track(filename: str) -> str:

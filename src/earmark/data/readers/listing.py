@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from earmark.data.manifest import COLUMNS, Example, Manifest
 from earmark.data.readers.base import Reader, refuse_missing
 from earmark.data.table import is_table, read_columns, read_rows
 from earmark.errors import DataError, did_you_mean
+from earmark.text import some
 from earmark.types import Domain
+
+log = logging.getLogger(__name__)
 
 _TEXTS = ("source", "licence", "track")
 
@@ -38,15 +42,18 @@ def read(source: Path) -> Manifest:
 
 
 def _refuse_columns(source: Path, columns: tuple[str, ...]) -> None:
-    for column in columns:
-        if column not in COLUMNS:
-            raise DataError(
-                f"{source}: unknown column {column!r}{did_you_mean(column, COLUMNS)}; allowed: {', '.join(COLUMNS)}; "
-                "a feature table is known by its column filename, a pianos list by file and midi"
-            )
+    unknown = [column for column in columns if column not in COLUMNS]
+    for column in unknown:
+        if column and (hint := did_you_mean(column, COLUMNS)):
+            raise DataError(f"{source}: unknown column {column!r}{hint}; allowed: {', '.join(COLUMNS)}")
     for needed in ("path", "label"):
         if needed not in columns:
-            raise DataError(f"{source}: has no column {needed!r}; needed are path and label")
+            raise DataError(
+                f"{source}: has no column {needed!r}; needed are path and label; a feature table is known by its "
+                "column filename, a pianos list by file and midi"
+            )
+    if unknown:
+        log.warning("%s: does not use the column(s) %s; --groups can name one", source, some(map(repr, unknown)))
 
 
 def _example(source: Path, number: int, row: dict[str, str]) -> Example:

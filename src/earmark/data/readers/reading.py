@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from earmark.data.manifest import Manifest
 from earmark.data.quarantine import data_of, is_quarantine, quarantine_of, without
 from earmark.data.readers.base import READERS, Reader
+from earmark.data.readers.grouping import grouped_by
+from earmark.data.readers.images import with_domain
+from earmark.data.readers.places import find_examples
+from earmark.data.table import is_table
 from earmark.errors import DataError, UsageError
-from earmark.text import some
+from earmark.types import Domain
 
 
 def read_manifest(
-    source: Path | str, *, kind: str | None = None, group_pattern: str | None = None, quarantined: bool = False
+    source: Path | str,
+    *,
+    kind: str | None = None,
+    domain: Domain | None = None,
+    groups: str | None = None,
+    quarantined: bool = False,
 ) -> Manifest:
     r"""Read a data set of any known kind.
 
     Parameters
     ----------
     source
-        A folder of classes, a csv or Parquet manifest, a HOMUS zip or folder, a GTZAN folder, a pianos folder, an
-        ``.npz`` of pictures, or a feature table.
+        A folder of classes, train, val and test folders of classes, a csv or Parquet manifest, a HOMUS zip or folder, a
+        GTZAN folder, the unpacked Kaggle archive, a pianos folder, an ``.npz`` of pictures, or a feature table.
     kind
         A name in `READERS`, when the source should not be asked what it is.
-    group_pattern
-        A regular expression with one parenthesis, found in each example's path: what it captures is the group. In a
-        folder of classes, ``r"/([^/.]+)\."`` makes ``jazz/song7.3.wav`` part of the group "song7".
+    domain
+        What to take where there is a choice: ``"picture"`` or ``"ink"`` says what images are; in an archive that holds
+        sounds, pictures and tables, it chooses between them.
+    groups
+        What must not be split: ``"parent"``, ``"prefix"``, a regular expression with one parenthesis, or a column; see
+        `grouped_by`. By default what the kind of data says.
     quarantined
         Read also what a quarantine list leaves out. Such a list, written by ``earmark check --quarantine``, is obeyed
         when it lies where `earmark.data.quarantine.quarantine_of` says, or when it is itself given as the source.
@@ -37,7 +49,7 @@ def read_manifest(
     DataError
         When the source is missing, empty, of no known kind, or bad in a way that its reader names.
     UsageError
-        When `kind` is unknown or the pattern is not valid.
+        When `kind` is unknown, the groups are not possible, or images may be drawings or spectrogram pictures.
     """
     source = Path(source)
     if not source.exists():
@@ -47,16 +59,43 @@ def read_manifest(
     left_out = quarantine_of(source)
     if is_quarantine(source):
         left_out, source = source, _data_of(source)
-    reader = READERS[kind] if kind else _sniff(source)
-    manifest = reader.read(source.absolute())
-    if not quarantined and is_quarantine(left_out):
-        manifest = without(manifest, left_out)
-    return manifest if group_pattern is None else _regroup(manifest, group_pattern)
+    place = find_examples(source, domain) if kind is None else source
+    reader = READERS[kind] if kind else _sniff(place)
+    manifest = replace(reader.read(place.absolute()), table_file=place.absolute() if is_table(place) else None)
+    if place != source:
+        manifest = replace(manifest, name=source.resolve().name)
+    if manifest.domain == "ink":
+        manifest = with_domain(manifest, domain, source=source)
+    if groups is not None:
+        manifest = grouped_by(manifest, groups)
+    return without(manifest, left_out) if not quarantined and is_quarantine(left_out) else manifest
 
 
-def as_manifest(data: Manifest | Path | str) -> Manifest:
-    """Return a manifest as it is, and read anything else by `read_manifest`."""
-    return data if isinstance(data, Manifest) else read_manifest(data)
+class InMemory(Protocol):
+    """Examples that are no files, such as `earmark.Examples`."""
+
+    def manifest(self) -> Manifest:
+        """Return their manifest."""
+
+
+def as_manifest(data: Manifest | InMemory | Path | str, *, domain: Domain | None = None) -> Manifest:
+    """Return a manifest as it is, that of examples in memory, and read anything else by `read_manifest`.
+
+    Raises
+    ------
+    UsageError
+        When it is none of these.
+    """
+    if isinstance(data, Manifest):
+        return data
+    if isinstance(data, Path | str):
+        return read_manifest(data, domain=domain)
+    if hasattr(data, "manifest"):
+        return data.manifest()
+    raise UsageError(
+        f"a {type(data).__name__} is no data; give the path of a source, a Manifest, or examples in memory as "
+        "earmark.Examples(contents, labels)"
+    )
 
 
 def _data_of(path: Path) -> Path:
@@ -72,20 +111,3 @@ def _sniff(source: Path) -> Reader:
             return reader
     known = "; ".join(reader.about for reader in READERS.values())
     raise DataError(f"{source}: is not a kind of data that can be read; allowed: {known}")
-
-
-def _regroup(manifest: Manifest, pattern: str) -> Manifest:
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"the group pattern {pattern!r} is not a regular expression ({error}); correct it") from error
-    if compiled.groups != 1:
-        raise UsageError(f"the group pattern {pattern!r} has {compiled.groups} parentheses; it needs exactly one")
-    found = [(example, compiled.search(example.path)) for example in manifest.examples]
-    without = [example.path for example, match in found if match is None or not match[1]]
-    if without:
-        raise DataError(
-            f"{manifest.name}: the group pattern {pattern!r} finds nothing in {len(without)} path(s) "
-            f"({some(without)}); widen it"
-        )
-    return replace(manifest, examples=tuple(replace(e, group=match[1]) for e, match in found if match))

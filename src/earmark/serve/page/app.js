@@ -52,9 +52,10 @@ let ink = null;
 function choose() {
   const chosen = models[$("model").value];
   if (!chosen) return;
-  const draws = chosen.domain === "ink";
+  const [draws, looks] = [chosen.domain === "ink", chosen.domain === "picture"];
   $("about").textContent = chosen.about || `${chosen.labels.length} labels`;
-  $("sound").hidden = draws;
+  $("sound").hidden = draws || looks;
+  $("picture").hidden = !looks;
   $("ink").hidden = !draws;
   fail(null);
   show(null);
@@ -80,6 +81,17 @@ async function start(wanted = null) {
 }
 
 $("model").onchange = choose;
+$("picture-file").onchange = async ({ target }) => {
+  const file = target.files[0];
+  target.value = "";
+  if (!file) return;
+  fail(null);
+  try {
+    show(await api.predictFile($("model").value, file));
+  } catch (error) {
+    fail(error);
+  }
+};
 $("model-file").onchange = async ({ target }) => {
   const file = target.files[0];
   target.value = "";

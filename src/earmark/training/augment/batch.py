@@ -25,7 +25,7 @@ class SpecAugment(BatchAugmentation):
         Greatest share of the rows or columns that one mask may cover.
     """
 
-    domains = frozenset({"sound"})
+    domains = frozenset({"sound", "picture"})
     kind: Literal["spec-augment"] = "spec-augment"
     n_freq: int = Field(default=2, ge=0)
     n_time: int = Field(default=2, ge=0)
@@ -62,7 +62,7 @@ class Mixup(BatchAugmentation):
         Share of the batches that are blended.
     """
 
-    domains = frozenset({"sound", "ink"})
+    domains = frozenset({"sound", "ink", "picture"})
     keeps_numbers = True
     kind: Literal["mixup"] = "mixup"
     alpha: float = Field(default=0.3, gt=0)
@@ -96,7 +96,7 @@ class Tilt(BatchAugmentation):
         Cosines over frequency that the curve is made of, the first being a plain gain.
     """
 
-    domains = frozenset({"sound"})
+    domains = frozenset({"sound", "picture"})
     kind: Literal["tilt"] = "tilt"
     strength: float = Field(default=0.05, gt=0, le=1)
     components: int = Field(default=4, ge=1, le=16)
@@ -123,7 +123,7 @@ class FreqShift(BatchAugmentation):
         Greatest shift, in bins.
     """
 
-    domains = frozenset({"sound"})
+    domains = frozenset({"sound", "picture"})
     kind: Literal["freq-shift"] = "freq-shift"
     max_bins: int = Field(default=4, ge=1)
 
@@ -144,7 +144,7 @@ class TimeShift(BatchAugmentation):
         Greatest shift, as a share of the length.
     """
 
-    domains = frozenset({"sound"})
+    domains = frozenset({"sound", "picture"})
     kind: Literal["time-shift"] = "time-shift"
     max_share: float = Field(default=0.2, gt=0, lt=1)
 

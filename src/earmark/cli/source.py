@@ -1,0 +1,56 @@
+"""Options about how a source is read, the same in every command that reads one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.errors import UsageError
+
+if TYPE_CHECKING:
+    from earmark.data import Manifest
+    from earmark.types import Domain
+
+
+class Kind(StrEnum):
+    """What examples are, where there is a choice."""
+
+    sound = "sound"
+    picture = "picture"
+    ink = "ink"
+    table = "table"
+
+
+As = Annotated[
+    Kind | None,
+    typer.Option("--as", help="What images are, picture (of a spectrogram) or ink; or what to take of an archive."),
+]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        "--groups", metavar="HOW", help="What no split divides: parent, prefix, a pattern with one (…), or a column."
+    ),
+]
+
+
+def read_source(
+    source: str, *, kind: Kind | None, groups: str | None, prefer: Domain | None = None, quarantined: bool = False
+) -> Manifest:
+    """Return the manifest of a source; `prefer` is what the command reads where the source leaves a choice.
+
+    Raises
+    ------
+    UsageError
+        When the source holds something else than `kind` says.
+    """
+    from earmark.data import read_manifest
+
+    domain: Domain | None = kind.value if kind is not None else prefer
+    manifest = read_manifest(source, domain=domain, groups=groups, quarantined=quarantined)
+    if kind is not None and manifest.domain != kind.value:
+        raise UsageError(
+            f"{source}: holds {manifest.domain} data, which cannot be read as {kind.value}; leave --as out"
+        )
+    return manifest

