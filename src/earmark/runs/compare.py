@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from earmark.errors import ModelError, UsageError
+from earmark.errors import ModelError, UsageError, refusing
 from earmark.evaluation import Comparison, Outcome, Scores, read_outcome
 from earmark.evaluation import compare as compare_outcomes
 from earmark.evaluation.figures import CurvePoint, intervals_figure, learning_curves_figure, validation_losses_figure
@@ -223,7 +223,8 @@ def _entry(folder: Path, name: str) -> Entry:
         raise ModelError(
             f"{folder}: not a finished run ({missing[0]} is missing); give folders that 'earmark train' has finished"
         )
-    recipe = Recipe.parse(json.loads(facts.read_text(encoding="utf-8"))["recipe"], where=str(facts))
+    with refusing(lambda error: ModelError(f"{facts}: is damaged ({error}); train again to make it")):
+        recipe = Recipe.parse(json.loads(facts.read_text(encoding="utf-8"))["recipe"], where=str(facts))
     recognizer = Recognizer.load(folder / "model.onnx")
     network = blank_network(recipe, n_labels=len(recognizer.card.labels), input_shape=_input_shape(recognizer))
     return Entry(
