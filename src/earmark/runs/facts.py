@@ -69,7 +69,7 @@ def _run(recipe: Recipe, manifest: Manifest, rows: Sequence[Row]) -> Table:
         ("recipe", recipe.name),
         ("input", " × ".join(map(str, network.input_shape))),
         ("weights", f"{network.n_parameters:,}, of which {network.n_trainable:,} are trained"),
-        ("epochs", f"{len(rows)} of {recipe.training.epochs}, the least validation loss in epoch {best['epoch']:g}"),
+        ("epochs", f"{len(rows)}, the least loss in epoch {best['epoch']:g}"),
         ("time in the loop", in_words(sum(row["seconds"] for row in rows))),
         ("machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"),
         ("Python", platform.python_version()),
