@@ -12,7 +12,10 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
 
-.PHONY: demo test browser check format lock clean
+COMPILE_DOCS = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
+               --no-emit-index-url --no-emit-find-links --no-annotate --no-header --group docs
+
+.PHONY: demo test browser check docs format lock clean
 
 demo: $(READY)
 	$(BIN)/earmark demo $(if $(DATA),--data $(DATA))
@@ -30,6 +33,10 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The documentation, into site/; a broken link is an error. It has an environment of its own, without torch.
+docs: .venv-docs/.ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -40,6 +47,7 @@ lock: .uv/bin/uv
 	$(COMPILE) --extra live -o requirements/live.txt
 	$(COMPILE) --extra serve -o requirements/serve.txt
 	$(COMPILE) --extra train --extra imagenet --extra av --extra live --extra serve --group dev -o requirements/dev.txt
+	$(COMPILE_DOCS) -o requirements/docs.txt
 
 $(READY): requirements/dev.txt pyproject.toml | $(UV)
 	test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) $(VENV)
@@ -47,9 +55,14 @@ $(READY): requirements/dev.txt pyproject.toml | $(UV)
 	$(UV) pip install -q --python $(BIN)/python --no-deps --editable .
 	touch $@
 
+.venv-docs/.ready: requirements/docs.txt | $(UV)
+	test -x .venv-docs/bin/python || $(UV) venv -q --python $(PYTHON) .venv-docs
+	$(UV) pip sync -q --python .venv-docs/bin/python --require-hashes requirements/docs.txt
+	touch $@
+
 .uv/bin/uv:
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install -q uv
 
 clean:
-	rm -rf $(VENV) .uv dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-docs .uv dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

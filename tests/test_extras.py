@@ -61,6 +61,7 @@ OTHERS = {
 }
 BARE_COMMANDS = [
     ["predict", "notes", "sounds"],
+    ["samples", "samples"],
     ["models"],
     ["info", "notes"],
     ["recipes"],

@@ -16,7 +16,8 @@ Every message says what was given, what is allowed, and what to do.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 
 class EarmarkError(Exception):
@@ -72,6 +73,27 @@ class MissingPartError(UsageError):
             f"{feature} needs {module}, which this installation lacks; install all of Earmark with: pip install"
             " --force-reinstall --no-deps earmark"
         )
+
+
+@contextmanager
+def refusing(refusal: Callable[[Exception], EarmarkError]) -> Iterator[None]:
+    """Turn whatever a library raises on a damaged file into the error that `refusal` makes of it.
+
+    Only around calls of parsers of other people's bytes: what they raise is no part of their interface (a damaged
+    ``.npy`` header is a `TokenError` of the tokenizer, text in a damaged model a `UnicodeDecodeError`), so a list of
+    classes would never be complete.
+
+    >>> with refusing(lambda error: DataError(f"a.npz: is damaged ({error}); save it again")):
+    ...     raise LookupError("of another library")
+    Traceback (most recent call last):
+    earmark.errors.DataError: a.npz: is damaged (of another library); save it again
+    """
+    try:
+        yield
+    except EarmarkError:
+        raise
+    except Exception as error:
+        raise refusal(error) from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

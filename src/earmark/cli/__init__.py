@@ -25,6 +25,7 @@ _ABOUT = "Learn to recognise music from examples, by ear and by mark."
 # Name to module and function, in the order of the help. A command is imported when it is called, so that predicting
 # does not wait for the others, and one whose part of the package was removed does not stop them.
 COMMANDS = {
+    "samples": "samples:samples",
     "demo": "demo:demo",
     "predict": "predict:predict",
     "models": "models:models",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earmark.cli.output import AsJson, print_json, print_table
 from earmark.text import percent
+
+if TYPE_CHECKING:
+    from earmark.runs.compare import Entry
 
 
 def compare(
@@ -21,7 +24,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare finished runs: scores, significance, cost."""
-    from earmark.runs.compare import compare_runs, write_comparison, write_learning_curves
+    from earmark.runs.compare import compare_runs, differing_settings, write_comparison, write_learning_curves
 
     entries = compare_runs(runs)
     if html is not None:
@@ -46,8 +49,22 @@ def compare(
             )
         )
     print_table(rows)
+    print()
+    print_table([("RUN", "PRECISION", "RECALL", "VALIDATION LOSS", "TRAINED WEIGHTS"), *map(_more, entries)])
+    settings = differing_settings(entries)
+    if settings:
+        print()
+        names = (entry.name for entry in entries)
+        print_table([("SETTING", *names), *((field, *values) for field, values in settings.items())])
+        print()
     for entry in entries[1:]:
         if entry.against_rival:
             print(f"{entry.name} against {entry.rival}: {entry.against_rival.sentence}")
         else:
             print(f"{entry.name}: no better run answered to the same examples, so it cannot be paired.")
+
+
+def _more(entry: Entry) -> tuple[str, ...]:
+    scores = entry.scores
+    loss = f"{min(entry.valid_losses):.3f}" if entry.valid_losses else ""
+    return entry.name, percent(scores.macro_precision), percent(scores.macro_recall), loss, f"{entry.n_trainable:,}"

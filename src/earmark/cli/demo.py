@@ -23,7 +23,7 @@ def demo(
 ) -> None:
     """Recognise, train and score in a few minutes, offline."""
     extras.require("the demo", "train", "torch", "sklearn", "matplotlib")
-    from earmark.demo import run_demo
+    from earmark.demo.run import run_demo
 
     with progress_on_stderr() as progress:
         result = run_demo(out, data=data, progress=progress)

@@ -124,11 +124,12 @@ class _Lines:
             print(f"{update.end_s:8.2f} s  {update.level_db:6.1f} dB  {said}".rstrip(), flush=True)
 
     def summary(self) -> str:
-        """Say how long was listened, how late the answers were, what it took, and what was lost."""
+        """Say the answer to the whole, how long was listened, how late the answers were, and what was lost."""
         stats, latency_s = self.stats, self.stats.latency_s
+        whole = f"all of it: {stats.whole[0]} {percent(stats.whole[1])}; " if stats.whole else ""
         late = f", latency {latency_s[0] * 1000:.0f} ms, {latency_s[1] * 1000:.0f} ms at worst" if latency_s else ""
         return (
-            f"heard {self.listener.heard_s:.1f} s of {self.source.name} in {stats.elapsed_s:.1f} s:"
+            f"{whole}heard {self.listener.heard_s:.1f} s of {self.source.name} in {stats.elapsed_s:.1f} s:"
             f" {counted(stats.n_updates, 'answer')}{late}; {percent(stats.cpu_share)} of one core;"
             f" {counted(self.source.n_dropped, 'buffer')} dropped, {counted(self.listener.n_skipped, 'window')} skipped"
         )

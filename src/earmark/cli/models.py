@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +12,6 @@ from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.text import counted, percent
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from earmark.recognizer import Card, Score
 
 
@@ -95,6 +95,23 @@ def info(
                 "created": _created_text(card),
             }
         )
+        _print_run(Path(model), n_labels=len(card.labels))
+
+
+def _print_run(folder: Path, *, n_labels: int) -> None:
+    """Print the weights and the settings of a run; nothing for any other recognizer."""
+    file = folder / "recipe.json"
+    if not file.is_file():
+        return
+    from earmark.runs.architecture import architecture_of
+    from earmark.runs.facts import settings_table
+    from earmark.training import Recipe
+
+    recipe = Recipe.parse(json.loads(file.read_text(encoding="utf-8"))["recipe"], where=str(file))
+    network = architecture_of(recipe, n_labels=n_labels)
+    print_pairs({"weights": f"{network.n_parameters:,}, of which {network.n_trainable:,} are trained"})
+    print()
+    print_table(settings_table(recipe))
 
 
 def _card_pairs(card: Card, path: Path) -> dict[str, str]:

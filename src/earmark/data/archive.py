@@ -7,7 +7,6 @@ number of the process is part of what an open archive is remembered by.
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.data.table import read_table
-from earmark.errors import DataError, UnreadableError
+from earmark.errors import DataError, UnreadableError, refusing
 from earmark.files import cached_while_unchanged, sha256_bytes, sha256_file
 
 _SEPARATOR = "::"
@@ -53,14 +52,12 @@ def read_bytes(root: Path, path: str) -> bytes:
         except OSError as error:
             raise UnreadableError(f"{root / file}: cannot be read ({error.strerror}); check the path") from error
     archive = open_zip(root / file)
-    try:
+    if member not in archive.NameToInfo:
+        raise UnreadableError(f"{root / file}: holds no {member!r}; check the name of the member")
+    with refusing(
+        lambda error: UnreadableError(f"{root / path}: is damaged or encrypted ({error}); download the archive again")
+    ):
         return archive.read(member)
-    except KeyError:
-        raise UnreadableError(f"{root / file}: holds no {member!r}; check the name of the member") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise UnreadableError(
-            f"{root / path}: is damaged or encrypted ({error}); download the archive again"
-        ) from error
 
 
 def content_sha256(root: Path, path: str) -> str:
@@ -88,22 +85,17 @@ def array_sha256(values: npt.NDArray[Any]) -> str:
 @cached_while_unchanged(maxsize=8)
 def open_zip(path: Path) -> zipfile.ZipFile:
     """Return an open archive, kept open for this process until the file changes."""
-    try:
+    with refusing(lambda error: UnreadableError(f"{path}: is not an intact zip archive ({error}); download it again")):
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise UnreadableError(f"{path}: is not an intact zip archive ({error}); download it again") from error
 
 
 @cached_while_unchanged(maxsize=2)
 def read_pictures(path: Path) -> Mapping[str, npt.NDArray[Any]]:
     """Return the arrays of an ``.npz``, kept in memory until the file changes; nothing is ever unpickled."""
-    try:
-        # Opened here, because numpy leaves a file open that turns out to be damaged.
-        with path.open("rb") as stream:
-            archive = np.load(stream, allow_pickle=False) if zipfile.is_zipfile(stream) else {}
-            arrays = {name: archive[name] for name in archive}
-    except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-        raise DataError(_not_pictures(path, str(error))) from error
+    # Opened here, because numpy leaves a file open that turns out to be damaged.
+    with refusing(lambda error: DataError(_not_pictures(path, str(error)))), path.open("rb") as stream:
+        archive = np.load(stream, allow_pickle=False) if zipfile.is_zipfile(stream) else {}
+        arrays = {name: archive[name] for name in archive}
     if not arrays:
         raise DataError(_not_pictures(path, "it is no archive of arrays"))
     for array in arrays.values():

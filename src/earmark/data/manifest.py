@@ -59,6 +59,17 @@ class Example:
     licence: str = ""
     track: str = ""
 
+    @property
+    def name(self) -> str:
+        """What a person calls it: the path, and for a row of a table or an array the track before its place.
+
+        >>> Example("x.npz::20", "disco", "a", track="disco.00098").name, Example("a.wav", "pop", "a").name
+        ('disco.00098 (x.npz::20)', 'a.wav')
+        """
+        _, member = split_member(self.path)
+        is_row = member is not None and member.isdecimal() and self.track
+        return f"{self.track} ({self.path})" if is_row else self.path
+
     def __post_init__(self) -> None:
         if not self.path:
             raise DataError("an example has no path; give the file that it is in")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,9 @@ class Split(Config):
         Shares of train, valid and test, of every label's examples, as nearly as whole groups allow.
     seed
         Of the order in which groups are dealt.
+    unit
+        ``"example"``, or ``"clip"``: sounds are cut into clips as long as a window before they are divided, see
+        `earmark.data.clips.clips_of`.
     folds, fold
         With `folds`, k parts of equal size instead of `fractions`: number `fold` is the test part, the one after it the
         valid part, the others the train part.
@@ -44,6 +47,7 @@ class Split(Config):
     protocol: str = "grouped"
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
     seed: int = 0
+    unit: Literal["example", "clip"] = "example"
     folds: int | None = Field(default=None, ge=3, le=1000)
     fold: int = Field(default=0, ge=0)
 
@@ -64,12 +68,13 @@ class Split(Config):
         >>> Split().description, Split(folds=5, fold=1).description
         ('grouped 70/15/15, seed 0', 'grouped, fold 2 of 5, seed 0')
         """
+        of = " of clips" if self.unit == "clip" else ""
         if self.protocol in PUBLISHED_SPLITS or self.protocol == "given":
-            return self.protocol
+            return f"{self.protocol}{of}"
         if self.folds is not None:
-            return f"{self.protocol}, fold {self.fold + 1} of {self.folds}, seed {self.seed}"
+            return f"{self.protocol}{of}, fold {self.fold + 1} of {self.folds}, seed {self.seed}"
         shares = "/".join(f"{100 * fraction:g}" for fraction in self.fractions)
-        return f"{self.protocol} {shares}, seed {self.seed}"
+        return f"{self.protocol}{of} {shares}, seed {self.seed}"
 
 
 def has_choice(split: Split) -> bool:

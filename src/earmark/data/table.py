@@ -7,6 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from earmark import extras
-from earmark.errors import DataError, UnreadableError
+from earmark.errors import DataError, UnreadableError, refusing
 from earmark.files import cached_while_unchanged
 from earmark.types import RealArray
 
@@ -62,7 +63,8 @@ def is_table(path: Path) -> bool:
 def read_columns(path: Path) -> tuple[str, ...]:
     """Return the names of the columns."""
     if path.suffix.lower() == ".parquet":
-        return tuple(_parquet(path).column_names)
+        with _refusing_parquet(path):
+            return tuple(_parquet(path).column_names)
     with _open(path) as rows:
         return tuple(next(rows, ()))
 
@@ -79,8 +81,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """
     if path.suffix.lower() == ".parquet":
         found = [
-            {name: "" if value is None else str(value) for name, value in row.items()}
-            for row in _parquet(path).to_pylist()
+            {name: "" if value is None else str(value) for name, value in row.items()} for row in _parquet_rows(path)
         ]
     else:
         with _open(path) as rows:
@@ -205,11 +206,21 @@ def _with_point(cell: str) -> str:
 
 
 def _parquet(path: Path) -> Any:
-    arrow, parquet = parquet_modules(f"reading {path}")
-    try:
+    _, parquet = parquet_modules(f"reading {path}")
+    with _refusing_parquet(path):
         return parquet.read_table(path)
-    except (arrow.ArrowException, OSError) as error:
-        raise UnreadableError(f"{path}: is not an intact Parquet file ({error}); write it again") from error
+
+
+def _parquet_rows(path: Path) -> list[dict[str, Any]]:
+    table = _parquet(path)
+    # Damaged text is only found when it is decoded.
+    with _refusing_parquet(path):
+        rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _refusing_parquet(path: Path) -> AbstractContextManager[None]:
+    return refusing(lambda error: UnreadableError(f"{path}: is not an intact Parquet file ({error}); write it again"))
 
 
 def _refuse_twice(path: Path, header: Sequence[str]) -> None:

@@ -1,5 +1,1 @@
-"""Demonstration: recognise, train, score and report in a few minutes, offline."""
-
-from earmark.demo.run import DemoResult, Recognition, run_demo
-
-__all__ = ["DemoResult", "Recognition", "run_demo"]
+"""Demonstration: samples made in code, and a run of everything on them in a few minutes, offline."""

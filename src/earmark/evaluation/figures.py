@@ -228,6 +228,24 @@ def learning_curves_figure(curves: Mapping[str, Sequence[CurvePoint]]) -> str:
     return _svg(figure)
 
 
+def validation_losses_figure(losses: Mapping[str, Sequence[float]]) -> str:
+    """Draw the validation loss of several runs over their epochs, one line a run.
+
+    Parameters
+    ----------
+    losses
+        By name; one number an epoch.
+    """
+    figure, (axis,) = _figure(1, size=(7.0, 3.2))
+    for place, (name, values) in enumerate(losses.items()):
+        colour, dash = (BLUE, ORANGE, GREY)[place % 3], ("-", "--", ":")[place // 3 % 3]
+        axis.plot(range(1, len(values) + 1), values, dash, color=colour, label=name)
+    axis.set(xlabel="epoch", ylabel="validation loss")
+    axis.grid(visible=True)
+    axis.legend(frameon=False, labelcolor=INK)
+    return _svg(figure)
+
+
 def picture_figure(values: npt.NDArray[Any], *, origin: Origin) -> str:
     """Return a picture as PNG: a spectrogram in colour (``"lower"``), a drawing black on white (``"upper"``).
 

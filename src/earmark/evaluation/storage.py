@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from earmark.errors import DataError
+from earmark.errors import DataError, refusing
 from earmark.evaluation.outcome import Outcome
 from earmark.files import atomic_path
 
@@ -43,21 +42,23 @@ def read_outcome(path: Path | str) -> Outcome:
     DataError
         When the file is missing, damaged or something else.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Outcome(
-                labels=tuple(arrays["labels"].tolist()),
-                logits=arrays["logits"],
-                truth=arrays["truth"],
-                groups=arrays["groups"],
-                tracks=arrays["tracks"],
-                inputs=tuple(arrays["inputs"].tolist()),
-                logits_uncalibrated=arrays.get("logits_uncalibrated"),
-                failures=tuple((name, reason) for name, reason in arrays["failures"].tolist()),
-                answered=arrays.get("answered"),
-                thresholds=tuple(arrays["thresholds"].tolist()) if "thresholds" in arrays else (),
-            )
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; give the outcome.npz of a run") from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not the outcome of an evaluation ({error}); evaluate again to make one") from error
+    if not Path(path).exists():
+        raise DataError(f"{path}: no such file; give the outcome.npz of a run")
+    with (
+        refusing(
+            lambda error: DataError(f"{path}: not the outcome of an evaluation ({error}); evaluate again to make one")
+        ),
+        np.load(path, allow_pickle=False) as arrays,
+    ):
+        return Outcome(
+            labels=tuple(arrays["labels"].tolist()),
+            logits=arrays["logits"],
+            truth=arrays["truth"],
+            groups=arrays["groups"],
+            tracks=arrays["tracks"],
+            inputs=tuple(arrays["inputs"].tolist()),
+            logits_uncalibrated=arrays.get("logits_uncalibrated"),
+            failures=tuple((name, reason) for name, reason in arrays["failures"].tolist()),
+            answered=arrays.get("answered"),
+            thresholds=tuple(arrays["thresholds"].tolist()) if "thresholds" in arrays else (),
+        )

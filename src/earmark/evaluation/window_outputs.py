@@ -145,7 +145,7 @@ def _truth_array(places: Sequence[Sequence[int]], card: Card) -> IntArray:
 
 def example_name(example: Example) -> str:
     """Return what an example is called in outcomes and reports: its path, and where a span of a sound starts."""
-    return example.path if example.start_s is None else f"{example.path} @ {example.start_s:g} s"
+    return example.name if example.start_s is None else f"{example.name} @ {example.start_s:g} s"
 
 
 def _check_domain(recognizer: Recognizer, manifest: Manifest) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from earmark.errors import UnreadableError
+from earmark.errors import UnreadableError, refusing
 from earmark.types import Image
 
 if TYPE_CHECKING:
@@ -38,23 +38,26 @@ def read_image(source: Path | str | bytes | BinaryIO) -> Image:
 
     name = str(source) if isinstance(source, Path | str) else "the given image"
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns from half its own limit on; the limit here is lower and strict.
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(stream) as opened:
-                _check_size(opened, name)
-                return Image(_decode(opened))
-    except FileNotFoundError:
-        raise UnreadableError(f"{name}: no such file; give the path of an image") from None
-    except IsADirectoryError:
-        raise UnreadableError(f"{name}: is a folder; give the path of an image") from None
-    except PIL.Image.DecompressionBombError:
-        raise _too_large(name, "more pixels than Pillow will open") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise UnreadableError(
-            f"{name}: cannot be decoded as an image ({_reason(error)}); give an intact PNG, JPEG, WebP, GIF or TIFF"
-        ) from error
+    with refusing(lambda error: _refusal(name, error)), warnings.catch_warnings():
+        # Pillow warns from half its own limit on; the limit here is lower and strict.
+        warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+        with PIL.Image.open(stream) as opened:
+            _check_size(opened, name)
+            return Image(_decode(opened))
+
+
+def _refusal(name: str, error: Exception) -> UnreadableError:
+    import PIL.Image
+
+    if isinstance(error, FileNotFoundError):
+        return UnreadableError(f"{name}: no such file; give the path of an image")
+    if isinstance(error, IsADirectoryError):
+        return UnreadableError(f"{name}: is a folder; give the path of an image")
+    if isinstance(error, PIL.Image.DecompressionBombError):
+        return _too_large(name, "more pixels than Pillow will open")
+    return UnreadableError(
+        f"{name}: cannot be decoded as an image ({_reason(error)}); give an intact PNG, JPEG, WebP, GIF or TIFF"
+    )
 
 
 def _check_size(opened: PIL.Image.Image, name: str) -> None:

@@ -69,7 +69,7 @@ def parse_json_strokes(text: str, *, where: str) -> Ink:
     """
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not valid JSON ({error}); give a list of strokes, each a list of [x, y]") from error
     return make_ink(values, where=where)
 

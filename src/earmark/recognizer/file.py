@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import ConfigError, EarmarkError, ModelError
+from earmark.errors import ConfigError, EarmarkError, ModelError, refusing
 from earmark.features import SoundFeatures
 from earmark.recognizer.card import FAMILIARITY, FORMAT_VERSION, METADATA_KEY, Card
 
@@ -43,17 +43,23 @@ def open_session(path: Path, *, n_threads: int = 1) -> Any:
     options.inter_op_num_threads = 1
     # What goes wrong is raised; the log would only repeat it on stderr.
     options.log_severity_level = _ONLY_FATAL
-    try:
+    with refusing(lambda _: _damaged(path)):
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except session_errors() as error:
-        raise ModelError(f"{path}: not a readable ONNX model (damaged, or another format); {_ADVICE}") from error
+
+
+def _damaged(where: Path | str) -> ModelError:
+    return ModelError(f"{where}: not a readable ONNX model (damaged, or another format); {_ADVICE}")
 
 
 def session_errors() -> tuple[type[Exception], ...]:
-    """Return what ONNX Runtime raises when it cannot open or run a graph; its errors have no base of their own."""
+    """Return what ONNX Runtime raises when it cannot run a graph; its errors have no base of their own.
+
+    `ValueError` has two reasons: inputs that its wrapper misses, and a message about a damaged graph that is no UTF-8.
+    """
     from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
     return (
+        ort_errors.EPFail,
         ort_errors.Fail,
         ort_errors.InvalidArgument,
         ort_errors.InvalidGraph,
@@ -62,6 +68,8 @@ def session_errors() -> tuple[type[Exception], ...]:
         ort_errors.NoSuchFile,
         ort_errors.NotImplemented,
         ort_errors.RuntimeException,
+        MemoryError,
+        ValueError,
     )
 
 
@@ -73,15 +81,17 @@ def card_of(session: Any, *, where: Path | str) -> Card:
     ModelError
         When there is none, it was written by a newer Earmark, or it does not fit the graph.
     """
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    # Names and metadata are decoded as they are asked for, and in a damaged file they may be no UTF-8.
+    with refusing(lambda _: _damaged(where)):
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        names = {item.name for item in (*session.get_inputs(), *session.get_overridable_initializers())}
+        shapes = {output.name: output.shape for output in session.get_outputs()}
     if text is None:
         raise ModelError(
             f"{where}: an ONNX model, but not a recognizer (it has no {METADATA_KEY!r} metadata); {_ADVICE}"
         )
     card = parse_card(text, where=where)
-    names = {item.name for item in (*session.get_inputs(), *session.get_overridable_initializers())}
     needed = {"features", "samples"} if isinstance(card.features, SoundFeatures) else {"features"}
-    shapes = {output.name: output.shape for output in session.get_outputs()}
     n_logits = shapes["logits"][-1] if shapes.get("logits") else 0
     lacks_detector = card.has_detector and FAMILIARITY not in shapes
     if not needed <= names or (isinstance(n_logits, int) and n_logits != len(card.labels)) or lacks_detector:
@@ -96,7 +106,7 @@ def parse_card(text: str, *, where: Path | str) -> Card:
     """Return the card written as JSON in `text`, of format 1 or 2; raise `ModelError` when it is damaged or newer."""
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(
             f"{where}: the metadata of the recognizer is damaged ({error}); fetch the file again"
         ) from error

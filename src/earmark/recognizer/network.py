@@ -16,7 +16,7 @@ import numpy.typing as npt
 from earmark.errors import ModelError, UsageError
 from earmark.features import SoundFeatures
 from earmark.recognizer.card import FEATURES_OUT, FEATURES_OUT_1, Card
-from earmark.recognizer.file import NEXT
+from earmark.recognizer.file import NEXT, session_errors
 from earmark.types import FloatArray, Target
 
 State: TypeAlias = dict[str, FloatArray]
@@ -88,11 +88,9 @@ class OnnxNetwork:
 
     def execute(self, names: Sequence[str], feed: dict[str, FloatArray]) -> Sequence[FloatArray]:
         """Return what the session answers to a `request`; raise `ModelError` when the graph cannot take it."""
-        from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
-
         try:
             results: list[FloatArray] = self.session.run(list(names), feed)
-        except (ort_errors.InvalidArgument, ort_errors.Fail, ort_errors.RuntimeException) as error:
+        except session_errors() as error:
             shapes = {name: value.shape for name, value in feed.items() if value.size}
             raise ModelError(f"{self._name}: the graph cannot take {shapes} ({error})") from error
         return results
@@ -118,7 +116,7 @@ class OnnxNetwork:
         Logits ``(n_labels,)`` of all frames so far, equal to those of `logits` for the same frames, and the new state.
         """
         names = ["logits", *(f"{NEXT}{name}" for name in state)]
-        logits, *after = self.session.run(names, {"features": frames[None], "samples": _NO_SAMPLES, **state})
+        logits, *after = self.execute(names, {"features": frames[None], "samples": _NO_SAMPLES, **state})
         return logits[0], dict(zip(state, after, strict=True))
 
 

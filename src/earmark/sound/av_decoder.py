@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import av
 import numpy as np
 
-from earmark.errors import UnreadableError
+from earmark.errors import UnreadableError, refusing
 from earmark.sound.decoder import Decoder, not_a_sound, refuse_missing
 from earmark.types import FloatArray
 
@@ -77,24 +77,24 @@ class AvDecoder:
 @contextmanager
 def open_av(file: Path | BinaryIO, name: str) -> Iterator[Decoder]:
     """Open a container; raise `UnreadableError` when it is none or holds no sound."""
-    try:
+    with refusing(lambda error: UnreadableError(not_a_sound(name, getattr(error, "strerror", error)))):
         container = av.open(str(file) if isinstance(file, Path) else file, options=_OPTIONS, metadata_errors="ignore")
-    except (av.error.FFmpegError, ValueError) as error:
-        raise UnreadableError(not_a_sound(name, getattr(error, "strerror", error))) from error
     with container:
         if not container.streams.audio:
             raise UnreadableError(f"{name}: holds no sound stream; give a file with sound")
-        yield AvDecoder(container, name)
+        with refusing(lambda error: UnreadableError(not_a_sound(name, error))):
+            decoder = AvDecoder(container, name)
+        yield decoder
 
 
 def _decoded(container: Any, name: str) -> Iterator[Any]:
-    try:
-        yield from container.decode(audio=0)
-    except av.error.FFmpegError as error:
-        raise UnreadableError(
-            f"{name}: is damaged and cannot be decoded to the end ({error.strerror}); "
+    with refusing(
+        lambda error: UnreadableError(
+            f"{name}: is damaged and cannot be decoded to the end ({getattr(error, 'strerror', error)}); "
             "copy or encode it again, or remove it"
-        ) from error
+        )
+    ):
+        yield from container.decode(audio=0)
 
 
 def _block(frame: Any, n_channels: int) -> FloatArray:

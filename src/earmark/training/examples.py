@@ -31,9 +31,11 @@ from earmark.types import (
     FloatArray,
     IntArray,
     Progress,
+    Sound,
     Target,
     no_progress,
 )
+from earmark.units import seconds_to_samples
 
 # Below this size all features are held in memory; above it they stay memory-mapped.
 IN_MEMORY_BYTES = 4 * 2**30
@@ -118,6 +120,8 @@ def views_of(manifest: Manifest, recipe: Recipe, *, n_views: int, labels: tuple[
         content_key: list[Any] = [recipe.features.fingerprint, example.sha256, example.start_s, example.duration_s]
         if isinstance(recipe.features, WindowFeatures) and recipe.window is not None:
             content_key.append(recipe.window.model_dump(mode="json"))
+        elif recipe.window is not None and recipe.window.first_s is not None:
+            content_key.append(recipe.window.first_s)
         of_example = []
         for number in range(n_views + 1):
             parts = content_key if number == 0 else [*content_key, example.label, number, *recipe_of_views]
@@ -139,6 +143,9 @@ def _generator(key: str, number: int) -> np.random.Generator:
 def read_view(view: View, *, manifest: Manifest, recipe: Recipe) -> Content:
     """Read an example and change it as was drawn for its view."""
     content = read_content(manifest, view.example)
+    if recipe.window is not None and recipe.window.first_s is not None and isinstance(content, Sound):
+        n_samples = seconds_to_samples(recipe.window.first_s, content.sample_rate_hz)
+        content = replace(content, samples=content.samples[:n_samples])
     changes = [a for a in recipe.augment if isinstance(a, ContentAugmentation)]
     rng = _generator(view.key, 1)
     for change, drawn in zip(changes, view.drawn, strict=False):  # nothing is drawn for the clean view

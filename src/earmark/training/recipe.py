@@ -31,8 +31,8 @@ class Training(Config):
     epochs, batch_size
         Passes over the training part, and examples a step.
     min_steps
-        Fewest steps of a whole training: with few examples there are more passes (and more patience) than `epochs`
-        says, unless a person sets `epochs`.
+        Fewest steps of a whole training: with few examples batches are smaller than `batch_size` and there are more
+        passes (and more patience) than `epochs` says, unless a person sets `epochs`.
     class_weights
         ``"balanced"``: every label counts the same in the loss, however many examples it has. ``"none"``: every example
         does.
