@@ -19,8 +19,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "recipes.md"
 INTRODUCTION = """\
 # Shipped recipes and their keys
 
-`earmark train NAME --data SOURCE -o RUN --set key=value` runs a recipe with a change. What recipes are for, and which keys are
-worth knowing, is in [recipes](../recipes.md). `python tools/recipe_reference.py` writes this page from the code.
+`earmark train NAME --data SOURCE -o RUN --set key=value` runs a recipe with a change. What recipes are for, and which
+keys are worth knowing, is in [recipes](../recipes.md). `python tools/recipe_reference.py` writes this page from the code.
 """
 
 
@@ -48,11 +48,7 @@ def _part(name: str, model: Any) -> Iterator[str]:
 
 
 def _fields(model: type[BaseModel]) -> list[str]:
-    return [
-        f"| `{key}` | {_default(field)} |"
-        for key, field in model.model_fields.items()
-        if key != "kind"
-    ]
+    return [f"| `{key}` | {_default(field)} |" for key, field in model.model_fields.items() if key != "kind"]
 
 
 def _default(field: Any) -> str:

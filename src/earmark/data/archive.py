@@ -85,9 +85,7 @@ def array_sha256(values: npt.NDArray[Any]) -> str:
 @cached_while_unchanged(maxsize=8)
 def open_zip(path: Path) -> zipfile.ZipFile:
     """Return an open archive, kept open for this process until the file changes."""
-    with refusing(
-        lambda error: UnreadableError(f"{path}: is not an intact zip archive ({error}); download it again")
-    ):
+    with refusing(lambda error: UnreadableError(f"{path}: is not an intact zip archive ({error}); download it again")):
         return zipfile.ZipFile(path)
 
 

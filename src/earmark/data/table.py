@@ -81,8 +81,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """
     if path.suffix.lower() == ".parquet":
         found = [
-            {name: "" if value is None else str(value) for name, value in row.items()}
-            for row in _parquet_rows(path)
+            {name: "" if value is None else str(value) for name, value in row.items()} for row in _parquet_rows(path)
         ]
     else:
         with _open(path) as rows:
