@@ -3,9 +3,9 @@
     python benchmarks/fuzz.py [--n 10000] [--seed 0] [--only CASE]
 
 A case is a number: with the seed it says which file is damaged, how, and which way it takes. What counts as a failure:
-an exception that is no `EarmarkError`, an answer 500, a crash of the process, more than 20 s, or more than 2 GiB of
-memory. Cases run in a process of their own, so that a crash ends one case and not all. `--only CASE` runs one here, with its
-traceback. Exit code 1 when anything failed. Needs the `train` and `serve` extras, `httpx` and two cores.
+an exception that is no `EarmarkError`, an answer 500, a crash of the process, over 20 s, or over 2 GiB of
+memory. Cases run in a process of their own, so that a crash ends one case and not all. `--only CASE` runs one here, with
+its traceback. Exit code 1 when anything failed. Needs the `train` and `serve` extras and `httpx`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Build the wheel, install it in fresh environments without extras and with each extra alone, and run all commands there.
+"""Build the wheel, install it in fresh environments without extras and with each extra alone, and run all of it there.
 
     python tools/check_installs.py [--extras "" av live serve train] [--report matrix.json]
 

@@ -20,7 +20,7 @@ INTRODUCTION = """\
 # Shipped recipes and their keys
 
 `earmark train NAME --data SOURCE -o RUN --set key=value` runs a recipe with a change. What recipes are for, and which
-keys are worth knowing, is in [recipes](../recipes.md). `python tools/recipe_reference.py` writes this page from the code.
+keys are worth knowing, is in [recipes](../recipes.md). `python tools/recipe_reference.py` writes this page.
 """
 
 
