@@ -4,7 +4,7 @@
 
 A case is a number: with the seed it says which file is damaged, how, and which way it takes. What counts as a failure:
 an exception that is no `EarmarkError`, an answer 500, a crash of the process, over 20 s, or over 2 GiB of
-memory. Cases run in a process of their own, so that a crash ends one case and not all. `--only CASE` runs one here, with
+memory. Cases run in a process of their own, so a crash ends one case. `--only CASE` runs one here, with
 its traceback. Exit code 1 when anything failed. Needs the `train` and `serve` extras and `httpx`.
 """
 
