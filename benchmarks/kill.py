@@ -4,8 +4,8 @@
 
 COMMAND is of train, features, explore, check and add-rejection; all by default. Each runs once undisturbed, which gives
 its duration and its result, and then N times: killed after random shares of that time and given again until it ends.
-Different results, temporary files that stay, and runs that do not end are failures; exit code 1 when there is one. Needs
-the `train` extra.
+Different results, temporary files that stay, and runs that do not end are failures; exit code 1 when there is one.
+Needs the `train` extra.
 """
 
 from __future__ import annotations

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from earmark.data import Split, apply_split, read_manifest
+from earmark.data import Split, apply_split, leaks, read_manifest
+from earmark.data.clips import clips_of
 from earmark.errors import DataError, UsageError
+from earmark.features.window import sound_windows
 from earmark.training import load_recipe
 from earmark.training.settle import settle
+from earmark.types import Sound
 
 
 def write_sound(path, seed=0):
@@ -177,3 +180,37 @@ def test_given_parts_without_validation_need_groups_enough(tmp_path):
             write_sound(tmp_path / part / label / "1.wav", seed=hash((part, label)) % 99)
     with pytest.raises(DataError, match="too few"):
         apply_split(read_manifest(tmp_path, groups=r"(train|test)"), Split(protocol="given"))
+
+
+class TestClips:
+    def test_a_track_becomes_clips_of_its_group(self, tmp_path):
+        for label in ("jazz", "rock"):
+            for number in range(4):
+                path = tmp_path / label / f"{number}.wav"
+                path.parent.mkdir(exist_ok=True)
+                soundfile.write(path, 0.1 * np.random.default_rng(number).standard_normal(8000 * 7), 8000)
+        manifest = clips_of(read_manifest(tmp_path), 3.0)
+        assert [(clip.start_s, clip.duration_s) for clip in manifest][:2] == [(0.0, 3.0), (3.0, 3.0)]
+        assert len(manifest) == 16
+        changes = ["split.unit=clip", "split.protocol=random", "window.length_s=2", "window.hop_s=1"]
+        recipe, divided = settle(load_recipe("sound", overrides=changes), read_manifest(tmp_path))
+        assert recipe.split.description == "random of clips 70/15/15, seed 0"
+        assert len(divided) == 32
+        assert leaks(divided)
+        grouped = settle(load_recipe("sound", overrides=[changes[0], *changes[2:]]), read_manifest(tmp_path))[1]
+        assert not leaks(grouped)
+
+    def test_only_sounds_have_clips(self, tmp_path):
+        from synthetic_pictures import write_symbols
+
+        with pytest.raises(DataError, match="only sounds are cut into clips"):
+            clips_of(read_manifest(write_symbols(tmp_path)), 3.0)
+        with pytest.raises(UsageError, match="needs the windows of sounds"):
+            settle(load_recipe("drawing", overrides=["split.unit=clip"]), read_manifest(tmp_path))
+
+
+def test_only_the_beginning_of_a_sound_is_used():
+    sound = Sound(np.arange(80, dtype=np.float32), 10)
+    windows = list(sound_windows(sound, length_s=2, hop_s=2, sample_rate_hz=10, first_s=3))
+    assert [start_s for start_s, _ in windows] == [0, 1]
+    assert windows[-1][1][-1] == 29

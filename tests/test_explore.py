@@ -15,12 +15,13 @@ import soundfile
 
 import earmark
 from earmark.cli import main
-from earmark.data import Split, read_manifest
+from earmark.data import Split, read_content, read_manifest
 from earmark.errors import ConfigError, DataError, ModelError, UnknownNameError
 from earmark.features.table import FEATURE_COLUMNS, SAMPLE_RATE_HZ, describe
 from earmark.search import Study
 from earmark.tables import Exploration, explore, trials, write_recognizer, write_results
 from earmark.tables.classical import CLASSIFIERS, TRANSFORMS
+from earmark.tables.export import write_every_recognizer
 from earmark.tables.onnx_nodes import to_onnx
 from earmark.tables.search import tuned_search
 from earmark.tables.split import split_table
@@ -346,12 +347,36 @@ def test_the_winner_hears_sounds(songs_table, tmp_path, capsys):
     assert logits[0, 1] - logits[0, 0] == pytest.approx(expected[0], rel=1e-5)
 
 
-def test_a_recognizer_needs_columns_that_can_be_computed(tmp_path):
+def test_a_recognizer_of_other_columns_answers_rows_only(tmp_path):
     table = artists_table(tmp_path / "t.csv", columns=("mfcc1_mean", "charm", "tempo"))
     findings = explored(table)
-    with pytest.raises(DataError, match="'charm' is none of the 57 features"):
-        write_recognizer(findings, read_manifest(table), tmp_path / "best.onnx", window_s=3)
-    assert not (tmp_path / "best.onnx").exists()
+    manifest = read_manifest(table)
+    write_recognizer(findings, manifest, tmp_path / "best.onnx", window_s=3)
+    recognizer = earmark.load(tmp_path / "best.onnx")
+    assert recognizer.card.features.kind == "numbers"
+    row = read_content(manifest, manifest.examples[0])
+    assert recognizer.predict(row).label in manifest.labels
+    with pytest.raises(DataError, match="reads rows of a table"):
+        recognizer.predict(str(table))
+
+
+def test_the_help_names_what_there_is():
+    from earmark.cli import explore as command
+
+    assert set(command._TRANSFORMS.split(", ")) == set(TRANSFORMS)
+    assert set(command._MODELS.split(", ")) == set(CLASSIFIERS)
+
+
+@pytest.mark.parametrize("scale", ["min-max", "none"])
+def test_scaling_is_a_choice_that_the_recognizer_keeps(songs_table, tmp_path, scale):
+    manifest = read_manifest(songs_table)
+    findings = explore(manifest, Exploration(transforms=("none",), models=("ridge",), scale=scale))
+    (path,) = write_every_recognizer(findings, manifest, tmp_path / "models", window_s=1)
+    recognizer = earmark.load(path)
+    row = read_content(manifest, manifest.examples[0])
+    logits = recognizer.network.logits(recognizer.card.features.from_numbers(row)[None])
+    expected = findings.fitted.decision_function(row.values[None])
+    assert logits[0, 1] - logits[0, 0] == pytest.approx(expected[0], rel=1e-4, abs=1e-4)
 
 
 def test_a_recognizer_on_tables_takes_no_pictures(songs_table, tmp_path):

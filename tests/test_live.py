@@ -241,6 +241,7 @@ def test_a_stream_that_breaks_keeps_what_was_heard(listen, tmp_path, monkeypatch
     code, out, err = listen("--input", tmp_path / "a.wav", "--fast", "--save", tmp_path / "b.wav")
     assert (code, len(out.splitlines())) == (0, 5)
     assert "heard 1.2 s" in err
+    assert "all of it: " in err
     assert soundfile.info(tmp_path / "b.wav").duration == pytest.approx(1.25, abs=0.01)
 
 

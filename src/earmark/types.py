@@ -16,6 +16,8 @@ FloatArray: TypeAlias = npt.NDArray[np.float32]
 RealArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 Domain: TypeAlias = Literal["sound", "ink", "picture", "table"]
+Target: TypeAlias = Literal["multi-class", "multi-label"]
+"""Whether an input has exactly one of the labels, or any number of them."""
 
 
 # Called with (stage, done, total, note) while something takes long; the command line draws a bar.
@@ -137,6 +139,7 @@ class Prediction:
         The file, or a description of the array.
     label, confidence
         Those of the first of `top`; the label is ``"unknown"`` when the recognizer declines, and `reason` says why.
+        Of a multi-label recognizer those of the first of `labels`, and ``"no tag"`` where there are none.
     top
         The best answers, best first; none for silence.
     reason
@@ -144,9 +147,13 @@ class Prediction:
     familiarity
         Probability that the input is of the kind that was learned; None when the recognizer cannot tell.
     timeline
-        ``(start_s, end_s, answer)`` for every window, when it was asked for.
+        ``(start_s, end_s, answer)`` for every window, when it was asked for. Of a multi-label recognizer a window has
+        one span for each of its labels.
     segments
-        The same for every stretch of one answer, from the start to the end of the sound, when it was asked for.
+        The same for every stretch of one answer, from the start to the end of the sound, when it was asked for. Of a
+        multi-label recognizer, the stretches of each label, which overlap.
+    labels
+        Of a multi-label recognizer: every answer above its threshold, the most probable first; None for others.
     """
 
     input: str
@@ -157,3 +164,4 @@ class Prediction:
     familiarity: float | None = None
     timeline: tuple[Span, ...] | None = None
     segments: tuple[Span, ...] | None = None
+    labels: tuple[Answer, ...] | None = None

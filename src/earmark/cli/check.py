@@ -94,7 +94,7 @@ def _print(report: Report) -> None:
         for finding in findings[:_N_NAMED]:
             print(f"{head}{finding.message}")
             if len(finding.paths) > 2:
-                print(f"         {some(finding.paths, n=_N_NAMED)}")
+                print(f"         {some((report.names.get(path, path) for path in finding.paths), n=_N_NAMED)}")
             head = " " * len(head)
         if len(findings) > _N_NAMED:
             print(f"         and {len(findings) - _N_NAMED} more of the kind {kind}; --json names all")

@@ -34,12 +34,13 @@ def denoise(
     The method is spectral subtraction.
     """
     from earmark.live import DenoiseConfig, denoise_file
+    from earmark.live.denoise_file import removed_db
 
     given = {"noise_s": noise_s, "over_subtraction": strength, "floor": floor}
     config = DenoiseConfig.parse(
         {key: value for key, value in given.items() if value is not None}, where="earmark denoise"
     )
     duration_s = denoise_file(source, out, config=config, noise=noise, plot=plot)
-    print(f"{out}: {duration_s:.2f} s")
+    print(f"{out}: {duration_s:.2f} s, {removed_db(source, out):.1f} dB taken away")
     if plot is not None:
         print(f"{plot}: spectrograms")

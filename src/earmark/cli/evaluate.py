@@ -17,6 +17,7 @@ from earmark.text import counted, percent
 if TYPE_CHECKING:
     from earmark.data import Manifest
     from earmark.evaluation import Outcome, Scores
+    from earmark.evaluation.scores import ClassScore, MultiLabelScore
     from earmark.recognizer import Card, Recognizer
 
 _N_NAMED = 10
@@ -128,8 +129,31 @@ def _write_report(path: Path, recognizer: Recognizer, manifest: Manifest, *, out
     )
 
 
+def _label_pairs(scores: Scores, found: MultiLabelScore) -> dict[str, str]:
+    """Return what is printed of multi-label answers."""
+    ranked = sorted((row for row in scores.per_class if row.average_precision is not None), key=lambda row: -row.f1)
+
+    def named(rows: list[ClassScore]) -> str:
+        intervals = [(row.f1, *(row.f1_interval or (row.f1, row.f1)), row.label) for row in rows]
+        return ", ".join(f"{label} {f1:.2f} ({low:.2f} to {high:.2f})" for f1, low, high, label in intervals)
+
+    return {
+        "macro F1": f"{scores.macro_f1:.3f}",
+        "micro F1": f"{found.micro_f1:.3f}",
+        "labels right": f"{found.labels_per_example:.1f} an example; given {found.answers_per_example:.1f}",
+        "all labels right": percent(scores.accuracy),
+        "always the commonest": percent(scores.majority_accuracy),
+        "calibration error": f"{scores.ece:.3f}",
+        "best F1": named(ranked[:_N_WORST]),
+        "worst F1": named(ranked[: -_N_WORST - 1 : -1]),
+    }
+
+
 def _print_scores(scores: Scores) -> None:
     print(scores.sentence)
+    if scores.multi_label is not None:
+        print_pairs(_label_pairs(scores, scores.multi_label))
+        return
     track, clip, selective = scores.per_track, scores.per_clip, scores.selective
     worst = sorted((row for row in scores.per_class if row.support), key=lambda row: row.recall)[:_N_WORST]
     print_pairs(

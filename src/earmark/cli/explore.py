@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from earmark import extras
-from earmark.cli.output import complain, print_table
+from earmark.cli.output import print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import Groups, read_source
-from earmark.errors import DataError
 from earmark.text import percent
 
 if TYPE_CHECKING:
     from earmark.tables import ExplorationResult
 
 _MOST_WORKERS = 8
+# Written out, because the help must not wait for what knows them; a test compares.
+_TRANSFORMS = "none, pca, rbf, polynomial"
+_MODELS = (
+    "logistic, linear-svm, perceptron, ridge, tree, forest, extra-trees, boosting, neighbours, rbf-svm, neural-net"
+)
+
+
+class Scale(StrEnum):
+    """What is done to each column of a table first."""
+
+    standard = "standard"
+    min_max = "min-max"
+    none = "none"
+
+
+class Keep(StrEnum):
+    """Which models become recognizers."""
+
+    best = "best"
+    all = "all"
 
 
 def explore(
@@ -27,8 +47,12 @@ def explore(
     protocol: Annotated[
         str, typer.Option("--protocol", help="grouped, random, given, or a published split.")
     ] = "grouped",
-    transforms: Annotated[list[str] | None, typer.Option("--transform", help="Only this one; may be repeated.")] = None,
-    models: Annotated[list[str] | None, typer.Option("--model", help="Only this one; may be repeated.")] = None,
+    transforms: Annotated[
+        list[str] | None, typer.Option("--transform", help=f"Only this one; may be repeated: {_TRANSFORMS}.")
+    ] = None,
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help=f"Only this one; may be repeated: {_MODELS}.")
+    ] = None,
     tune: Annotated[
         int, typer.Option("--tune", metavar="N", min=0, help="Let Optuna try N settings each; 0 is the grid.")
     ] = 0,
@@ -48,6 +72,8 @@ def explore(
     as_published: Annotated[
         bool, typer.Option("--as-published", help="The table is the published one; see 'earmark features'.")
     ] = False,
+    scale: Annotated[Scale, typer.Option("--scale", help="What is done to each column first.")] = Scale.standard,
+    keep: Annotated[Keep, typer.Option("--keep", help="Which models are written as recognizers.")] = Keep.best,
     groups: Groups = None,
 ) -> None:
     """Compare classical models on a feature table.
@@ -58,10 +84,12 @@ def explore(
     """
     from earmark.tables import Exploration, write_recognizer, write_results
     from earmark.tables import explore as explored
-    from earmark.tables.export import row_length_s
+    from earmark.tables.export import row_length_s, write_every_recognizer
+    from earmark.tables.page import write_page
 
     extras.require("exploring", "train", "sklearn", "onnx", "matplotlib")
     values: dict[str, Any] = {"split": {"protocol": protocol, "seed": seed}, "seed": seed, "n_trials": tune}
+    values["scale"] = scale.value
     lists = {"transforms": transforms, "models": models, "widths": width, "dropout": dropout}
     values |= {name: given for name, given in lists.items() if given}
     exploration = Exploration.parse(values, where="explore")
@@ -71,15 +99,15 @@ def explore(
         n_workers = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
         findings = explored(manifest, exploration, folder=out, workers=n_workers, progress=progress)
     write_results(findings, out)
+    page = write_page(findings, out)
     _print(findings)
     padding: Literal["mirror", "silence"] = "mirror" if as_published else "silence"
     window_s = window_s or row_length_s(table)
-    try:
-        write_recognizer(findings, manifest, out / "best.onnx", window_s=window_s, padding=padding)
-    except DataError as error:
-        complain(str(error))
-        raise typer.Exit(1) from error
+    write_recognizer(findings, manifest, out / "best.onnx", window_s=window_s, padding=padding)
+    if keep is Keep.all:
+        write_every_recognizer(findings, manifest, out / "models", window_s=window_s, padding=padding)
     print(f"recognizer: {out / 'best.onnx'}")
+    print(f"page:       {page}")
     print(f"everything: {out}")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from earmark.live import Listener, Source, Update
+    from earmark.types import Answer
 
 _REFRESH_HZ = 10
 _BAR = 30
@@ -119,16 +120,16 @@ class _Lines:
             print(json.dumps({**update.as_dict(), **lost}, ensure_ascii=False), flush=True)
         else:
             share = percent(update.answer.confidence) if update.top else ""
-            print(
-                f"{update.end_s:8.2f} s  {update.level_db:6.1f} dB  {update.answer.label} {share}".rstrip(), flush=True
-            )
+            said = _labels_text(update.labels) if update.labels else f"{update.answer.label} {share}"
+            print(f"{update.end_s:8.2f} s  {update.level_db:6.1f} dB  {said}".rstrip(), flush=True)
 
     def summary(self) -> str:
-        """Say how long was listened, how late the answers were, what it took, and what was lost."""
+        """Say the answer to the whole, how long was listened, how late the answers were, and what was lost."""
         stats, latency_s = self.stats, self.stats.latency_s
+        whole = f"all of it: {stats.whole[0]} {percent(stats.whole[1])}; " if stats.whole else ""
         late = f", latency {latency_s[0] * 1000:.0f} ms, {latency_s[1] * 1000:.0f} ms at worst" if latency_s else ""
         return (
-            f"heard {self.listener.heard_s:.1f} s of {self.source.name} in {stats.elapsed_s:.1f} s:"
+            f"{whole}heard {self.listener.heard_s:.1f} s of {self.source.name} in {stats.elapsed_s:.1f} s:"
             f" {counted(stats.n_updates, 'answer')}{late}; {percent(stats.cpu_share)} of one core;"
             f" {counted(self.source.n_dropped, 'buffer')} dropped, {counted(self.listener.n_skipped, 'window')} skipped"
         )
@@ -167,12 +168,20 @@ class _Screen(_Lines):
         if self._last is None:
             table.add_row("answer", "", f"{self.listener.heard_s:.1f} s heard")
         else:
-            table.add_row("answer", f"[bold]{self._last.answer.label}[/bold]", _facts(self._last))
+            table.add_row("answer", f"[bold]{_said(self._last)}[/bold]", _facts(self._last))
             for answer in self._last.top:
                 table.add_row(answer.label, _bar(answer.confidence), percent(answer.confidence))
         lost = f"{counted(self.source.n_dropped, 'buffer')} dropped, {self.listener.n_skipped} skipped"
         table.add_row("", lost, self.note)
         return table
+
+
+def _said(update: Update) -> str:
+    return ", ".join(answer.label for answer in update.labels or (update.answer,))
+
+
+def _labels_text(labels: Sequence[Answer]) -> str:
+    return ", ".join(f"{answer.label} {percent(answer.confidence)}" for answer in labels)
 
 
 def _bar(share: float) -> str:

@@ -92,8 +92,9 @@ def _values(prediction: Prediction) -> dict[str, Any]:
 
 def _table_lines(prediction: Prediction, width: int) -> Iterator[str]:
     reason = f" ({prediction.reason})" if prediction.reason else ""
-    rivals = prediction.top[_n_given(prediction) :]
-    first = prediction.label if rivals == prediction.top else _answer_text(prediction.top[0])
+    given = prediction.labels or prediction.top[: _n_given(prediction)]
+    rivals = [answer for answer in prediction.top if answer not in given]
+    first = ", ".join(map(_answer_text, given)) or prediction.label
     rest = " · ".join(f"{answer.label} {percent(answer.confidence)}" for answer in rivals)
     yield f"{prediction.input:<{width}}  {first}{reason}" + (f"   {rest}" if rest else "")
     for start_s, end_s, answer in prediction.segments or ():
@@ -114,15 +115,29 @@ def _answer_text(answer: Answer) -> str:
 
 
 def csv_heading(card: Card, *, top: int, timeline: bool) -> list[str]:
-    """Return the columns of CSV output: one row a prediction with its runners-up, or one row a window."""
+    """Return the columns of CSV output: one row a prediction with its runners-up, or one row a window.
+
+    Of a multi-label recognizer a window has one row for each of its labels.
+    """
     from earmark.recognizer.answers import DETAIL_NAMES
 
     details = DETAIL_NAMES.get(card.task, ())
+    if timeline and card.is_multi_label:
+        return ["input", "start_s", "end_s", "label", "confidence", *details]
     if timeline:
         return ["input", "start_s", "end_s", "label", "confidence", *details, "segment", "segment_label"]
-    ranks = range(2, min(top, len(card.labels)) + 1)
+    ranks = range(1 if card.is_multi_label else 2, min(top, len(card.labels)) + 1)
+    labels = ("labels",) if card.is_multi_label else ()
     return [
-        *("input", "label", "confidence", *details, *(("familiarity",) if card.has_detector else ()), "reason"),
+        *(
+            "input",
+            *labels,
+            "label",
+            "confidence",
+            *details,
+            *(("familiarity",) if card.has_detector else ()),
+            "reason",
+        ),
         *(f"{column}_{rank}" for rank in ranks for column in ("label", "confidence")),
     ]
 
@@ -136,10 +151,16 @@ def _csv_lines(predictions: Iterable[Prediction], heading: list[str]) -> Iterato
 
 
 def _row(prediction: Prediction) -> dict[str, Any]:
+    from earmark.recognizer.answers import answer_as_dict
+
     values = _values(prediction)
+    rivals, first = values.pop("top")[_n_given(prediction) :], 2
+    if prediction.labels is not None:
+        values["labels"] = ";".join(answer.label for answer in prediction.labels)
+        rivals, first = [answer_as_dict(answer) for answer in prediction.top], 1
     ranked = {
         f"{key}_{rank}": answer[key]
-        for rank, answer in enumerate(values.pop("top")[_n_given(prediction) :], start=2)
+        for rank, answer in enumerate(rivals, start=first)
         for key in ("label", "confidence")
     }
     return {**values, **ranked}
@@ -147,6 +168,8 @@ def _row(prediction: Prediction) -> dict[str, Any]:
 
 def _window_rows(prediction: Prediction) -> list[dict[str, Any]]:
     values = _values(prediction)
+    if prediction.labels is not None:
+        return [{"input": prediction.input, **window} for window in values["timeline"]]
     rows, ends_s = [], [segment["end_s"] for segment in values["segments"]]
     for window in values["timeline"]:
         place = bisect_right(ends_s[:-1], (window["start_s"] + window["end_s"]) / 2)

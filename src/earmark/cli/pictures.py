@@ -60,18 +60,25 @@ class Pictures:
 
     def draw(self, item: Any, prediction: Prediction) -> None:
         """Write the pictures of one input, and the seconds that decided."""
-        from earmark.explanation.figures import explanation_figure, timeline_figure
+        from earmark.explanation.figures import explanation_figure
         from earmark.files import write_bytes
 
         place = self._place(prediction.input)
         if self.timeline:
-            write_bytes(self._named(place, "timeline"), timeline_figure(prediction))
+            write_bytes(self._named(place, "timeline"), self._timeline(item, prediction))
         if self.explain:
             explanation = self._explained(item, prediction)
             path = self._named(place, "explain")
             write_bytes(path, explanation_figure(explanation))
             if explanation.sound is not None:
                 _write_wav(path.with_suffix(".wav"), explanation.sound)
+
+    def _timeline(self, item: Any, prediction: Prediction) -> bytes:
+        from earmark.explanation.figures import taggram_figure, timeline_figure
+
+        if not self.recognizer.card.is_multi_label:
+            return timeline_figure(prediction)
+        return taggram_figure(prediction.input, self.recognizer.card, self.recognizer.score(item))
 
     def _explained(self, item: Any, prediction: Prediction) -> Any:
         from earmark.explanation.explain import explain

@@ -75,13 +75,13 @@ def _picture(manifest: Manifest, example: Example) -> Picture | Image:
     if PurePosixPath(row or file).suffix.lower() in IMAGE_EXTENSIONS:
         return read_image(manifest.root / file if row is None else read_bytes(manifest.root, example.path))
     if row is None:
-        raise DataError(f"{example.path}: names no row of an .npz; write file.npz::0 for its first picture")
+        raise DataError(f"{example.name}: names no row of an .npz; write file.npz::0 for its first picture")
     pictures = read_pictures(manifest.root / file)["X"]
     if not row.isdecimal() or int(row) >= len(pictures):
-        raise DataError(f"{example.path}: there is no such row; {file} holds rows 0 to {len(pictures) - 1}")
+        raise DataError(f"{example.name}: there is no such row; {file} holds rows 0 to {len(pictures) - 1}")
     values = pictures[int(row)]
     if not np.isfinite(values).all():
-        raise DataError(f"{example.path}: has values that are NaN or infinite; make the picture again or remove it")
+        raise DataError(f"{example.name}: has values that are NaN or infinite; make the picture again or remove it")
     return Picture(values)
 
 
@@ -89,5 +89,5 @@ def _numbers(manifest: Manifest, example: Example) -> Numbers:
     file, row = split_member(example.path)
     table = read_table(manifest.root / file).without(manifest.not_features)
     if row is None or not row.isdecimal() or int(row) >= len(table.values):
-        raise DataError(f"{example.path}: there is no such row; {file} holds rows 0 to {len(table.values) - 1}")
+        raise DataError(f"{example.name}: there is no such row; {file} holds rows 0 to {len(table.values) - 1}")
     return Numbers(table.names, table.values[int(row)])

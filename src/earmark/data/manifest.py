@@ -15,9 +15,11 @@ from earmark.data.archive import content_sha256, join_member, split_member
 from earmark.data.table import Table, read_table
 from earmark.errors import DataError, UsageError
 from earmark.files import atomic_path, sha256_bytes, write_csv
-from earmark.types import Domain
+from earmark.types import Domain, Target
 from earmark.units import note_midi
 
+LABEL_SEPARATOR = ";"
+OTHER_SEPARATORS = ("|", ",", "\t", "\n")
 SPLITS = ("train", "valid", "test")
 UNKNOWN_GROUP = ""
 
@@ -31,7 +33,7 @@ class Example:
     path
         Relative to the root of the manifest; ``"file.zip::member"``, ``"file.npz::row"``, ``"file.csv::row"``.
     label
-        What it is.
+        What it is; several labels are separated by semicolons, see `Manifest.with_target`.
     group
         What must not be split (artist, writer, piano); empty when nobody knows.
     split
@@ -57,6 +59,17 @@ class Example:
     licence: str = ""
     track: str = ""
 
+    @property
+    def name(self) -> str:
+        """What a person calls it: the path, and for a row of a table or an array the track before its place.
+
+        >>> Example("x.npz::20", "disco", "a", track="disco.00098").name, Example("a.wav", "pop", "a").name
+        ('disco.00098 (x.npz::20)', 'a.wav')
+        """
+        _, member = split_member(self.path)
+        is_row = member is not None and member.isdecimal() and self.track
+        return f"{self.track} ({self.path})" if is_row else self.path
+
     def __post_init__(self) -> None:
         if not self.path:
             raise DataError("an example has no path; give the file that it is in")
@@ -68,6 +81,16 @@ class Example:
             raise DataError(f"{self.path}: the span starts at {self.start_s} s; give 0 or more")
         if self.duration_s is not None and not self.duration_s > 0:
             raise DataError(f"{self.path}: the span lasts {self.duration_s} s; give more than 0")
+
+    def labels_of(self, target: Target) -> tuple[str, ...]:
+        """Return the one label, or for ``"multi-label"`` those that the semicolons separate.
+
+        >>> Example("a.wav", "rock; 80s", "").labels_of("multi-label")
+        ('rock', '80s')
+        """
+        if target == "multi-class":
+            return (self.label,)
+        return tuple(label.strip() for label in self.label.split(LABEL_SEPARATOR))
 
 
 COLUMNS = tuple(field.name for field in fields(Example))
@@ -94,6 +117,8 @@ class Manifest:
         The csv or Parquet file that lists the examples, row by row; None when there is none.
     not_features
         Columns of a feature table that are no features beside `NOT_FEATURES`, such as one that names the groups.
+    target
+        Whether an example has one label or several, see `with_target`.
     """
 
     examples: tuple[Example, ...]
@@ -103,6 +128,7 @@ class Manifest:
     is_divided: bool = False
     table_file: Path | None = None
     not_features: tuple[str, ...] = ()
+    target: Target = "multi-class"
 
     def __post_init__(self) -> None:
         seen: set[tuple[str, float | None, float | None]] = set()
@@ -121,7 +147,7 @@ class Manifest:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """The labels, each once: note names by pitch, others by name."""
-        labels = sorted({example.label for example in self.examples})
+        labels = sorted({label for example in self.examples for label in self.labels_of(example)})
         pitches = {label: note_midi(label) for label in labels}
         if None in pitches.values():
             return tuple(labels)
@@ -136,6 +162,22 @@ class Manifest:
     def groups_known(self) -> bool:
         """Whether every example says which group it is of; without that no split is honest."""
         return all(example.group != UNKNOWN_GROUP for example in self.examples)
+
+    def labels_of(self, example: Example) -> tuple[str, ...]:
+        """Return the labels of one of the examples: one, unless the target is multi-label."""
+        return example.labels_of(self.target)
+
+    def with_target(self, target: Target) -> Manifest:
+        """Return the same examples, their labels read as one each or as several separated by semicolons.
+
+        Raises
+        ------
+        DataError
+            When a label holds another separator, is empty or is there twice, or one is wanted and there are several.
+        """
+        for example in self.examples:
+            _refuse_labels(example, target)
+        return replace(self, target=target)
 
     def part(self, split: str) -> Manifest:
         """Return the examples of one split; none when it has none."""
@@ -207,3 +249,24 @@ class Manifest:
             row = {name: getattr(example, name) for name in COLUMNS}
             rows.append(row | {"path": join_member((prefix / file).as_posix(), member)})
         return rows
+
+
+def _refuse_labels(example: Example, target: Target) -> None:
+    """Raise `DataError` unless the label of an example can be read as one label, or as several."""
+    labels = example.labels_of(target)
+    if target == "multi-class":
+        if LABEL_SEPARATOR in example.label:
+            raise DataError(
+                f"{example.path}: has the labels {example.label!r}, and one is wanted here; use a multi-label recipe"
+                " such as 'sound-tags' (target = 'multi-label'), or leave one label"
+            )
+        return
+    for separator in OTHER_SEPARATORS:
+        if separator in example.label:
+            raise DataError(
+                f"{example.path}: {separator!r} in the labels {example.label!r} separates nothing; write"
+                f" {LABEL_SEPARATOR!r} between labels, as in 'rock;80s'"
+            )
+    if not all(labels) or len(set(labels)) < len(labels):
+        wrong = "one of them twice" if all(labels) else "an empty one"
+        raise DataError(f"{example.path}: the labels {example.label!r} hold {wrong}; write each label once")

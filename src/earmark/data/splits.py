@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,9 @@ class Split(Config):
         Shares of train, valid and test, of every label's examples, as nearly as whole groups allow.
     seed
         Of the order in which groups are dealt.
+    unit
+        ``"example"``, or ``"clip"``: sounds are cut into clips as long as a window before they are divided, see
+        `earmark.data.clips.clips_of`.
     folds, fold
         With `folds`, k parts of equal size instead of `fractions`: number `fold` is the test part, the one after it the
         valid part, the others the train part.
@@ -44,6 +47,7 @@ class Split(Config):
     protocol: str = "grouped"
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
     seed: int = 0
+    unit: Literal["example", "clip"] = "example"
     folds: int | None = Field(default=None, ge=3, le=1000)
     fold: int = Field(default=0, ge=0)
 
@@ -64,12 +68,13 @@ class Split(Config):
         >>> Split().description, Split(folds=5, fold=1).description
         ('grouped 70/15/15, seed 0', 'grouped, fold 2 of 5, seed 0')
         """
+        of = " of clips" if self.unit == "clip" else ""
         if self.protocol in PUBLISHED_SPLITS or self.protocol == "given":
-            return self.protocol
+            return f"{self.protocol}{of}"
         if self.folds is not None:
-            return f"{self.protocol}, fold {self.fold + 1} of {self.folds}, seed {self.seed}"
+            return f"{self.protocol}{of}, fold {self.fold + 1} of {self.folds}, seed {self.seed}"
         shares = "/".join(f"{100 * fraction:g}" for fraction in self.fractions)
-        return f"{self.protocol} {shares}, seed {self.seed}"
+        return f"{self.protocol}{of} {shares}, seed {self.seed}"
 
 
 def has_choice(split: Split) -> bool:
@@ -104,7 +109,7 @@ def apply_split(manifest: Manifest, split: Split) -> Manifest:
     members = _members([e.group if grouped else (e.path, row) for row, e in enumerate(manifest)])
     _refuse_too_few(manifest, len(members), int((shares > 0).sum()), grouped=grouped)
     index = {label: number for number, label in enumerate(manifest.labels)}
-    counts = _counts(members, [index[example.label] for example in manifest])
+    counts = _counts(members, [[index[label] for label in manifest.labels_of(example)] for example in manifest])
     parts = _deal(counts, shares, seed=split.seed, keep_first=split.folds is None)
     if split.folds:
         names = ["train"] * split.folds
@@ -139,7 +144,8 @@ def folds(groups: npt.ArrayLike, labels: npt.ArrayLike, *, k: int, seed: int = 0
     """
     members = _members(np.asarray(groups).tolist())
     k = min(k, len(members))
-    parts = _deal(_counts(members, np.asarray(labels).tolist()), np.full(k, 1 / k), seed=seed, keep_first=False)
+    single = [[label] for label in np.asarray(labels).tolist()]
+    parts = _deal(_counts(members, single), np.full(k, 1 / k), seed=seed, keep_first=False)
     result = np.zeros(sum(map(len, members)), np.int64)
     for rows, part in zip(members, parts, strict=True):
         result[rows] = part
@@ -200,13 +206,14 @@ def _members(groups: Sequence[Any]) -> list[list[int]]:
     return [rows[group] for group in sorted(rows)]
 
 
-def _counts(members: Sequence[Sequence[int]], labels: Sequence[Any]) -> RealArray:
-    """Return how many examples of each label a group has, ``(group, label)``."""
-    column = {label: index for index, label in enumerate(sorted(set(labels)))}
+def _counts(members: Sequence[Sequence[int]], labels: Sequence[Sequence[Any]]) -> RealArray:
+    """Return how many examples of each label a group has, ``(group, label)``; an example may have several."""
+    column = {label: index for index, label in enumerate(sorted({label for each in labels for label in each}))}
     counts = np.zeros((len(members), len(column)))
     for group, rows in enumerate(members):
         for row in rows:
-            counts[group, column[labels[row]]] += 1
+            for label in labels[row]:
+                counts[group, column[label]] += 1
     return counts
 
 
@@ -292,8 +299,8 @@ def _refuse_too_few(manifest: Manifest, n_groups: int, n_parts: int, *, grouped:
 
 def _refuse_untrained(manifest: Manifest) -> None:
     """Raise `DataError` when a label is only in valid or test, where nothing could have learned it."""
-    trained = {example.label for example in manifest if example.split == "train"}
-    used = {example.label for example in manifest if example.split is not None}
+    trained = {label for e in manifest if e.split == "train" for label in manifest.labels_of(e)}
+    used = {label for e in manifest if e.split is not None for label in manifest.labels_of(e)}
     untrained = sorted(used - trained)
     if untrained:
         raise DataError(

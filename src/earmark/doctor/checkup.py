@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from earmark import extras
@@ -19,6 +21,8 @@ from earmark.doctor.splits import adversarial_validation, copies_apart, split_fi
 from earmark.doctor.survey import survey, whatever_is_there
 from earmark.errors import DataError
 from earmark.types import Domain, Progress, no_progress
+
+_ROW = re.compile(r"[^\s,;()]+::\d+")
 
 
 def check(
@@ -68,7 +72,17 @@ def check(
                 found.append(finding)  # noqa: PERF402 - what was found before Ctrl-C is kept
         except KeyboardInterrupt:
             partial = True
-    return Report(name, in_order(found), len(manifest) if manifest is not None else 0, n_read, partial, sound_s)
+    names = {e.path: e.name for e in manifest or () if e.name != e.path}
+    findings = in_order(_named(finding, names) for finding in found)
+    n_examples = len(manifest) if manifest is not None else 0
+    return Report(name, findings, n_examples, n_read, partial, sound_s, names)
+
+
+def _named(finding: Finding, names: dict[str, str]) -> Finding:
+    """Return a finding whose message calls rows of tables and arrays by the names that the data has for them."""
+    if not names:
+        return finding
+    return replace(finding, message=_ROW.sub(lambda row: names.get(row[0], row[0]), finding.message))
 
 
 def _manifest(

@@ -66,6 +66,8 @@ class Report:
         Whether it was interrupted, so that what is not here may still be there.
     sound_s
         Seconds of sound that were decoded.
+    names
+        What a person calls an example whose path is a row of a table or an array.
     """
 
     source: str
@@ -74,6 +76,7 @@ class Report:
     n_read: int
     partial: bool = False
     sound_s: float = 0.0
+    names: dict[str, str] = field(default_factory=dict)
 
     def of(self, *kinds: str) -> tuple[Finding, ...]:
         """Return the findings of these kinds."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from earmark import extras
 from earmark.data import Manifest, as_manifest, read_content
 from earmark.evaluation.calibration import fit_temperature
+from earmark.evaluation.multi_label import fit_decision_temperature, with_chosen_thresholds
 from earmark.evaluation.outcome import Outcome
 from earmark.evaluation.overlap import training_overlap
 from earmark.evaluation.protocol import describe_protocol
@@ -77,19 +78,19 @@ def evaluate(  # noqa: PLR0913 - how it was measured belongs to the figures
     '99.9 % of 776 examples of 8 groups are right (95 % interval 99.5–100.0 %, by resampling the groups, …'
     """
     extras.require("scoring", "train", "sklearn")
-    recognizer, manifest = _loaded(recognizer), as_manifest(data)
+    recognizer = _loaded(recognizer)
+    card, manifest = recognizer.card, as_manifest(data).with_target(recognizer.card.target)
     outputs = _window_outputs(recognizer, manifest, split, batch_size=batch_size, progress=progress)
     protocol = protocol or describe_protocol(None, split, source=manifest.name)
-    overlap = training_overlap(recognizer.card, manifest, split=split, protocol=protocol)
+    overlap = training_overlap(card, manifest, split=split, protocol=protocol)
     if overlap.remark:
-        log.warning("%s", overlap.sentence(recognizer.card.name))
-    temperature = recognizer.card.temperature
-    outcome = outputs.outcome(temperature)
+        log.warning("%s", overlap.sentence(card.name))
+    outcome = outputs.outcome(card.temperature, thresholds=card.thresholds)
     scores = score(
         outcome,
         protocol=protocol + overlap.remark,
         seeds=seeds,
-        clips=outputs.windows_apart(temperature) if outputs.has_windows else None,
+        clips=outputs.windows_apart(card.temperature, thresholds=card.thresholds) if outputs.has_windows else None,
     )
     return outcome, scores
 
@@ -109,10 +110,15 @@ def calibrate(
 
     Returns
     -------
-    The temperature, and the answers at that temperature, by which thresholds can be chosen.
+    The temperature, and the answers at that temperature, by which thresholds can be chosen; those of a multi-label
+    recognizer have been.
     """
-    loaded, manifest = _loaded(recognizer), as_manifest(data)
+    loaded = _loaded(recognizer)
+    manifest = as_manifest(data).with_target(loaded.card.target)
     outputs = _window_outputs(loaded, manifest, split, batch_size=batch_size, progress=progress)
+    if loaded.card.is_multi_label:
+        fitted = fit_decision_temperature(outputs.logits, outputs.truth, row=outputs.row, weights=outputs.weights)
+        return fitted, with_chosen_thresholds(outputs.outcome(fitted))
     temperature = fit_temperature(outputs.logits, outputs.truth, row=outputs.row, weights=outputs.weights)
     return temperature, outputs.outcome(temperature)
 

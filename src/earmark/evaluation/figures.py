@@ -160,20 +160,28 @@ def reliability_figure(after: Reliability, *, before: Reliability | None = None)
     return _svg(figure)
 
 
-def intervals_figure(names: Sequence[str], shares: Sequence[float], intervals: Sequence[tuple[float, float]]) -> str:
+def intervals_figure(
+    names: Sequence[str],
+    shares: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    *,
+    measure: str = "accuracy",
+) -> str:
     """Draw shares with their intervals, one row a name, the first at the top.
 
     Parameters
     ----------
     names, shares, intervals
         Of the same length; shares and ends of intervals in 0…1.
+    measure
+        What the shares are.
     """
     figure, (axis,) = _figure(1, size=(8.0, 0.9 + 0.36 * len(names)))
     rows = range(len(names))
     axis.hlines(rows, *np.transpose(intervals) * 100, color=BLUE, linewidth=3, alpha=0.4)
     axis.scatter(100 * np.asarray(shares), rows, color=BLUE, zorder=3)
     axis.set_yticks(rows, names)
-    axis.set(ylim=(len(names) - 0.5, -0.5), xlabel="accuracy, % (with 95 % interval)")
+    axis.set(ylim=(len(names) - 0.5, -0.5), xlabel=f"{measure}, % (with 95 % interval)")
     axis.grid(visible=True, axis="x")
     return _svg(figure)
 
@@ -215,6 +223,24 @@ def learning_curves_figure(curves: Mapping[str, Sequence[CurvePoint]]) -> str:
     axis.set(xscale="log", xlabel="training examples a label", ylabel="accuracy, % (with 95 % interval)", ylim=(0, 100))
     axis.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
     axis.minorticks_off()
+    axis.grid(visible=True)
+    axis.legend(frameon=False, labelcolor=INK)
+    return _svg(figure)
+
+
+def validation_losses_figure(losses: Mapping[str, Sequence[float]]) -> str:
+    """Draw the validation loss of several runs over their epochs, one line a run.
+
+    Parameters
+    ----------
+    losses
+        By name; one number an epoch.
+    """
+    figure, (axis,) = _figure(1, size=(7.0, 3.2))
+    for place, (name, values) in enumerate(losses.items()):
+        colour, dash = (BLUE, ORANGE, GREY)[place % 3], ("-", "--", ":")[place // 3 % 3]
+        axis.plot(range(1, len(values) + 1), values, dash, color=colour, label=name)
+    axis.set(xlabel="epoch", ylabel="validation loss")
     axis.grid(visible=True)
     axis.legend(frameon=False, labelcolor=INK)
     return _svg(figure)

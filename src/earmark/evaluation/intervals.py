@@ -7,6 +7,7 @@ Clips of one artist, drawings of one writer and keys of one piano resemble each 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from earmark.errors import DataError
 from earmark.evaluation.outcome import Outcome
-from earmark.types import RealArray
+from earmark.types import IntArray, RealArray
 
 Basis: TypeAlias = Literal["groups", "examples", "wilson"]
 Interval: TypeAlias = tuple[float, float]
@@ -32,7 +33,7 @@ class Comparison:
     Attributes
     ----------
     difference
-        Accuracy of the first minus that of the second.
+        Accuracy of the first minus that of the second; of multi-label answers the mean F1 of the labels of an example.
     interval
         95 % interval of it, by resampling groups (examples when there is one group; see `basis`).
     basis
@@ -40,10 +41,10 @@ class Comparison:
     n, n_groups
         Examples and groups in common.
     only_first, only_second
-        Examples that only one of them has right.
+        Examples that only one of them has right; of multi-label answers, that it has better than the other.
     p_value
-        Exact McNemar test, two-sided: the chance of a split at least this uneven were both equally good. It takes
-        examples as independent; where groups are few, trust the interval.
+        Exact McNemar test (of multi-label answers the sign test), two-sided: the chance of a split at least this uneven
+        were both equally good. It takes examples as independent; where groups are few, trust the interval.
     """
 
     difference: float
@@ -108,8 +109,7 @@ def compare(first: Outcome, second: Outcome, *, n_resamples: int = N_RESAMPLES, 
     from scipy.special import bdtr
 
     order = _same_examples(first, second)
-    left, right = first.correct, second.correct[order]
-    gain = left.astype(np.float64) - right
+    gain = first.credit - second.credit[order]
     only_first, only_second = int((gain > 0).sum()), int((gain < 0).sum())
     interval, basis = _bootstrap(gain, first.groups, n_resamples=n_resamples, seed=seed)
     n_differing = only_first + only_second
@@ -151,26 +151,45 @@ def _bootstrap(
         raise DataError(f"{len(values)} example gives no interval; score at least two")
     totals = np.stack([np.bincount(row, weights=values), np.bincount(row).astype(np.float64)], axis=1)
     means = _resampled_means(totals, n_resamples=n_resamples, seed=seed)
-    tail = _expanded_tail(len(totals))
+    tail = expanded_tail(len(totals))
     low, high = np.quantile(means, [tail, 1.0 - tail])
     return (float(low), float(high)), basis
 
 
+def resampled_counts(groups: npt.ArrayLike, *, n_resamples: int, seed: int) -> Iterator[RealArray]:
+    """Yield how often each example is in each of some resamples of the groups, ``(n_resamples, n)``, in blocks.
+
+    With one group the examples are resampled.
+    """
+    names, row = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) == 1:
+        row = np.arange(len(row))
+    for draws in _draws(int(row.max()) + 1, n_resamples=n_resamples, seed=seed, width=len(row)):
+        yield draws[:, row].astype(np.float64)
+
+
+def _draws(n_units: int, *, n_resamples: int, seed: int, width: int) -> Iterator[IntArray]:
+    """Yield how often each unit is drawn in `n_units` draws with replacement, ``(n, n_units)``, in blocks.
+
+    `width` is how many numbers a resample needs in memory.
+    """
+    random = np.random.default_rng(seed)
+    step = max(1, BLOCK // width)
+    for start in range(0, n_resamples, step):
+        size = min(step, n_resamples - start)
+        yield random.multinomial(n_units, np.full(n_units, 1.0 / n_units), size=size)
+
+
 def _resampled_means(totals: RealArray, *, n_resamples: int, seed: int) -> RealArray:
     """Return the mean of each resample of units with ``(sum, count)`` rows `totals`, shape ``(n_resamples,)``."""
-    random = np.random.default_rng(seed)
-    n_units = len(totals)
-    means = np.empty(n_resamples)
-    step = max(1, BLOCK // n_units)
-    for start in range(0, n_resamples, step):
-        # How often each unit is drawn in n_units draws with replacement.
-        size = min(step, n_resamples - start)
-        draws = random.multinomial(n_units, np.full(n_units, 1.0 / n_units), size=size) @ totals
-        means[start : start + size] = draws[:, 0] / draws[:, 1]
-    return means
+    parts = []
+    for draws in _draws(len(totals), n_resamples=n_resamples, seed=seed, width=len(totals)):
+        sums = draws @ totals
+        parts.append(sums[:, 0] / sums[:, 1])
+    return np.concatenate(parts)
 
 
-def _expanded_tail(n_units: int) -> float:
+def expanded_tail(n_units: int) -> float:
     """Return the share of resamples to leave out at either end for 95 % (Hesterberg 2015)."""
     from scipy.special import ndtr, stdtrit
 
@@ -188,7 +207,12 @@ def _same_examples(first: Outcome, second: Outcome) -> npt.NDArray[np.int64]:
                 "evaluate both on the same data and part"
             )
         order = np.array([place[name] for name in first.inputs], dtype=np.int64)
-    truths = np.array(second.labels)[second.truth[order]]
-    if not np.array_equal(np.array(first.labels)[first.truth], truths):
+    if not np.array_equal(_named_truth(first), _named_truth(second)[order]):
         raise DataError("the two know different truths for the same examples; evaluate both on the same manifest")
     return order
+
+
+def _named_truth(outcome: Outcome) -> npt.NDArray[np.str_]:
+    """Return the right label of every example, or the name of each of its labels and nothing for the others."""
+    names = np.array(outcome.labels)
+    return np.where(outcome.truth, names, "") if outcome.is_multi_label else names[outcome.truth]

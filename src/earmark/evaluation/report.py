@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.config import Config
-from earmark.evaluation.calibration import reliability
 from earmark.evaluation.figures import (
     Origin,
     confusion_figure,
@@ -21,9 +21,9 @@ from earmark.evaluation.figures import (
 )
 from earmark.evaluation.outcome import Outcome
 from earmark.evaluation.scores import Scores
+from earmark.evaluation.scoring import calibration_of
 from earmark.evaluation.templates import template
 from earmark.files import write_bytes, write_csv, write_text
-from earmark.recognizer.network import log_softmax
 
 N_MISTAKES = 12
 N_CONFUSIONS = 10
@@ -77,8 +77,8 @@ def write_report(  # noqa: PLR0913 - the sections of the page
         scores=scores,
         card=NO_CARD | (card.model_dump(mode="json") if isinstance(card, Config) else dict(card or {})),
         curves=curves_figure(curves) if curves else None,
-        confusion=confusion_figure(scores.confusion, scores.labels),
-        confusions=_confusions(scores),
+        confusion=None if outcome.is_multi_label else confusion_figure(scores.confusion, scores.labels),
+        confusions=() if outcome.is_multi_label else _confusions(scores),
         reliability=_reliability(outcome),
         mistakes=_mistakes(outcome, picture=picture, origin=origin),
         origin=origin,
@@ -98,35 +98,40 @@ def write_figures(
     MissingExtraError
         When Matplotlib is not installed.
     """
-    figures = {"confusion": confusion_figure(scores.confusion, scores.labels), "reliability": _reliability(outcome)}
+    figures = {"reliability": _reliability(outcome)}
+    if not outcome.is_multi_label:
+        figures["confusion"] = confusion_figure(scores.confusion, scores.labels)
+        counts = ([label, *map(str, row)] for label, row in zip(scores.labels, scores.confusion, strict=True))
+        write_csv(folder / "confusion.csv", counts, columns=("truth", *scores.labels))
     if curves:
         figures["curves"] = curves_figure(curves)
     for name, address in figures.items():
         write_bytes(folder / f"{name}.svg", base64.b64decode(address.partition(",")[2]))
-    counts = ([label, *map(str, row)] for label, row in zip(scores.labels, scores.confusion, strict=True))
-    write_csv(folder / "confusion.csv", counts, columns=("truth", *scores.labels))
     per_label = ([row.label, row.precision, row.recall, row.f1, row.support] for row in scores.per_class)
     write_csv(folder / "labels.csv", per_label, columns=("label", "precision", "recall", "f1", "examples"))
 
 
 def worst_mistakes(outcome: Outcome, n: int = N_MISTAKES) -> tuple[int, ...]:
-    """Return the rows of at most `n` wrong answers, the most confident first."""
+    """Return the rows of at most `n` wrong answers, the most confident first; with several labels the least right."""
     wrong = np.flatnonzero(~outcome.correct)
-    order = np.argsort(-outcome.confidence[wrong], kind="stable")
+    order = np.argsort((outcome.credit if outcome.is_multi_label else -outcome.confidence)[wrong], kind="stable")
     return tuple(int(row) for row in wrong[order][:n])
 
 
 def _mistakes(
     outcome: Outcome, *, picture: Callable[[int], npt.NDArray[Any]] | None, origin: Origin
 ) -> list[dict[str, Any]]:
-    probabilities, answers = outcome.probabilities, outcome.answers
+    def probability(row: int, place: Any) -> float | None:
+        # Several labels have no one probability.
+        return None if outcome.is_multi_label else float(outcome.probabilities[row, place])
+
     return [
         {
             "input": outcome.inputs[row],
-            "truth": outcome.labels[outcome.truth[row]],
-            "answer": outcome.labels[answers[row]],
-            "confidence": float(probabilities[row, answers[row]]),
-            "truth_confidence": float(probabilities[row, outcome.truth[row]]),
+            "truth": outcome.names(row, given=False),
+            "answer": outcome.names(row, given=True),
+            "confidence": probability(row, outcome.answers[row]),
+            "truth_confidence": probability(row, outcome.truth[row]),
             "picture": None if picture is None else picture_figure(picture(row), origin=origin),
         }
         for row in worst_mistakes(outcome)
@@ -152,9 +157,7 @@ def _confusions(scores: Scores) -> list[dict[str, Any]]:
 
 
 def _reliability(outcome: Outcome) -> str:
-    after = reliability(outcome.confidence, outcome.correct)
+    after = calibration_of(outcome)
     if outcome.logits_uncalibrated is None:
         return reliability_figure(after)
-    raw = np.exp(log_softmax(outcome.logits_uncalibrated))
-    right = raw.argmax(axis=1) == outcome.truth
-    return reliability_figure(after, before=reliability(raw.max(axis=1), right))
+    return reliability_figure(after, before=calibration_of(replace(outcome, logits=outcome.logits_uncalibrated)))

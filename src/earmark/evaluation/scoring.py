@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from earmark import extras
 from earmark.errors import DataError
-from earmark.evaluation.calibration import negative_log_likelihood, reliability
+from earmark.evaluation.calibration import Reliability, negative_log_likelihood, reliability
 from earmark.evaluation.intervals import N_RESAMPLES, accuracy_interval
+from earmark.evaluation.multi_label import score_decisions
 from earmark.evaluation.outcome import Outcome
 from earmark.evaluation.scores import ClassScore, FailedExample, PitchScore, Scores, SelectiveScore, UnitScore
+from earmark.recognizer.network import log_sigmoid
 from earmark.types import IntArray
 from earmark.units import note_midi
 
@@ -58,7 +61,12 @@ def score(
     resampling = {"n_resamples": n_resamples, "seed": bootstrap_seed}
     interval, basis = accuracy_interval(outcome.correct, outcome.groups, **resampling)
     before = outcome.logits_uncalibrated
-    per_class, macro, confusion = _by_class(outcome)
+    overall = None
+    if outcome.is_multi_label:
+        overall, per_class = score_decisions(outcome, **resampling)
+        macro, confusion = _macro_of_labels(per_class), np.zeros((0, 0), np.int64)
+    else:
+        per_class, macro, confusion = _by_class(outcome)
     return Scores(
         **_main_scores(outcome),
         accuracy_interval=interval,
@@ -66,18 +74,19 @@ def score(
         n_failed=len(outcome.failures),
         protocol=protocol,
         seeds=tuple(seeds),
-        majority_accuracy=float(np.bincount(outcome.truth).max() / outcome.n),
+        majority_accuracy=_majority(outcome),
         macro_precision=macro[0],
         macro_recall=macro[1],
         top_k=_top_k(outcome),
-        ece=reliability(outcome.confidence, outcome.correct).error,
-        nll=negative_log_likelihood(outcome.logits, outcome.truth),
-        ece_uncalibrated=None if before is None else _calibration_error(outcome, before),
-        nll_uncalibrated=None if before is None else negative_log_likelihood(before, outcome.truth),
+        ece=calibration_of(outcome).error,
+        nll=_likelihood(outcome),
+        ece_uncalibrated=None if before is None else calibration_of(replace(outcome, logits=before)).error,
+        nll_uncalibrated=None if before is None else _likelihood(replace(outcome, logits=before)),
         per_track=_unit(outcome.by_track(), **resampling) if outcome.has_tracks else None,
         per_clip=None if clips is None else _unit(clips, **resampling),
         selective=_selective(outcome, **resampling),
-        pitch=_pitch(outcome),
+        pitch=None if outcome.is_multi_label else _pitch(outcome),
+        multi_label=overall,
         labels=outcome.labels,
         per_class=per_class,
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
@@ -90,13 +99,13 @@ def _main_scores(outcome: Outcome) -> dict[str, Any]:
     from sklearn.metrics import accuracy_score, f1_score, recall_score
 
     truth, answers = outcome.truth, outcome.answers
+    labels = np.flatnonzero((truth | answers).any(axis=0)) if outcome.is_multi_label else None
+    occurring = np.flatnonzero(truth.any(axis=0)) if outcome.is_multi_label else np.unique(truth)
     return {
         "accuracy": float(accuracy_score(truth, answers)),
         # balanced_accuracy_score warns about answers that never occur as truth; the mean recall is the same figure.
-        "balanced_accuracy": float(
-            recall_score(truth, answers, labels=np.unique(truth), average="macro", zero_division=0)
-        ),
-        "macro_f1": float(f1_score(truth, answers, average="macro", zero_division=0)),
+        "balanced_accuracy": float(recall_score(truth, answers, labels=occurring, average="macro", zero_division=0)),
+        "macro_f1": float(f1_score(truth, answers, labels=labels, average="macro", zero_division=0)),
         "n": outcome.n,
         "n_groups": len(np.unique(outcome.groups)),
     }
@@ -150,6 +159,8 @@ def _by_class(outcome: Outcome) -> tuple[tuple[ClassScore, ...], tuple[float, fl
 def _top_k(outcome: Outcome) -> dict[int, float]:
     from sklearn.metrics import top_k_accuracy_score
 
+    if outcome.is_multi_label:
+        return {}
     every = np.arange(len(outcome.labels))
     return {
         k: float(top_k_accuracy_score(outcome.truth, outcome.logits, k=k, labels=every))
@@ -158,9 +169,29 @@ def _top_k(outcome: Outcome) -> dict[int, float]:
     }
 
 
-def _calibration_error(outcome: Outcome, logits: Any) -> float:
-    before = Outcome.from_logits(logits, outcome.truth, labels=outcome.labels)
-    return reliability(before.confidence, before.correct).error
+def calibration_of(outcome: Outcome) -> Reliability:
+    """Sort answers by their confidence, or all decisions about labels by their probability."""
+    if outcome.is_multi_label:
+        return reliability(outcome.probabilities.ravel(), outcome.truth.ravel())
+    return reliability(outcome.confidence, outcome.correct)
+
+
+def _likelihood(outcome: Outcome) -> float:
+    if not outcome.is_multi_label:
+        return negative_log_likelihood(outcome.logits, outcome.truth)
+    signs = np.where(outcome.truth, 1, -1)
+    return float(-log_sigmoid(signs * outcome.logits).mean())
+
+
+def _majority(outcome: Outcome) -> float:
+    """Return the share of examples with the commonest label, or the commonest set of labels."""
+    _, counts = np.unique(outcome.truth, axis=0, return_counts=True)
+    return float(counts.max() / outcome.n)
+
+
+def _macro_of_labels(rows: Sequence[ClassScore]) -> tuple[float, float]:
+    occurring = [row for row in rows if row.support or row.precision]
+    return tuple(float(np.mean([getattr(row, name) for row in occurring])) for name in ("precision", "recall"))
 
 
 def _pitch(outcome: Outcome) -> PitchScore | None:

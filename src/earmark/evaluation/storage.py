@@ -23,7 +23,12 @@ def write_outcome(path: Path | str, outcome: Outcome) -> None:
         "inputs": np.array(outcome.inputs, dtype=np.str_),
         "failures": np.array(outcome.failures, dtype=np.str_).reshape(-1, 2),
     }
-    optional = {"logits_uncalibrated": outcome.logits_uncalibrated, "answered": outcome.answered}
+    thresholds = np.array(outcome.thresholds) if outcome.thresholds else None
+    optional = {
+        "logits_uncalibrated": outcome.logits_uncalibrated,
+        "answered": outcome.answered,
+        "thresholds": thresholds,
+    }
     arrays |= {name: values for name, values in optional.items() if values is not None}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
@@ -55,4 +60,5 @@ def read_outcome(path: Path | str) -> Outcome:
             logits_uncalibrated=arrays.get("logits_uncalibrated"),
             failures=tuple((name, reason) for name, reason in arrays["failures"].tolist()),
             answered=arrays.get("answered"),
+            thresholds=tuple(arrays["thresholds"].tolist()) if "thresholds" in arrays else (),
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -13,13 +14,14 @@ from earmark.data import Example, Manifest, read_content
 from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, did_you_mean
 from earmark.evaluation.outcome import Outcome, logits_of, pool
 from earmark.features import InkFeatures
+from earmark.recognizer.card import Card
 from earmark.recognizer.decide import SILENT
 from earmark.recognizer.inputs import ink_input
 from earmark.recognizer.prediction import to_prediction
 from earmark.recognizer.recognizer import Recognizer
 from earmark.recognizer.windows import WindowBatch, WindowScores, drawing
 from earmark.text import some
-from earmark.types import FloatArray, Progress
+from earmark.types import FloatArray, IntArray, Progress, Target
 from earmark.units import note_midi
 
 # What one bad file may raise without ending the evaluation of the others.
@@ -43,11 +45,13 @@ class WindowOutputs:
     row, weights
         Shape ``(n_windows,)``: which of `examples` a window belongs to, and what it counts in its answer.
     examples, truth
-        Shape ``(n,)``; truths are indices into `labels`.
+        Shape ``(n,)``; truths are those of an `Outcome`.
     failures
         ``(input, reason)``.
     answered
         Shape ``(n,)``: whether the recognizer would give an answer; None when it never declines.
+    target
+        Whether an example has one label or several.
     """
 
     labels: tuple[str, ...]
@@ -58,16 +62,17 @@ class WindowOutputs:
     truth: npt.NDArray[np.int64]
     failures: tuple[tuple[str, str], ...]
     answered: npt.NDArray[np.bool_] | None
+    target: Target = "multi-class"
 
     @property
     def has_windows(self) -> bool:
         """Whether some answer was put together from several windows."""
         return len(self.row) > len(self.examples)
 
-    def outcome(self, temperature: float) -> Outcome:
+    def outcome(self, temperature: float, *, thresholds: tuple[float, ...] = ()) -> Outcome:
         """Return one row an example, as `Recognizer.predict` answers when it is forced to."""
-        before = pool(self.logits, self.row, weights=self.weights)
-        after = pool((self.logits / temperature).astype(np.float32), self.row, weights=self.weights)
+        pooled = partial(pool, row=self.row, weights=self.weights, target=self.target)
+        before, after = pooled(self.logits), pooled((self.logits / temperature).astype(np.float32))
         return Outcome(
             labels=self.labels,
             logits=after,
@@ -78,16 +83,18 @@ class WindowOutputs:
             logits_uncalibrated=None if temperature == 1 else before,
             failures=self.failures,
             answered=self.answered,
+            thresholds=thresholds,
         )
 
-    def windows_apart(self, temperature: float) -> Outcome:
+    def windows_apart(self, temperature: float, *, thresholds: tuple[float, ...] = ()) -> Outcome:
         """Return one row a window, as if each were an example."""
-        return Outcome.from_logits(
+        outcome = Outcome.from_logits(
             self.logits / temperature,
             self.truth[self.row],
             labels=self.labels,
             groups=[_group(self.examples[row]) for row in self.row],
         )
+        return replace(outcome, thresholds=thresholds)
 
 
 def collect_window_outputs(
@@ -119,15 +126,26 @@ def collect_window_outputs(
         row=np.repeat(np.arange(len(windows)), [len(weights) for _, weights, _ in windows]),
         weights=np.concatenate([np.zeros(0, np.float32), *(weights for _, weights, _ in windows)]),
         examples=tuple(examples),
-        truth=np.array([truths[example.label] for example in examples], dtype=np.int64),
+        truth=_truth_array([[truths[label] for label in part.labels_of(each)] for each in examples], recognizer.card),
         failures=tuple(failures),
         answered=None if recognizer.card.rejection is None else np.array([given for *_, given in windows], np.bool_),
+        target=recognizer.card.target,
     )
+
+
+def _truth_array(places: Sequence[Sequence[int]], card: Card) -> IntArray:
+    """Return the truth of an `Outcome` from the places of the labels of every example."""
+    if not card.is_multi_label:
+        return np.array([place for (place,) in places], dtype=np.int64)
+    truth = np.zeros((len(places), len(card.labels)), np.int64)
+    for row, chosen in enumerate(places):
+        truth[row, list(chosen)] = 1
+    return truth
 
 
 def example_name(example: Example) -> str:
     """Return what an example is called in outcomes and reports: its path, and where a span of a sound starts."""
-    return example.path if example.start_s is None else f"{example.path} @ {example.start_s:g} s"
+    return example.name if example.start_s is None else f"{example.name} @ {example.start_s:g} s"
 
 
 def _check_domain(recognizer: Recognizer, manifest: Manifest) -> None:
@@ -197,8 +215,9 @@ def _listen(recognizer: Recognizer, part: Manifest, example: Example) -> _Window
 def _windows(recognizer: Recognizer, scored: WindowScores) -> _Windows:
     counts = scored.weights > 0
     # The logits before the temperature, but for a constant that no softmax sees, and a floor that no score does.
-    logits = logits_of(scored.probabilities[counts]) * np.float32(recognizer.card.temperature)
-    return logits, scored.answer_weights[counts], to_prediction(recognizer.card, scored, "", top=1).reason is None
+    card = recognizer.card
+    logits = logits_of(scored.probabilities[counts], target=card.target) * np.float32(card.temperature)
+    return logits, scored.answer_weights[counts], to_prediction(card, scored, "", top=1).reason is None
 
 
 def _track(example: Example) -> str:

@@ -213,8 +213,10 @@ def occluded_log_odds(recognizer: Recognizer, pieces: OcclusionUnits, removed: M
     for start in range(0, len(removed), _BATCH_SIZE):
         batch = np.stack([pieces.without(row) for row in removed[start : start + _BATCH_SIZE]])
         logits = recognizer.network.logits(batch).astype(np.float64) / recognizer.card.temperature
-        others = np.delete(logits, place, axis=1)
-        results.append(logits[:, place] - np.logaddexp.reduce(others, axis=1))
+        odds = logits[:, place]
+        if not recognizer.card.is_multi_label:
+            odds = odds - np.logaddexp.reduce(np.delete(logits, place, axis=1), axis=1)
+        results.append(odds)
     return np.concatenate(results)
 
 

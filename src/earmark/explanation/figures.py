@@ -10,13 +10,17 @@ import numpy as np
 from earmark import extras
 from earmark.evaluation.figures import BLUE, GREY, ORANGE
 from earmark.explanation.explain import Explanation
-from earmark.recognizer.answers import UNKNOWN
+from earmark.recognizer.answers import NO_TAG, UNKNOWN
+from earmark.recognizer.card import Card
+from earmark.recognizer.segments import window_borders
+from earmark.recognizer.windows import WindowScores
 from earmark.text import percent
 from earmark.types import Prediction, RealArray
 from earmark.units import note_midi
 
 _DPI = 120
 _N_ROWS_LABELLED = 40
+_N_TAGS = 20
 
 
 def explanation_figure(explanation: Explanation) -> bytes:
@@ -64,6 +68,49 @@ def timeline_figure(prediction: Prediction) -> bytes:
     n_changes = len(segments) - 1
     title = f"{prediction.input}: {prediction.label} {percent(prediction.confidence)}, {n_changes} change"
     return _png(figure, title + ("" if n_changes == 1 else "s"))
+
+
+def taggram_figure(name: str, card: Card, scores: WindowScores) -> bytes:
+    """Draw a taggram: how probable each label of a multi-label recognizer is in each window of a sound.
+
+    The likeliest labels are shown, underlined where they are above their thresholds.
+
+    Parameters
+    ----------
+    name
+        Of the sound.
+    card, scores
+        Of the recognizer, and of all windows.
+
+    Raises
+    ------
+    MissingExtraError
+        When Matplotlib is not installed.
+    """
+    figure = _figure(11.0, 1.6 + 0.24 * min(_N_TAGS, len(card.labels)))
+    from matplotlib.colors import PowerNorm
+
+    thresholds, overall = np.array(card.thresholds), scores.mean()
+    given = overall >= thresholds
+    shown = np.argsort(-scores.probabilities.max(axis=0) - given, kind="stable")[:_N_TAGS]
+    shown = shown[np.argsort(overall[shown], kind="stable")]
+    grid = 100 * scores.probabilities[:, shown].T
+    axis = figure.subplots()
+    edges = window_borders(scores)
+    # The square root, because most tags are improbable and differ all the same.
+    scale = PowerNorm(0.5, vmin=0, vmax=grid.max())
+    mesh = axis.pcolormesh(edges, np.arange(len(shown) + 1) - 0.5, grid, cmap="cividis", norm=scale, rasterized=True)
+    for row, place in enumerate(shown):
+        for column in np.flatnonzero(scores.probabilities[:, place] >= thresholds[place]):
+            axis.hlines(row - 0.42, edges[column], edges[column + 1], color=ORANGE, linewidth=2)
+    labels = [f"{card.labels[place]} {percent(float(overall[place]))}" for place in shown]
+    axis.set_yticks(range(len(shown)), labels)
+    for text, place in zip(axis.get_yticklabels(), shown, strict=True):
+        text.set_fontweight("bold" if given[place] else "normal")
+    axis.set(xlim=(edges[0], edges[-1]), xlabel="time, s")
+    figure.colorbar(mesh, ax=axis, label="probability, %")
+    tags = ", ".join(card.labels[place] for place in shown[::-1] if given[place]) or NO_TAG
+    return _png(figure, f"{name}: {tags} (bold: given for the whole; orange: above the threshold)")
 
 
 def _heard(explanation: Explanation) -> Any:

@@ -34,12 +34,15 @@ class Window(Config):
     aggregate
         How the windows' probabilities become one answer: ``"mean"``, or ``"energy"``, weighted by the energy of each
         window, so that the decay of a note does not outvote its onset.
+    first_s
+        Only so many seconds from the beginning of a sound are used, in training and in use; None: all of it.
     """
 
     length_s: float = Field(gt=0, le=600)
     hop_s: float = Field(gt=0)
     min_s: float = Field(gt=0)
     aggregate: Literal["mean", "energy"] = "mean"
+    first_s: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -110,9 +113,14 @@ def iter_windows(pieces: Iterable[FloatArray], *, length: int, hop: int) -> Iter
 
 
 def sound_windows(
-    source_or_sound: SoundSource | Sound, *, length_s: float, hop_s: float, sample_rate_hz: int
+    source_or_sound: SoundSource | Sound,
+    *,
+    length_s: float,
+    hop_s: float,
+    sample_rate_hz: int,
+    first_s: float | None = None,
 ) -> Iterator[tuple[float, FloatArray]]:
-    """Yield ``(start_s, samples)`` for every window of a sound, mono, at `sample_rate_hz`.
+    """Yield ``(start_s, samples)`` for every window of a sound, mono, at `sample_rate_hz`; of its `first_s` alone.
 
     A sound shorter than `length_s` gives one short window. A file is decoded and resampled piece by piece, so the
     memory does not grow with its length.
@@ -129,8 +137,20 @@ def sound_windows(
     length, hop = seconds_to_samples(length_s, sample_rate_hz), seconds_to_samples(hop_s, sample_rate_hz)
     if length < 1 or hop < 1:
         raise UsageError(f"windows of {length_s} s every {hop_s} s: both must be at least one sample long")
-    windows = iter_windows(resampled_blocks(source_or_sound, sample_rate_hz), length=length, hop=hop)
+    blocks = resampled_blocks(source_or_sound, sample_rate_hz)
+    if first_s is not None:
+        blocks = _beginning(blocks, seconds_to_samples(first_s, sample_rate_hz))
+    windows = iter_windows(blocks, length=length, hop=hop)
     return ((start / sample_rate_hz, samples) for start, samples in windows)
+
+
+def _beginning(blocks: Iterator[FloatArray], n_samples: int) -> Iterator[FloatArray]:
+    """Yield the first `n_samples` of a sound."""
+    for block in blocks:
+        yield block[:n_samples]
+        n_samples -= len(block)
+        if n_samples <= 0:
+            return
 
 
 def sound_segments(

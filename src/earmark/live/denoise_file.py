@@ -17,6 +17,7 @@ from earmark.sound.decoders import open_decoder
 from earmark.types import FloatArray, Sound
 
 WRITABLE = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
+_LEAST_POWER = 1e-12
 _SUBTYPES = {"WAV": "PCM_24", "FLAC": "PCM_24", "OGG": "VORBIS"}
 _MOST_COLUMNS = 1500
 _RANGE_DB = 80.0
@@ -46,6 +47,27 @@ class Spectrograms:
             return level
 
         return in_db(noisy), in_db(noise), in_db(clean)
+
+
+def removed_db(source: Path, out: Path) -> float:
+    """Return how many dB quieter `out` is than `source`, over their whole length.
+
+    Raises
+    ------
+    UnreadableError
+        When one cannot be read.
+    """
+    before, after = _power(source), _power(out)
+    return float(10 * np.log10((before + _LEAST_POWER) / (after + _LEAST_POWER)))
+
+
+def _power(path: Path) -> float:
+    total = n_samples = 0.0
+    with open_decoder(path) as decoder:
+        for block in decoder.blocks(start_frame=0, n_frames=None):
+            total += float(np.square(block, dtype=np.float64).sum())
+            n_samples += block.size
+    return total / max(n_samples, 1.0)
 
 
 def denoise_file(

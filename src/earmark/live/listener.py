@@ -20,13 +20,13 @@ from earmark.config import Config
 from earmark.errors import ModelError
 from earmark.features import SoundFeatures, Window
 from earmark.features.window import WindowSchedule
+from earmark.live.answering import Said, SmoothedAnswer, SmoothedLabels
 from earmark.live.denoise import DenoiseConfig, Denoiser
 from earmark.live.ring import Ring
-from earmark.live.smoother import SILENCE, AnswerSmoother
+from earmark.live.smoother import SILENCE, AnswerSmoother, LabelSmoother
 from earmark.live.streaming import LONG_S, choose_strategy
-from earmark.recognizer import Recognizer
-from earmark.recognizer.answers import answer_as_dict, make_answer, unknown_answer
-from earmark.recognizer.decide import rejection_reason
+from earmark.recognizer import Card, Recognizer
+from earmark.recognizer.answers import answer_as_dict
 from earmark.types import Answer, FloatArray, Sound
 from earmark.units import seconds_to_samples
 
@@ -45,7 +45,7 @@ class ListenConfig(Config):
     smoothing_s
         Time constant with which answers follow the windows.
     margin, unknown_below
-        See `AnswerSmoother`.
+        See `AnswerSmoother`; of a multi-label recognizer the margin is that of a `LabelSmoother`.
     gate_db
         Windows with a lower root-mean-square level, in dB of full scale, are silence.
     force
@@ -83,6 +83,9 @@ class Update:
         The smoothed best guesses, best first; empty in silence.
     reason
         Why the recognizer answers ``"unknown"``, or would; None when it does not.
+    labels
+        Of a multi-label recognizer: the smoothed answers above their thresholds, the most probable first, of which
+        `answer` is the first, or ``"no tag"``; None for others.
     probabilities
         Of this window alone, ``(n_labels,)``, times its familiarity; all zero in silence.
     level_db
@@ -102,6 +105,7 @@ class Update:
     level_db: float
     is_partial: bool
     latency_s: float | None
+    labels: tuple[Answer, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -110,6 +114,7 @@ class Update:
             "end_s": round(self.end_s, 3),
             **answer_as_dict(self.answer),
             "top": [answer_as_dict(answer) for answer in self.top],
+            **({} if self.labels is None else {"labels": [answer_as_dict(answer) for answer in self.labels]}),
             **({} if self.reason is None else {"reason": self.reason}),
             "level_db": round(self.level_db, 1),
             "is_partial": self.is_partial,
@@ -170,9 +175,7 @@ class Listener:
         self._ring = Ring(self._length + hop + 2 * (card.features.reach_samples + card.features.hop_samples))
         self._strategy = choose_strategy(recognizer, self._ring, card.features, window=card.window, hop=hop)
         self._partial_end = seconds_to_samples(card.window.min_s, self._rate_hz) if config.early else self._length
-        keep = np.exp(-self.hop_s / config.smoothing_s) if config.smoothing_s else 0.0
-        least = 0.0 if config.force else config.unknown_below
-        self._smoother = AnswerSmoother(keep=float(keep), margin=config.margin, unknown_below=least)
+        self._speaker = _speaker(card, config, hop_s=self.hop_s)
 
     @property
     def heard_s(self) -> float:
@@ -240,41 +243,39 @@ class Listener:
     def _update(self, start: int, end: int, arrived_s: float | None, *, is_last: bool = False) -> Update:
         samples = self._ring.between(start, end)
         level = level_db(samples)
-        top: tuple[Answer, ...] = ()
-        reason: str | None = None
         probabilities = np.zeros(len(self.recognizer.card.labels), np.float32)
         scored = self._strategy.score(start, end, is_last=is_last) if level >= self.config.gate_db else None
         if scored is None or scored.is_silent:
-            self._smoother.reset()
+            self._speaker.reset()
             self._strategy.reset(end)
-            answer = Answer(SILENCE, 0.0, {})
+            said = Said(Answer(SILENCE, 0.0, {}), (), None, () if self.recognizer.card.is_multi_label else None)
         else:
             probabilities = scored.mean_familiarity() * scored.mean()
-            answer, top, reason = self._answers(probabilities, salience=scored.mean_salience())
+            said = self._speaker.say(scored)
         latency_s = None if arrived_s is None else time.monotonic() - arrived_s
         return Update(
             start_s=start / self._rate_hz,
             end_s=end / self._rate_hz,
-            answer=answer,
-            top=top,
-            reason=reason,
+            answer=said.answer,
+            top=said.top,
+            reason=said.reason,
+            labels=said.labels,
             probabilities=probabilities,
             level_db=level,
             is_partial=end - start < self._length,
             latency_s=latency_s,
         )
 
-    def _answers(self, probabilities: FloatArray, *, salience: float) -> tuple[Answer, tuple[Answer, ...], str | None]:
-        """Return the smoothed answer, the best guesses, and why they are rejected, if they are."""
-        card = self.recognizer.card
-        index, smooth = self._smoother.update(probabilities)
-        best = np.argsort(-smooth, kind="stable")[: self.config.top]
-        top = tuple(make_answer(card.labels[i], float(smooth[i]), task=card.task) for i in best)
-        # What all labels together lack to 1 is what is unlike them: their sum is as smooth a familiarity.
-        reason = rejection_reason(card.rejection, top[0], familiarity=float(smooth.sum()), salience=salience)
-        if index is None or (reason is not None and not self.config.force):
-            return unknown_answer(top[0].confidence), top, reason
-        return make_answer(card.labels[index], float(smooth[index]), task=card.task), top, reason
+
+def _speaker(card: Card, config: ListenConfig, *, hop_s: float) -> SmoothedAnswer | SmoothedLabels:
+    """Return what says the answers of a recognizer that scores windows so far apart."""
+    keep = float(np.exp(-hop_s / config.smoothing_s)) if config.smoothing_s else 0.0
+    if card.is_multi_label:
+        labels = LabelSmoother(keep=keep, margin=config.margin, thresholds=card.thresholds)
+        return SmoothedLabels(card, labels, top=config.top, force=config.force)
+    least = 0.0 if config.force else config.unknown_below
+    smoother = AnswerSmoother(keep=keep, margin=config.margin, unknown_below=least)
+    return SmoothedAnswer(card, smoother, top=config.top, force=config.force)
 
 
 def _hop_samples(config: ListenConfig, features: SoundFeatures, window: Window) -> int:

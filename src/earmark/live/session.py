@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from earmark.errors import DataError
 from earmark.live.listener import Listener, Update
 from earmark.live.recording import recording
 from earmark.live.source import Source
+from earmark.recognizer.answers import UNKNOWN
 
 MUTED_S = 60.0
 """After so much silence the microphone may be muted."""
@@ -30,6 +32,9 @@ class SessionStats:
 
     n_updates: int = 0
     latencies_s: list[float] = field(default_factory=list)
+    _sums: Counter[str] = field(default_factory=Counter)
+    _n_heard: int = 0
+    _n_unknown: int = 0
     _silent_since_s: float = 0.0
     _began_s: float = field(default_factory=time.monotonic)
     _began_cpu_s: float = field(default_factory=time.process_time)
@@ -41,6 +46,22 @@ class SessionStats:
             self.latencies_s.append(update.latency_s)
         if update.top:
             self._silent_since_s = update.end_s
+            self._n_heard += 1
+            self._n_unknown += update.answer.label == UNKNOWN
+            for answer in update.top:
+                self._sums[answer.label] += answer.confidence
+
+    @property
+    def whole(self) -> tuple[str, float] | None:
+        """The answer to all that was heard, and its mean confidence; ``"unknown"`` where most answers were.
+
+        None when there was only silence.
+        """
+        if not self._n_heard:
+            return None
+        label, total = max(self._sums.items(), key=lambda item: item[1])
+        share = total / self._n_heard
+        return (UNKNOWN if 2 * self._n_unknown > self._n_heard else label), share
 
     def is_muted(self, end_s: float) -> bool:
         """Return whether there was only silence for `MUTED_S` before this second of the stream."""

@@ -6,10 +6,9 @@ To add one: an entry in `PRETRAINED`. A backbone is a module that turns normalis
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -17,10 +16,10 @@ from torch import nn
 
 from earmark.errors import ModelError
 from earmark.features import Features, LogMel
-from earmark.files import sha256_file
 from earmark.models.backbone import TimmBody, timm_body
 from earmark.models.imagenet import PACKAGES, require_package
 from earmark.models.musicnn import Musicnn, MusicnnSizes
+from earmark.recognizer.locate import zoo
 from earmark.registry import Registry
 
 
@@ -53,7 +52,7 @@ class Pretrained:
     n_embedding
         Length of its embedding.
     sha256
-        Of the file of weights, in hexadecimal.
+        Of the weights, in hexadecimal, see `state_sha256`.
     extra
         The extra of the package that it needs beyond ``train``; empty for none.
     load
@@ -77,30 +76,49 @@ class Pretrained:
 PRETRAINED: Registry[Pretrained] = Registry("backbone")
 
 
-def packaged_weights(file_name: str) -> Path:
-    """Return the path of a file of weights that the package ships."""
-    return Path(str(resources.files("earmark.models"))) / "weights" / file_name
+def recognizer_state(name: str, *, prefix: str, sha256: str) -> dict[str, torch.Tensor]:
+    """Read the weights of a backbone from the built-in recognizer that is made of it, so that they ship once.
 
-
-def read_state(path: Path, *, sha256: str) -> dict[str, torch.Tensor]:
-    """Read a safetensors file of a known checksum as float32 tensors.
+    Parameters
+    ----------
+    name
+        Of the recognizer.
+    prefix
+        Of the initializers of its graph that are weights; the rest of their names is that of the state dict.
+    sha256
+        See `state_sha256`.
 
     Raises
     ------
     ModelError
-        When the file is missing, or is not the one of the checksum.
+        When the recognizer is not installed, or its weights are not those of the checksum.
     """
-    from safetensors.torch import load_file
+    import onnx
+    from onnx import numpy_helper
 
-    if not path.is_file():
-        raise ModelError(f"{path}: no such weights file; install Earmark again, it ships with the package")
-    found = sha256_file(path)
+    path = zoo().get(name)
+    if path is None:
+        raise ModelError(
+            f"the pretrained weights lie in the built-in recognizer {name!r}, which this installation lacks; install"
+            " Earmark again, or choose a recipe without a backbone"
+        )
+    weights = (item for item in onnx.load(path).graph.initializer if item.name.startswith(prefix))
+    state = {item.name.removeprefix(prefix): torch.tensor(numpy_helper.to_array(item)) for item in weights}
+    found = state_sha256(state)
     if found != sha256:
         raise ModelError(
-            f"{path}: has the SHA-256 {found[:12]}…, and the weights that Earmark knows have {sha256[:12]}…; they are"
-            " damaged or of another version: install Earmark again"
+            f"{path}: its weights have the SHA-256 {found[:12]}…, and those that Earmark knows have {sha256[:12]}…;"
+            " they are damaged or of another version: install Earmark again"
         )
-    return {name: value.float() for name, value in load_file(path).items()}
+    return state
+
+
+def state_sha256(state: Mapping[str, torch.Tensor]) -> str:
+    """Return the SHA-256 of a state dict: of the names and float32 values of its tensors, by name."""
+    digest = hashlib.sha256()
+    for key, value in sorted(state.items()):
+        digest.update(key.encode() + value.float().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def fill(module: nn.Module, state: Mapping[str, torch.Tensor], *, name: str) -> None:
@@ -122,22 +140,21 @@ def fill(module: nn.Module, state: Mapping[str, torch.Tensor], *, name: str) -> 
     module.load_state_dict(dict(state), strict=False)
 
 
-MUSICNN_FILE = "musicnn-msd.safetensors"
-MUSICNN_SHA256 = "5e8e02df37b9e735ae13874162d8064503c0e1c887a55f33e41674af5004ee06"
+MUSICNN_SHA256 = "ed38c5cc486c769c74d54514ead1d49066ce386a3e49e82fc42b1c10db398821"
 MUSICNN_SIZES = MusicnnSizes(timbral=((38, 23), (67, 14)), temporal=((128, 3), (64, 7), (32, 17)))
 
 
 def load_musicnn() -> Musicnn:
     """Return the music tagger of Pons & Serra (2019), trained on 50 tags of the Million Song Dataset."""
     body = Musicnn(MUSICNN_SIZES)
-    fill(body, read_state(packaged_weights(MUSICNN_FILE), sha256=MUSICNN_SHA256), name="musicnn-msd")
+    fill(body, recognizer_state("tags", prefix="network/body.", sha256=MUSICNN_SHA256), name="musicnn-msd")
     return body.eval()
 
 
 PRETRAINED.register("musicnn-msd")(
     Pretrained(
         name="musicnn-msd",
-        source="PyPI wheel musicnn 0.1.0 (MSD_musicnn), converted by tools/convert_musicnn.py",
+        source="PyPI wheel musicnn 0.1.0 (MSD_musicnn), converted by tools/build_tags.py",
         licence="ISC",
         citation="J. Pons and X. Serra, musicnn: Pre-trained convolutional neural networks for music audio tagging,"
         " ISMIR 2019",

@@ -9,6 +9,7 @@ from earmark.types import Answer, Prediction
 from earmark.units import midi_to_hz, note_midi, note_name
 
 UNKNOWN = "unknown"
+NO_TAG = "no tag"
 
 # HOMUS class: Unicode character and name. Unicode has no single character for a time signature of two numbers; they are
 # written with the fraction slash, which fonts that can set as one stacked sign. HOMUS draws whole and half rests alike.
@@ -67,9 +68,15 @@ def unknown_answer(confidence: float = 0.0) -> Answer:
     return Answer(label=UNKNOWN, confidence=confidence, details={})
 
 
+def no_tag(confidence: float) -> Answer:
+    """Return the answer of a multi-label recognizer none of whose labels reaches its threshold."""
+    return Answer(label=NO_TAG, confidence=confidence, details={})
+
+
 def as_dict(prediction: Prediction) -> dict[str, Any]:
     """Return plain values for JSON: the details of the best answer stand beside ``label`` and ``confidence``."""
-    best = prediction.top[0] if prediction.top else unknown_answer()
+    ranked = (*(prediction.labels or ()), *prediction.top)
+    best = next((answer for answer in ranked if answer.label == prediction.label), unknown_answer())
     values: dict[str, Any] = {
         "input": prediction.input,
         "label": prediction.label,
@@ -77,6 +84,8 @@ def as_dict(prediction: Prediction) -> dict[str, Any]:
         **(best.details if best.label == prediction.label else {}),
         "top": [answer_as_dict(answer) for answer in prediction.top],
     }
+    if prediction.labels is not None:
+        values["labels"] = [answer_as_dict(answer) for answer in prediction.labels]
     if prediction.familiarity is not None:
         values["familiarity"] = round(prediction.familiarity, 6)
     if prediction.reason is not None:

@@ -12,6 +12,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from earmark.config import Config, Kind
 from earmark.features import FEATURES, Features
 from earmark.features.window import Window
+from earmark.types import Target
 
 if TYPE_CHECKING:
     from earmark.data import Example, Manifest
@@ -26,14 +27,19 @@ FEATURES_OUT_1 = "picture"
 """What `FEATURES_OUT` is called in files of format 1."""
 PART_NAMES = {"train": "training", "valid": "validation", "test": "test"}
 """What people read for the parts of a split."""
+UNCHOSEN_THRESHOLD = 0.5
+"""Of every label of a multi-label recognizer, until thresholds are chosen on a validation part."""
 HASHES = {"data": {"content_hashes", "track_hashes", "group_hashes"}}
 """The keys of a card that are for programs alone, in the form that ``model_dump(exclude=…)`` takes."""
 
-Task: TypeAlias = Literal["genre", "note", "symbol", "label"]
+Task: TypeAlias = Literal["genre", "note", "symbol", "tag", "label"]
 
 
 class Score(Config):
-    """One figure on held-out examples: what was measured, how, on how many."""
+    """One figure on held-out examples: what was measured, how, on how many.
+
+    Of a multi-label recognizer, accuracy is the share of examples whose labels are all right and none too many.
+    """
 
     accuracy: float
     accuracy_interval: tuple[float, float]
@@ -43,6 +49,8 @@ class Score(Config):
     seeds: tuple[int, ...]
     macro_f1: float
     ece: float
+    mean_average_precision: float | None = None
+    roc_auc: float | None = None
 
     @classmethod
     def of(cls, scores: object) -> Self:
@@ -184,12 +192,17 @@ class Card(Config):
         Which details an answer has: a piano key with MIDI number and Hz, a symbol with its Unicode character, …
     labels
         In the order of the logits.
+    target
+        ``"multi-class"``: an input has one label, and the logits go through a softmax. ``"multi-label"``: it has any
+        number of them, and each logit goes through a sigmoid.
+    thresholds
+        Of a multi-label recognizer: the probability from which on each label is given; empty for others.
     features
         The feature kind and its settings; the spectrogram itself is inside the graph.
     window
         How sounds are cut; None for ink.
     temperature
-        Divides the logits before the softmax (Guo et al. 2017), fitted on examples that were not trained on.
+        Divides the logits before the softmax or sigmoid (Guo et al. 2017), fitted on examples not trained on.
     rejection
         Thresholds of the answer ``"unknown"``; None: only silence is unknown.
     scores
@@ -211,6 +224,8 @@ class Card(Config):
     about: str = ""
     task: Task
     labels: tuple[str, ...] = Field(min_length=2)
+    target: Target = "multi-class"
+    thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     features: Annotated[SerializeAsAny[Features], Kind(FEATURES, where="card: features")]
     window: Window | None = None
     temperature: float = Field(default=1.0, gt=0)
@@ -238,8 +253,8 @@ class Card(Config):
         Parameters
         ----------
         recipe
-            Plain values, of which ``name``, ``about``, ``task``, ``features``, ``window`` and ``limits`` also fill the
-            fields of the card.
+            Plain values, of which ``name``, ``about``, ``task``, ``target``, ``features``, ``window`` and ``limits``
+            also fill the fields of the card.
         manifest
             What it is trained on, divided.
         name
@@ -249,7 +264,10 @@ class Card(Config):
         libraries
             Whose versions are noted beside that of Earmark.
         """
-        fields = {name: recipe[name] for name in ("about", "task", "features", "window", "limits") if name in recipe}
+        copied = ("about", "task", "target", "features", "window", "limits")
+        fields = {field: recipe[field] for field in copied if field in recipe}
+        if fields.get("target") == "multi-label":
+            fields["thresholds"] = (UNCHOSEN_THRESHOLD,) * len(manifest.labels)
         return cls(
             **fields,
             name=name or recipe["name"],
@@ -266,6 +284,21 @@ class Card(Config):
             needs = "needs a window" if self.window is None else "takes no window"
             raise ValueError(f"a recognizer of {self.features.domain} {needs}")
         return self
+
+    @model_validator(mode="after")
+    def _each_label_has_its_threshold(self) -> Self:
+        wanted = len(self.labels) if self.is_multi_label else 0
+        if len(self.thresholds) != wanted:
+            raise ValueError(
+                f"a {self.target} recognizer of {len(self.labels)} labels has {wanted} thresholds, not"
+                f" {len(self.thresholds)}"
+            )
+        return self
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether an input may have several labels, or none."""
+        return self.target == "multi-label"
 
     @property
     def has_detector(self) -> bool:

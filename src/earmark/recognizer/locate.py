@@ -56,7 +56,7 @@ def load(model: str | Path, *, n_threads: int = 1) -> Recognizer:
     Parameters
     ----------
     model
-        A name from the zoo (``"genre"``, ``"notes"``, ``"symbols"``), an ``.onnx`` file, or the folder of a run.
+        A name from the zoo (``"genre"``, ``"notes"``, ``"symbols"``, ``"tags"``), an ``.onnx`` file or a run folder.
     n_threads
         CPU threads that one prediction may use.
 

@@ -17,7 +17,7 @@ from earmark.errors import ModelError, UsageError
 from earmark.features import SoundFeatures
 from earmark.recognizer.card import FEATURES_OUT, FEATURES_OUT_1, Card
 from earmark.recognizer.file import NEXT, session_errors
-from earmark.types import FloatArray
+from earmark.types import FloatArray, Target
 
 State: TypeAlias = dict[str, FloatArray]
 """What a causal network remembers of a stream, by the name of the input that takes it."""
@@ -118,6 +118,21 @@ class OnnxNetwork:
         names = ["logits", *(f"{NEXT}{name}" for name in state)]
         logits, *after = self.execute(names, {"features": frames[None], "samples": _NO_SAMPLES, **state})
         return logits[0], dict(zip(state, after, strict=True))
+
+
+def log_sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return log-probabilities of labels that do not exclude each other, float64 of the same shape.
+
+    >>> np.exp(log_sigmoid(np.array([0.0, -800.0]))).tolist()
+    [0.5, 0.0]
+    """
+    result: npt.NDArray[np.float64] = -np.logaddexp(0, -logits.astype(np.float64))
+    return result
+
+
+def log_probabilities(logits: npt.NDArray[Any], *, target: Target) -> npt.NDArray[np.float64]:
+    """Return log-probabilities, float64 of the same shape: one label of the last axis, or any number of them."""
+    return log_sigmoid(logits) if target == "multi-label" else log_softmax(logits)
 
 
 def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -16,7 +16,7 @@ from earmark.recognizer.card import FAMILIARITY, FEATURES_OUT, Card
 from earmark.recognizer.decide import pitch_salience
 from earmark.recognizer.file import card_of, open_session
 from earmark.recognizer.inputs import Input, ink_input, input_name, naming, numbers_input, picture_input, sound_input
-from earmark.recognizer.network import OnnxNetwork, Request, State, log_softmax
+from earmark.recognizer.network import OnnxNetwork, Request, State, log_probabilities
 from earmark.recognizer.prediction import to_prediction
 from earmark.recognizer.windows import LEAST_FAMILIAR, Shape, WindowBatch, WindowScores, cut, drawing
 from earmark.types import Content, FloatArray, Prediction
@@ -98,7 +98,8 @@ class Recognizer:
         """Recognise one input.
 
         A confidence is the probability that the input is in-distribution (its familiarity), times that of the label if
-        it is; what the answers lack to 1 is the probability of something else.
+        it is; what the answers lack to 1 is the probability of something else. Of a multi-label recognizer each label
+        has its own probability, and `Prediction.labels` are those above their threshold.
 
         Parameters
         ----------
@@ -113,7 +114,8 @@ class Recognizer:
         top
             Most answers to return.
         timeline
-            Also answer for every window of a sound, and for every stretch of one answer, see `segments`.
+            Also answer for every window of a sound, and for every stretch of one answer, see `segments` and
+            `label_segments`.
         force
             Give the best label even where the recognizer would decline, unless there is only silence; `reason` still
             says why it would.
@@ -196,7 +198,7 @@ class Recognizer:
         They are those of `predict` for the same frames.
         """
         logits, state = self.network.advance(frames, state)
-        return self._softmax(logits), state
+        return self._probabilities(logits), state
 
     def cut(self, item: Input, *, sample_rate_hz: int | None = None) -> Iterator[WindowBatch]:
         """Yield the windows of one input in batches; parameters and errors as for `predict`."""
@@ -238,7 +240,7 @@ class Recognizer:
         familiarity, salience = np.ones(n_windows, np.float32), np.full(n_windows, np.inf, np.float32)
         named = dict(zip(self._outputs, outputs, strict=False))
         if named:
-            probabilities[counts] = self._softmax(named["logits"])
+            probabilities[counts] = self._probabilities(named["logits"])
         if FAMILIARITY in named:
             familiarity[counts] = np.maximum(named[FAMILIARITY], LEAST_FAMILIAR)
         if FEATURES_OUT in named:
@@ -249,8 +251,8 @@ class Recognizer:
         outputs = self.network.execute(*self.request(batch)) if batch.weights.any() else ()
         return self.scores_from_outputs(batch, outputs)
 
-    def _softmax(self, logits: FloatArray) -> FloatArray:
-        """Return calibrated probabilities: the softmax of logits divided by the temperature."""
+    def _probabilities(self, logits: FloatArray) -> FloatArray:
+        """Return calibrated probabilities: the softmax or sigmoid of logits divided by the temperature."""
         calibrated = logits.astype(np.float64) / self.card.temperature
-        probabilities: FloatArray = np.exp(log_softmax(calibrated)).astype(np.float32)
+        probabilities: FloatArray = np.exp(log_probabilities(calibrated, target=self.card.target)).astype(np.float32)
         return probabilities

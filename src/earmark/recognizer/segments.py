@@ -28,14 +28,35 @@ def segments(scored: WindowScores) -> Iterator[tuple[float, float, WindowScores]
 
     A border lies halfway between the middles of two windows.
     """
-    borders = _borders(scored)
+    borders = window_borders(scored)
     path = _path(_evidence(scored, np.diff(borders)), silent=scored.weights <= 0)
     changes = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
     for first, last in pairwise(changes):
         yield float(borders[first]), float(borders[last]), scored.part(slice(first, last))
 
 
-def _borders(scored: WindowScores) -> npt.NDArray[np.float64]:
+def label_segments(
+    scored: WindowScores, given: npt.NDArray[np.bool_]
+) -> Iterator[tuple[float, float, int, WindowScores]]:
+    """Yield start, end, index of the label and windows of every stretch in which a label is `given` without a gap.
+
+    They come in the order of their starts, and those of several labels overlap. Borders are those of `segments`.
+
+    Parameters
+    ----------
+    given
+        Whether each label is an answer to each window, ``(n_windows, n_labels)``.
+    """
+    borders = window_borders(scored)
+    found = []
+    for label, windows in enumerate(given.T):
+        edges = np.flatnonzero(np.diff(windows.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+        found += [(first, label, last) for first, last in edges.tolist()]
+    for first, label, last in sorted(found):
+        yield float(borders[first]), float(borders[last]), label, scored.part(slice(first, last))
+
+
+def window_borders(scored: WindowScores) -> npt.NDArray[np.float64]:
     """Return the times between the middles of neighbouring windows, from the start to the end of the sound."""
     middles = (scored.starts_s + scored.ends_s) / 2
     return np.concatenate([scored.starts_s[:1], (middles[:-1] + middles[1:]) / 2, scored.ends_s[-1:]])

@@ -19,11 +19,13 @@ import numpy as np
 from earmark.errors import ModelError, UsageError, refusing
 from earmark.evaluation import Comparison, Outcome, Scores, read_outcome
 from earmark.evaluation import compare as compare_outcomes
-from earmark.evaluation.figures import CurvePoint, intervals_figure, learning_curves_figure
+from earmark.evaluation.figures import CurvePoint, intervals_figure, learning_curves_figure, validation_losses_figure
 from earmark.evaluation.templates import template
 from earmark.features import InkFeatures, NumberFeatures, PictureFeatures, SoundFeatures, Window, WindowFeatures
 from earmark.files import write_bytes, write_text
 from earmark.recognizer import Recognizer
+from earmark.runs.architecture import blank_network
+from earmark.runs.facts import settings_table
 from earmark.runs.pipeline import ALL_FOLDS
 from earmark.training.crops import frames_of
 from earmark.training.recipe import Recipe
@@ -49,6 +51,12 @@ class Entry:
         Mean number of training examples a label.
     n_parameters
         Weights that learn or could; statistics of norms are not counted.
+    n_trainable
+        Those of them that the recipe trains.
+    valid_losses
+        Validation loss of every epoch; none where there was no validation.
+    settings
+        Every field of the recipe, as text by its path.
     size_bytes
         Of the recognizer file.
     training_s
@@ -64,6 +72,9 @@ class Entry:
     scores: Scores
     n_per_label: float
     n_parameters: int
+    n_trainable: int
+    valid_losses: tuple[float, ...]
+    settings: dict[str, str]
     size_bytes: int
     training_s: float
     clip_ms: float
@@ -77,6 +88,13 @@ class Entry:
             "scores": self.scores.to_dict(),
             "against_rival": asdict(self.against_rival) if self.against_rival else None,
         }
+
+
+def differing_settings(entries: Sequence[Entry]) -> dict[str, tuple[str, ...]]:
+    """Return the fields of the recipes that are not the same in all runs, with the value in each run."""
+    fields = sorted({field for entry in entries for field in entry.settings} - {"name", "about"})
+    values = {field: tuple(entry.settings.get(field, "") for entry in entries) for field in fields}
+    return {field: found for field, found in values.items() if len(set(found)) > 1}
 
 
 def compare_runs(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
@@ -93,7 +111,7 @@ def compare_runs(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
     if len({path.resolve() for path in paths}) < max(2, len(paths)):
         raise UsageError(f"{len(paths)} runs were given; name at least two, each once")
     entries = [_entry(path, name) for path, name in zip(paths, short_names(paths), strict=True)]
-    order = sorted(range(len(paths)), key=lambda i: -entries[i].scores.accuracy)
+    order = sorted(range(len(paths)), key=lambda i: -entries[i].scores.headline[1])
     outcomes = [read_outcome(paths[i] / "outcome.npz") for i in order]
     compared: list[Entry] = []
     for i, outcome in zip(order, outcomes, strict=True):
@@ -114,14 +132,18 @@ def write_comparison(path: Path | str, entries: Sequence[Entry]) -> None:
         When `path` cannot be written.
     """
     outline = template("earmark.runs", "compare.html.jinja", what="a comparison as HTML")
-    figure = intervals_figure(
-        [entry.name for entry in entries],
-        [entry.scores.accuracy for entry in entries],
-        [entry.scores.accuracy_interval for entry in entries],
-    )
+    names, shares, intervals = zip(*(entry.scores.headline for entry in entries), strict=True)
+    measure = " or ".join(sorted(set(names)))
+    figure = intervals_figure([entry.name for entry in entries], shares, intervals, measure=measure)
     curves = learning_curves(entries)
     curve = learning_curves_figure(curves) if curves else None
-    write_text(path, outline.render(entries=entries, figure=figure, curve=curve))
+    losses = {entry.name: entry.valid_losses for entry in entries if entry.valid_losses}
+    overlaid = validation_losses_figure(losses) if losses else None
+    settings = differing_settings(entries)
+    page = outline.render(
+        entries=entries, figure=figure, measure=measure, curve=curve, losses=overlaid, settings=settings
+    )
+    write_text(path, page)
 
 
 def learning_curves(entries: Sequence[Entry]) -> dict[str, tuple[CurvePoint, ...]]:
@@ -131,7 +153,8 @@ def learning_curves(entries: Sequence[Entry]) -> dict[str, tuple[CurvePoint, ...
     """
     points: dict[str, list[CurvePoint]] = defaultdict(list)
     for entry in entries:
-        points[entry.recipe].append((entry.n_per_label, entry.scores.accuracy, entry.scores.accuracy_interval))
+        _, value, interval = entry.scores.headline
+        points[entry.recipe].append((entry.n_per_label, value, interval))
     return {
         recipe: tuple(sorted(of_recipe))
         for recipe, of_recipe in sorted(points.items())
@@ -182,10 +205,12 @@ def short_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
+def _settings_of(recipe: Recipe) -> dict[str, str]:
+    return dict(settings_table(recipe)[1:])
+
+
 def count_parameters(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int, int]) -> int:
     """Return the number of weights of the network that `recipe` makes, without making them."""
-    from earmark.runs.architecture import blank_network
-
     network = blank_network(recipe, n_labels=n_labels, input_shape=input_shape)
     return sum(parameter.numel() for parameter in network.parameters())
 
@@ -201,13 +226,16 @@ def _entry(folder: Path, name: str) -> Entry:
     with refusing(lambda error: ModelError(f"{facts}: is damaged ({error}); train again to make it")):
         recipe = Recipe.parse(json.loads(facts.read_text(encoding="utf-8"))["recipe"], where=str(facts))
     recognizer = Recognizer.load(folder / "model.onnx")
-    shape = _input_shape(recognizer)
+    network = blank_network(recipe, n_labels=len(recognizer.card.labels), input_shape=_input_shape(recognizer))
     return Entry(
         name=name,
         recipe=recipe.name,
         scores=Scores.from_json((folder / "scores.json").read_bytes(), where=str(folder / "scores.json")),
         n_per_label=recognizer.card.data.n_examples / len(recognizer.card.labels),
-        n_parameters=count_parameters(recipe, n_labels=len(recognizer.card.labels), input_shape=shape),
+        n_parameters=sum(weights.numel() for weights in network.parameters()),
+        n_trainable=sum(weights.numel() for weights in network.parameters() if weights.requires_grad),
+        valid_losses=_valid_losses(folder / "log.csv"),
+        settings=_settings_of(recipe),
         size_bytes=(folder / "model.onnx").stat().st_size,
         training_s=sum(map(_seconds, folder.rglob("log.csv"))),  # also of folds, and of learning again
         clip_ms=_clip_ms(recognizer),
@@ -245,6 +273,13 @@ def _clip_ms(recognizer: Recognizer) -> float:
         answer()
         times_ms.append(1000 * (time.perf_counter() - started_s))
     return median(times_ms)
+
+
+def _valid_losses(log: Path) -> tuple[float, ...]:
+    if not log.is_file():
+        return ()
+    with log.open(encoding="utf-8", newline="") as stream:
+        return tuple(float(row["valid_loss"]) for row in csv.DictReader(stream) if row.get("valid_loss"))
 
 
 def _seconds(log: Path) -> float:

@@ -36,7 +36,7 @@ def facts_of(
         "Figures": _figures(rows, scores, validation),
         "Run": _run(recipe, manifest, rows),
         "Examples of each label": _counts(manifest),
-        "Settings": _settings(recipe),
+        "Settings": settings_table(recipe),
     }
 
 
@@ -96,7 +96,7 @@ def _counts(manifest: Manifest) -> Table:
     return (heading, *lines, ("all", *(f"{n:,}" for n in sums), f"{len(manifest):,}"))
 
 
-def _settings(recipe: Recipe) -> Table:
+def settings_table(recipe: Recipe) -> Table:
     """Return every field of a recipe and its value."""
     lines = [("field", "value")]
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from earmark.data import SPLITS, Manifest
 from earmark.errors import ConfigError
-from earmark.evaluation import Outcome, Scores, describe_protocol, fit_temperature, read_outcome, score
+from earmark.evaluation import Outcome, Scores, describe_protocol, read_outcome, score
 from earmark.evaluation.evaluate import calibrate, evaluate
+from earmark.evaluation.multi_label import fit_outcome_temperature, with_chosen_thresholds
 from earmark.features import FeatureCache, open_cache
 from earmark.models import Network
 from earmark.recognizer import Card, DataSummary, Rejection, Score
@@ -169,14 +170,18 @@ def cross_validate(  # noqa: PLR0913 - as train
     outcome, validation = (
         Outcome.concatenate([read_outcome(folder / name) for folder in folders]) for name in (OUTCOME, VALIDATION)
     )
-    temperature = fit_temperature(validation.logits, validation.truth)
+    temperature = fit_outcome_temperature(validation)
     outcome, validation = outcome.calibrated(temperature), validation.calibrated(temperature)
+    if validation.is_multi_label:
+        validation = with_chosen_thresholds(validation)
+        outcome = replace(outcome, thresholds=validation.thresholds)
     rejection = _threshold(recipe, validation)
     if rejection is not None:
         outcome = replace(outcome, answered=outcome.confidence >= rejection.min_confidence)
     protocol = f"{recipe.split.protocol}, {n_folds} folds, seed {recipe.split.seed}, every fold in turn"
     scores = score(outcome, protocol=protocol, seeds=(recipe.training.seed,))
-    draft = pipeline.export(network, everything, learned=SPLITS).calibrated(temperature, rejection)
+    draft = pipeline.export(network, everything, learned=SPLITS)
+    draft = draft.calibrated(temperature, rejection, thresholds=validation.thresholds)
     pipeline.publish(draft, manifest, outcome=outcome, validation=validation, scores=scores, rows=rows)
     return finished(pipeline.folder)
 
@@ -188,9 +193,12 @@ class Draft:
     graph: onnx.ModelProto
     card: Card
 
-    def calibrated(self, temperature: float, rejection: Rejection | None) -> Draft:
-        """Return the same with a temperature and a rejection threshold."""
-        return replace(self, card=self.card.model_copy(update={"temperature": temperature, "rejection": rejection}))
+    def calibrated(
+        self, temperature: float, rejection: Rejection | None, *, thresholds: tuple[float, ...] = ()
+    ) -> Draft:
+        """Return the same with a temperature, a rejection threshold, and the thresholds of multi-label answers."""
+        chosen = {"temperature": temperature, "rejection": rejection, "thresholds": thresholds}
+        return replace(self, card=self.card.model_copy(update=chosen))
 
 
 @dataclass(frozen=True)
@@ -226,7 +234,8 @@ class Pipeline:
         log.info("calibrates the recognizer on the validation part")
         with self._file(draft) as candidate:
             temperature, validation = calibrate(candidate, manifest, progress=self.progress)
-        return draft.calibrated(temperature, _threshold(self.recipe, validation)), validation
+        rejection = _threshold(self.recipe, validation)
+        return draft.calibrated(temperature, rejection, thresholds=validation.thresholds), validation
 
     def score(self, draft: Draft, manifest: Manifest, *, part: str) -> tuple[Outcome, Scores]:
         """Score the very file that a draft makes on a part that its network has not learned from."""

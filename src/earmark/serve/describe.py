@@ -57,14 +57,28 @@ _DECLINED = {
     "top": [{"label": "A4", "confidence": 0.01, "note": "A4", "midi": 69, "hz": 440.0}],
 }
 
+_TAGGED = {
+    "input": "song.mp3",
+    "label": "rock",
+    "confidence": 0.41,
+    "top": [
+        {"label": "rock", "confidence": 0.41},
+        {"label": "80s", "confidence": 0.22},
+        {"label": "pop", "confidence": 0.1},
+    ],
+    "labels": [{"label": "rock", "confidence": 0.41}, {"label": "80s", "confidence": 0.22}],
+}
+
 _RESPONSES: dict[str, dict[str, Any]] = {
     "200": {
-        "description": "One prediction, or `results` when the request holds several inputs.",
+        "description": "One prediction, or `results` when the request holds several inputs. A multi-label model also"
+        " gives `labels`: all that reach their thresholds.",
         "content": {
             "application/json": {
                 "examples": {
                     "one": {"value": _PREDICTION},
                     "declined": {"value": _DECLINED},
+                    "multi-label": {"value": _TAGGED},
                     "several": {"value": {"results": [_PREDICTION]}},
                 }
             }

@@ -151,6 +151,7 @@ def summary(card: Card) -> dict[str, Any]:
     return {
         "about": card.about,
         "task": card.task,
+        "target": card.target,
         "domain": card.features.domain,
         "labels": list(card.labels),
         "window_s": card.window.length_s if card.window else None,

@@ -53,7 +53,7 @@ TRANSFORMS: Registry[Part] = Registry("transform")
 CLASSIFIERS: Registry[Part] = Registry("classical model")
 
 
-def pipeline(transform: str, model: str, *, seed: int = 0) -> Any:
+def pipeline(transform: str, model: str, *, scale: str = "standard", seed: int = 0) -> Any:
     """Return an unfitted ``sklearn.pipeline.Pipeline`` with the steps scale, transform and model.
 
     Raises
@@ -62,10 +62,11 @@ def pipeline(transform: str, model: str, *, seed: int = 0) -> Any:
         When there is no such transform or model.
     """
     from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+    scalers = {"standard": StandardScaler, "min-max": MinMaxScaler}
     steps = [
-        ("scale", StandardScaler()),
+        ("scale", scalers[scale]() if scale in scalers else "passthrough"),
         ("transform", TRANSFORMS[transform].build(seed)),
         ("model", CLASSIFIERS[model].build(seed)),
     ]

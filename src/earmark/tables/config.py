@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,6 +20,9 @@ class Exploration(Config):
     ----------
     transforms, models
         Names in `TRANSFORMS` and `CLASSIFIERS`.
+    scale
+        What is done to each column before the transform: ``"standard"`` (mean 0, deviation 1), ``"min-max"`` (0 to 1),
+        or ``"none"``.
     split
         Which rows are for training, validation and test.
     search_rows
@@ -34,6 +37,7 @@ class Exploration(Config):
 
     transforms: tuple[str, ...] = Field(default=("none", "pca", "rbf", "polynomial"), min_length=1)
     models: tuple[str, ...] = Field(default=tuple(CLASSIFIERS), min_length=1)
+    scale: Literal["standard", "min-max", "none"] = "standard"
     split: Split = Split()
     search_rows: int = Field(default=1500, ge=20)
     n_trials: int = Field(default=0, ge=0)
@@ -63,7 +67,7 @@ class Exploration(Config):
 
     def unfitted(self, transform: str, model: str) -> Any:
         """Return the pipeline of a transform and a model, before any setting is chosen."""
-        made = pipeline(transform, model, seed=self.seed)
+        made = pipeline(transform, model, scale=self.scale, seed=self.seed)
         if model == NEURAL_NET:
             made.set_params(model__widths=self.widths, model__dropout=self.dropout)
         return made

@@ -52,6 +52,8 @@ class Candidate:
     grouped_accuracy
         Under a random protocol where groups are known: the accuracy of the same setting, learned and scored with groups
         kept whole.
+    loss_curve
+        Mean training loss of every epoch of the neural net; none for other models.
     """
 
     transform: str
@@ -64,6 +66,7 @@ class Candidate:
     predict_ms: float
     size_bytes: int
     grouped_accuracy: float | None = None
+    loss_curve: tuple[float, ...] = ()
 
     @property
     def name(self) -> str:
@@ -152,7 +155,7 @@ def _candidate(pair: Pair, trial: Trial, table: TableSplit, *, protocol: str, se
         labels=table.labels,
         groups=table.groups[table.test].tolist(),
         tracks=table.tracks[table.test].tolist(),
-        inputs=[f"row {row}" for row in table.test],
+        inputs=[f"{table.tracks[row]} (row {row})" for row in table.test],
     )
     transform, model = pair
     return Candidate(
@@ -166,4 +169,5 @@ def _candidate(pair: Pair, trial: Trial, table: TableSplit, *, protocol: str, se
         predict_ms=trial.predict_ms,
         size_bytes=trial.size_bytes,
         grouped_accuracy=trial.grouped_accuracy,
+        loss_curve=trial.loss_curve,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from earmark.data import Manifest
 from earmark.data.table import read_rows
 from earmark.errors import DataError
 from earmark.evaluation import fit_temperature, score
-from earmark.features import Window
+from earmark.features import NumberFeatures, Window
 from earmark.features.table import FEATURE_COLUMNS, SAMPLE_RATE_HZ, Padding, TableFeatures
 from earmark.files import write_bytes
 from earmark.recognizer import Card, assemble
@@ -41,17 +43,8 @@ def write_recognizer(
     padding
         How the table treated the ends of sounds; see `earmark.features.table.describe.describe`.
 
-    Raises
-    ------
-    DataError
-        When the table has columns that cannot be computed from a sound.
+    Where the table has columns that cannot be computed from a sound, the recognizer answers rows of such tables only.
     """
-    foreign = [column for column in findings.table.columns if column not in FEATURE_COLUMNS]
-    if foreign:
-        raise DataError(
-            f"{manifest.name}: the column {foreign[0]!r} is none of the 57 features, so no recognizer can compute it "
-            "from a sound; remove it, or leave the recognizer out"
-        )
     model = assemble(to_onnx(findings.fitted), _card(findings, manifest, window_s=window_s, padding=padding))
     write_bytes(path, model.SerializeToString(deterministic=True))
 
@@ -65,9 +58,7 @@ def _card(findings: ExplorationResult, manifest: Manifest, *, window_s: float, p
         "name": f"{manifest.name} {best.name}",
         "about": f"Recognises {len(table.labels)} labels by the numbers of the feature table.",
         "task": "label",
-        "features": TableFeatures(columns=table.columns, padding=padding),
-        "window": Window(length_s=window_s, hop_s=window_s, min_s=min(_SHORTEST_S, window_s)),
-        "limits": (f"Trained on rows of {window_s:g} s; much shorter or longer windows are out-of-distribution.",),
+        **_reads(table.columns, window_s=window_s, padding=padding),
     }
     data = DataSummary.of(manifest, examples=[manifest.examples[row] for row in table.train])
     return Card.draft(draft, manifest, data=data, libraries=("scikit-learn",)).model_copy(
@@ -78,6 +69,31 @@ def _card(findings: ExplorationResult, manifest: Manifest, *, window_s: float, p
             "recipe": settings,
         }
     )
+
+
+def _reads(columns: tuple[str, ...], *, window_s: float, padding: Padding) -> dict[str, Any]:
+    """Return features, window and limits of a card."""
+    if not set(columns) <= set(FEATURE_COLUMNS):
+        limits = ("It answers rows of tables with the columns that it learned from; it does not take sound.",)
+        return {"features": NumberFeatures(columns=columns), "limits": limits}
+    return {
+        "features": TableFeatures(columns=columns, padding=padding),
+        "window": Window(length_s=window_s, hop_s=window_s, min_s=min(_SHORTEST_S, window_s)),
+        "limits": (f"Trained on rows of {window_s:g} s; much shorter or longer windows are out-of-distribution.",),
+    }
+
+
+def write_every_recognizer(
+    findings: ExplorationResult, manifest: Manifest, folder: Path, *, window_s: float, padding: Padding = "silence"
+) -> list[Path]:
+    """Write a recognizer of every candidate, called by its transform and model; parameters as for the best."""
+    paths = []
+    for candidate in findings.candidates:
+        others = tuple(other for other in findings.candidates if other is not candidate)
+        alone = replace(findings, candidates=(candidate, *others))
+        paths.append(folder / f"{candidate.transform}-{candidate.model}.onnx")
+        write_recognizer(alone, manifest, paths[-1], window_s=window_s, padding=padding)
+    return paths
 
 
 def _layers(findings: ExplorationResult) -> dict[str, list[int] | list[float]]:

@@ -51,7 +51,8 @@ class DenseNet(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:  # noqa: N803
         """Learn from rows ``(n, n_features)`` and their labels ``(n,)``.
 
-        Sets `classes_` and `layers_`: weights and biases of every layer, the normalisation folded into them.
+        Sets `classes_`, `layers_`: weights and biases of every layer, the normalisation folded into them, and
+        `loss_curve_`: the mean loss of every epoch.
         """
         import torch
 
@@ -103,12 +104,16 @@ class DenseNet(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for _ in range(self.n_epochs)
             for chosen in torch.randperm(len(rows))[: n_batches * batch_size].reshape(n_batches, batch_size)
         )
-        fit_arrays(
-            network,
-            batches,
-            loss=lambda chosen: torch.nn.functional.cross_entropy(network(rows[chosen]), targets[chosen]),
-            schedule=OneCycle(self.n_epochs * n_batches, self.learning_rate, self.weight_decay),
-        )
+        losses: list[float] = []
+
+        def loss(chosen: torch.Tensor) -> torch.Tensor:
+            value = torch.nn.functional.cross_entropy(network(rows[chosen]), targets[chosen])
+            losses.append(value.item())
+            return value
+
+        schedule = OneCycle(self.n_epochs * n_batches, self.learning_rate, self.weight_decay)
+        fit_arrays(network, batches, loss=loss, schedule=schedule)
+        self.loss_curve_ = np.array(losses).reshape(self.n_epochs, n_batches).mean(axis=1).tolist()
 
 
 def _folded(network: torch.nn.Sequential) -> list[tuple[RealArray, RealArray]]:

@@ -115,6 +115,11 @@ def _scaler(graph: Graph, step: Any, rows: str) -> str:
     return graph.add("Div", graph.add("Sub", rows, _double(graph, step.mean_)), _double(graph, step.scale_))
 
 
+@CONVERTERS.register("MinMaxScaler")
+def _min_max_scaler(graph: Graph, step: Any, rows: str) -> str:
+    return graph.add("Add", graph.add("Mul", rows, _double(graph, step.scale_)), _double(graph, step.min_))
+
+
 @CONVERTERS.register("PCA")
 def _pca(graph: Graph, step: Any, rows: str) -> str:
     return graph.add("MatMul", graph.add("Sub", rows, _double(graph, step.mean_)), _double(graph, step.components_.T))

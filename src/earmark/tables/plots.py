@@ -23,10 +23,16 @@ def heat_map(axes: Any, findings: ExplorationResult) -> None:
     """Draw the accuracy of every transform with every model."""
     transforms = sorted({c.transform for c in findings.candidates})
     models = sorted({c.model for c in findings.candidates})
-    values = np.full((len(transforms), len(models)), np.nan)
+    leaky = findings.best.grouped_accuracy is not None
+    # Beside a random protocol stands what is left of it when groups are kept whole.
+    columns = [f"{model}{kind}" for model in models for kind in (("", ", grouped") if leaky else ("",))]
+    values = np.full((len(transforms), len(columns)), np.nan)
     for candidate in findings.candidates:
-        values[transforms.index(candidate.transform), models.index(candidate.model)] = candidate.scores.accuracy
-    _grid(axes, 100 * values, transforms, models, form="{:.1f}")
+        row, column = transforms.index(candidate.transform), columns.index(candidate.model)
+        values[row, column] = candidate.scores.accuracy
+        if candidate.grouped_accuracy is not None:
+            values[row, column + 1] = candidate.grouped_accuracy
+    _grid(axes, 100 * values, transforms, columns, form="{:.1f}")
     axes.set_title(f"accuracy in %, {findings.protocol}")
 
 
@@ -35,6 +41,12 @@ def confusion(axes: Any, candidate: Candidate) -> None:
     scores = candidate.scores
     _grid(axes, np.array(scores.confusion, float), list(scores.labels), list(scores.labels), form="{:.0f}")
     axes.set(xlabel="answer", ylabel="truth", title=f"{candidate.name}: {100 * scores.accuracy:.1f} %")
+
+
+def losses(axes: Any, candidate: Candidate) -> None:
+    """Draw the training loss of the neural net over its epochs."""
+    axes.plot(range(1, len(candidate.loss_curve) + 1), candidate.loss_curve)
+    axes.set(xlabel="epoch", ylabel="training loss", title=candidate.name)
 
 
 def search(figure: Any, candidate: Candidate) -> None:

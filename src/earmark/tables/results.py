@@ -36,8 +36,8 @@ def write_results(findings: ExplorationResult, folder: Path) -> None:
     """Write everything that `findings` say into `folder`.
 
     ``accuracy.csv`` has a row for each transform and model; ``findings.json`` the same with every setting tried;
-    ``heatmap.png``, ``search/*.png``, ``confusion/*.png``, ``importances.csv`` and ``.png``, ``components.png`` and
-    ``clusters.png`` show them.
+    ``heatmap.png``, ``search/*.png``, ``learning/*.png``, ``confusion/*.png``, ``importances.csv`` and ``.png``,
+    ``components.png`` and ``clusters.png`` show them.
 
     Raises
     ------
@@ -56,6 +56,8 @@ def write_results(findings: ExplorationResult, folder: Path) -> None:
         _draw(folder / "confusion" / name, partial(plots.confusion, candidate=candidate))
         if len(candidate.search) > 1:
             _draw_many(folder / "search" / name, partial(plots.search, candidate=candidate))
+        if candidate.loss_curve:
+            _draw(folder / "learning" / name, partial(plots.losses, candidate=candidate))
     _draw_many(folder / "components.png", partial(plots.components, table=findings.table))
     _draw_many(folder / "clusters.png", partial(plots.clusters, table=findings.table))
 

@@ -64,7 +64,7 @@ class Trial(Config):
         Time to learn from all training rows, and to answer a thousand.
     size_bytes
         Of the exported graph.
-    grouped_accuracy
+    grouped_accuracy, loss_curve
         As in `earmark.tables.exploration.Candidate`.
     """
 
@@ -75,6 +75,7 @@ class Trial(Config):
     predict_ms: float
     size_bytes: int
     grouped_accuracy: float | None
+    loss_curve: tuple[float, ...] = ()
 
 
 def run_trial(job: Job, transform: str, model: str, *, on_trial: OnTrial) -> Trial:
@@ -99,6 +100,7 @@ def run_trial(job: Job, transform: str, model: str, *, on_trial: OnTrial) -> Tri
         predict_ms=1e6 * (answered - ready) / len(table.test),
         size_bytes=to_onnx(fitted).ByteSize(),
         grouped_accuracy=grouped_accuracy,
+        loss_curve=tuple(getattr(fitted[-1], "loss_curve_", ())),
     )
 
 

@@ -39,7 +39,8 @@ def training_batches(
     Yields
     ------
     features, targets
-        float32 ``(n_loaded, channel, freq|height, time|width)``, and label indices of the whole batch ``(batch,)``.
+        float32 ``(n_loaded, channel, freq|height, time|width)``, and the
+        `FeatureSet.targets` of the whole batch.
     """
     order = rng.permutation(len(examples))
     with ThreadPoolExecutor(N_LOADERS, thread_name_prefix="earmark-crops") as pool:

@@ -31,8 +31,11 @@ from earmark.types import (
     FloatArray,
     IntArray,
     Progress,
+    Sound,
+    Target,
     no_progress,
 )
+from earmark.units import seconds_to_samples
 
 # Below this size all features are held in memory; above it they stay memory-mapped.
 IN_MEMORY_BYTES = 4 * 2**30
@@ -75,7 +78,8 @@ class FeatureSet:
     load
         Returns the crops and windows of example `i` and view `v`.
     targets
-        Index of the label, ``(n_examples, n_views)``; view 0 is the clean one.
+        Index of the label, ``(n_examples, n_views)``; view 0 is the clean one. Of multi-label examples 1 for each label
+        that they have and 0 for the others, ``(n_examples, n_views, n_labels)``.
     groups
         Group of every example.
     keys
@@ -96,6 +100,16 @@ class FeatureSet:
     def n_views(self) -> int:
         return int(self.targets.shape[1])
 
+    @property
+    def target(self) -> Target:
+        return "multi-label" if self.targets.ndim == 3 else "multi-class"
+
+    def label_counts(self, n_labels: int) -> IntArray:
+        """Return how many examples have each label, ``(n_labels,)``."""
+        clean = self.targets[:, 0]
+        counts: IntArray = clean.sum(0) if clean.ndim == 2 else np.bincount(clean, minlength=n_labels)
+        return counts
+
 
 def views_of(manifest: Manifest, recipe: Recipe, *, n_views: int, labels: tuple[str, ...]) -> list[list[View]]:
     """Return the clean view and `n_views` augmented ones of every example."""
@@ -106,6 +120,8 @@ def views_of(manifest: Manifest, recipe: Recipe, *, n_views: int, labels: tuple[
         content_key: list[Any] = [recipe.features.fingerprint, example.sha256, example.start_s, example.duration_s]
         if isinstance(recipe.features, WindowFeatures) and recipe.window is not None:
             content_key.append(recipe.window.model_dump(mode="json"))
+        elif recipe.window is not None and recipe.window.first_s is not None:
+            content_key.append(recipe.window.first_s)
         of_example = []
         for number in range(n_views + 1):
             parts = content_key if number == 0 else [*content_key, example.label, number, *recipe_of_views]
@@ -127,6 +143,9 @@ def _generator(key: str, number: int) -> np.random.Generator:
 def read_view(view: View, *, manifest: Manifest, recipe: Recipe) -> Content:
     """Read an example and change it as was drawn for its view."""
     content = read_content(manifest, view.example)
+    if recipe.window is not None and recipe.window.first_s is not None and isinstance(content, Sound):
+        n_samples = seconds_to_samples(recipe.window.first_s, content.sample_rate_hz)
+        content = replace(content, samples=content.samples[:n_samples])
     changes = [a for a in recipe.augment if isinstance(a, ContentAugmentation)]
     rng = _generator(view.key, 1)
     for change, drawn in zip(changes, view.drawn, strict=False):  # nothing is drawn for the clean view
@@ -209,7 +228,10 @@ def prepare(
     loader = ViewLoader(replace(manifest, examples=()), recipe, to_score=recipe.is_frozen or not augmented)
     _fill(cache, flat, loader, progress)
     index = {label: i for i, label in enumerate(labels)}
-    targets = np.array([[index[view.label] for view in of_example] for of_example in views], dtype=np.int64)
+    if manifest.target == "multi-label":
+        targets = label_indicators([[manifest.labels_of(v.example) for v in each] for each in views], labels=labels)
+    else:
+        targets = np.array([[index[view.label] for view in of_example] for of_example in views], dtype=np.int64)
 
     def kept(i: int, v: int) -> Crops:
         return loader(views[i][v], cache=cache)
@@ -226,6 +248,12 @@ def prepare(
     groups = tuple(example.group for example in manifest.examples)
     keys = tuple(tuple(view.key for view in of_example) for of_example in views)
     return FeatureSet(load, targets, groups, recipe.window, recipe.features, keys)
+
+
+def label_indicators(of_views: Sequence[Sequence[Sequence[str]]], *, labels: Sequence[str]) -> IntArray:
+    """Return 1 for each label of each view and 0 for the others, ``(n_examples, n_views, n_labels)``."""
+    held = np.array([[[label in each for label in labels] for each in views] for views in of_views])
+    return held.astype(np.int64)
 
 
 def _fill(cache: FeatureCache, views: Sequence[View], loader: ViewLoader, progress: Progress) -> None:

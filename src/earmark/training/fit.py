@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from earmark.data import Manifest
@@ -32,6 +31,9 @@ from earmark.types import Progress
 
 LARGE_GAP = 0.4
 """Accuracy on the training part beyond that on the validation part that is worth a warning."""
+
+SMALL_BATCH = 8
+"""Examples a step below which batch norms have too little to go by."""
 
 log = logging.getLogger(__name__)
 
@@ -108,15 +110,23 @@ def _learner(network: Network, recipe: Recipe, examples: FeatureSet) -> Learner:
         training=training,
         augment=[change for change in recipe.augment if isinstance(change, BatchAugmentation)],
         n_steps=training.epochs * n_batches(len(examples), training.batch_size),
-        label_counts=np.bincount(examples.targets[:, 0], minlength=network.n_labels),
+        label_counts=examples.label_counts(network.n_labels),
+        target=examples.target,
     )
 
 
 def with_floor(training: Training, *, n_examples: int) -> Training:
-    """Return the settings with as many epochs as `Training.min_steps` asks for, and patience in proportion."""
-    epochs = max(training.epochs, math.ceil(training.min_steps / n_batches(n_examples, training.batch_size)))
+    """Return the settings with as many steps as `Training.min_steps` asks for.
+
+    Batches become smaller, which costs nothing, and where that is not enough there are more epochs, with patience in
+    proportion.
+    """
+    size = training.batch_size
+    while size > SMALL_BATCH and n_batches(n_examples, size) * training.epochs < training.min_steps:
+        size = max(SMALL_BATCH, size // 2)
+    epochs = max(training.epochs, math.ceil(training.min_steps / n_batches(n_examples, size)))
     patience = math.ceil(training.patience * epochs / training.epochs)
-    return training.model_copy(update={"epochs": epochs, "patience": patience})
+    return training.model_copy(update={"batch_size": size, "epochs": epochs, "patience": patience})
 
 
 def warn_of_gap(rows: Sequence[Row]) -> None:

@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
 from earmark.training.distributed import layers_of_whole, local_part, sum_gradients, sum_over_processes, whole_batch
+from earmark.training.objective import OBJECTIVES, Objective
 from earmark.training.parameters import freeze, make_optimizer, make_schedule
 from earmark.training.recipe import Precision, Training
-from earmark.types import FloatArray, IntArray
+from earmark.types import FloatArray, IntArray, Target
 
 
 @dataclass
@@ -39,6 +39,7 @@ class Learner:
     device: torch.device
     classify: Callable[[torch.Tensor], torch.Tensor]
     class_weights: torch.Tensor | None = None
+    objective: Objective = OBJECTIVES["multi-class"]
 
     @property
     def averaged(self) -> Network:
@@ -53,6 +54,7 @@ def make_learner(
     augment: Sequence[BatchAugmentation],
     n_steps: int,
     label_counts: npt.NDArray[np.int64] | None = None,
+    target: Target = "multi-class",
 ) -> Learner:
     """Put the network on the best device and give it an optimiser with a schedule of `n_steps`.
 
@@ -71,7 +73,9 @@ def make_learner(
     weights = None
     if training.class_weights == "balanced" and label_counts is not None:
         weights = torch.from_numpy(label_counts.mean() / label_counts.clip(1)).to(device, torch.float32)
-    return Learner(training, augment, network, average, optimizer, schedule, scaler, device, classify, weights)
+    return Learner(
+        training, augment, network, average, optimizer, schedule, scaler, device, classify, weights, OBJECTIVES[target]
+    )
 
 
 def best_device() -> torch.device:
@@ -93,7 +97,9 @@ def _amp_dtype(device: torch.device, precision: Precision) -> torch.dtype | None
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def train_batch(learner: Learner, pictures: FloatArray, labels: IntArray, *, rng: torch.Generator) -> tuple[float, int]:
+def train_batch(
+    learner: Learner, pictures: FloatArray, labels: IntArray, *, rng: torch.Generator
+) -> tuple[float, float]:
     """Normalise and augment a batch and take a step; return its mean loss and how many answers were right.
 
     Parameters
@@ -101,13 +107,13 @@ def train_batch(learner: Learner, pictures: FloatArray, labels: IntArray, *, rng
     pictures
         Features ``(n_own, channel, freq|height, time|width)`` of the rows that this process computes.
     labels
-        Label indices of the whole batch, ``(batch,)``.
+        Of the whole batch: label indices ``(batch,)``, or 1 for each label of an example ``(batch, n_labels)``.
     rng
         Of the augmentations.
     """
     network, n_pieces = learner.network, learner.training.accumulate
     x = to_device(pictures, learner.device)
-    y = functional.one_hot(torch.from_numpy(labels).to(learner.device), network.n_labels).to(torch.float32)
+    y = learner.objective.encode(torch.from_numpy(labels).to(learner.device), network.n_labels)
     with torch.no_grad():
         x = whole_batch(network.normalize(x), n_rows=len(labels), n_pieces=n_pieces, exchange=bool(learner.augment))
         for change in learner.augment:
@@ -120,7 +126,7 @@ def to_device(pictures: FloatArray, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(pictures).to(device, memory_format=torch.channels_last, non_blocking=True)
 
 
-def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float, int]:
+def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
     """Learn from one batch, piece by piece; return its mean loss and how many answers were right.
 
     A loss that is not finite changes nothing.
@@ -138,17 +144,17 @@ def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float
         wanted = local_part(targets)
         with autocast(learner.device, learner.training.precision), layers_of_whole(len(pictures)):
             logits = learner.classify(local_part(pictures))
-            loss = functional.cross_entropy(
-                logits, wanted, weight=learner.class_weights, label_smoothing=learner.training.label_smoothing
+            loss = learner.objective.loss(
+                logits, wanted, weights=learner.class_weights, smoothing=learner.training.label_smoothing
             )
         loss = loss * (len(wanted) / len(x))
         learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        n_right = (logits.argmax(1) == wanted.argmax(1)).sum()
+        n_right = learner.objective.n_right(logits, wanted)
         total += torch.tensor([loss.item(), n_right.item()], dtype=torch.float64)
     loss_of_all, n_right_of_all = sum_over_processes(total).tolist()
     if math.isfinite(loss_of_all):
         _update(learner)
-    return loss_of_all, int(n_right_of_all)
+    return loss_of_all, n_right_of_all
 
 
 def _update(learner: Learner) -> None:

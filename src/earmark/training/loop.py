@@ -29,6 +29,7 @@ from earmark.training.distributed import is_first, local_part, local_rows, n_pro
 from earmark.training.examples import FeatureSet
 from earmark.training.learner import Learner, to_device, train_batch
 from earmark.training.norms import estimate_norms
+from earmark.training.objective import OBJECTIVES
 from earmark.training.recipe import Training
 from earmark.types import Progress, no_progress
 
@@ -112,7 +113,7 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
         rows_of=partial(local_rows, n_pieces=training.accumulate),
     )
     total = n_batches(len(examples), training.batch_size)
-    loss_sum, n_right, n_seen, waited_s, started_s = 0.0, 0, 0, 0.0, time.perf_counter()
+    loss_sum, n_right, n_seen, waited_s, started_s = 0.0, 0.0, 0, 0.0, time.perf_counter()
     ready_s = started_s
     for step, (pictures, labels) in enumerate(prefetch(batches)):
         waited_s += time.perf_counter() - ready_s
@@ -168,21 +169,21 @@ def validate(network: Network, examples: FeatureSet, *, batch_size: int, device:
     of which a recognizer says nothing, counts as wrong, with all labels alike.
     """
     network.eval()
+    objective = OBJECTIVES[examples.target]
     sums: np.ndarray[Any, np.dtype[np.float64]] = np.zeros((len(examples), network.n_labels + 1))
     chosen = local_part(range(len(examples)))
     for pictures, owners, weights in prefetch(whole_batches(examples, batch_size=batch_size, chosen=chosen)):
-        probabilities = network(to_device(pictures, device)).softmax(1).double().cpu().numpy()
+        probabilities = objective.probabilities(network(to_device(pictures, device))).double().cpu().numpy()
         np.add.at(sums, owners, weights[:, None] * np.column_stack([probabilities, np.ones(len(weights))]))
     # Every process has scored some of the examples.
     sums = sum_over_processes(torch.from_numpy(sums)).numpy()
-    total = sums[:, -1:]
-    probabilities = np.divide(
-        sums[:, :-1], total, where=total > 0, out=np.full_like(sums[:, :-1], 1 / network.n_labels)
-    )
+    is_heard = sums[:, -1] > 0
+    probabilities = np.full((len(sums), network.n_labels), 1 / network.n_labels)
+    probabilities[is_heard] = sums[is_heard, :-1] / sums[is_heard, -1:]
     truth = examples.targets[:, 0]
-    likelihood = probabilities[np.arange(len(truth)), truth].clip(1e-12)
-    is_right = (probabilities.argmax(1) == truth) & (total[:, 0] > 0)
-    return {"valid_loss": float(-np.log(likelihood).mean()), "valid_accuracy": float(is_right.mean())}
+    loss, _ = objective.score(probabilities, truth)
+    _, share_right = objective.score(probabilities[is_heard], truth[is_heard]) if is_heard.any() else (0.0, 0.0)
+    return {"valid_loss": loss, "valid_accuracy": share_right * float(is_heard.mean())}
 
 
 def _refuse_what_cannot_be_shared(training: Training, *, n_examples: int) -> None:

@@ -98,7 +98,7 @@ def range_test(
     training = recipe.training.model_copy(update={"learning_rate": LOWEST, "ema_decay": 0.0, "compile": False})
     augment = [change for change in recipe.augment if isinstance(change, BatchAugmentation)]
     network = fresh_network(recipe, examples, n_labels=n_labels)
-    learner = make_learner(network, training=training, augment=augment, n_steps=n_steps)
+    learner = make_learner(network, training=training, augment=augment, n_steps=n_steps, target=examples.target)
     growth = (HIGHEST / LOWEST) ** (1 / max(n_steps - 1, 1))
     for group in learner.optimizer.param_groups:
         group["lr"] = group["initial_lr"] = LOWEST * group["lr"] / _peak(learner)

@@ -18,6 +18,7 @@ from earmark.recognizer.card import Task
 from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
 from earmark.training.rejection_config import RejectionConfig
 from earmark.training.shipped import shipped_recipes
+from earmark.types import Target
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 
@@ -30,8 +31,8 @@ class Training(Config):
     epochs, batch_size
         Passes over the training part, and examples a step.
     min_steps
-        Fewest steps of a whole training: with few examples there are more passes (and more patience) than `epochs`
-        says, unless a person sets `epochs`.
+        Fewest steps of a whole training: with few examples batches are smaller than `batch_size` and there are more
+        passes (and more patience) than `epochs` says, unless a person sets `epochs`.
     class_weights
         ``"balanced"``: every label counts the same in the loss, however many examples it has. ``"none"``: every example
         does.
@@ -141,6 +142,9 @@ class Recipe(Config):
         What the recipe is called and what it makes, in one sentence.
     task
         Which details an answer has, such as the MIDI number of a note.
+    target
+        ``"multi-class"``: an example has one label. ``"multi-label"``: it has one or more, separated by semicolons in a
+        manifest; each is a decision of its own, and its threshold is chosen on the validation part.
     features, model, augment
         Tables whose ``kind`` names an entry of the registries.
     window
@@ -160,6 +164,7 @@ class Recipe(Config):
     name: str
     about: str = ""
     task: Task = "label"
+    target: Target = "multi-class"
     features: Annotated[SerializeAsAny[Features], Kind(FEATURES, where="[features]")]
     window: Window | None = None
     split: Split = Field(default_factory=Split)
@@ -244,6 +249,22 @@ class Recipe(Config):
                     f"recipe {self.name!r}: {change.kind!r} changes every batch anew, and a logistic head is fitted at"
                     " once; remove it, or set model.head = 'linear'"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _several_labels_are_decisions(self) -> Self:
+        if self.target == "multi-class":
+            return self
+        impossible = {
+            "training.class_weights = 'none'": self.training.class_weights != "none",
+            "training.label_smoothing = 0": self.training.label_smoothing > 0,
+            "model.head = 'linear'": isinstance(self.model, TransferConfig) and self.model.head == "logistic",
+        }
+        wanted = [setting for setting, is_needed in impossible.items() if is_needed]
+        if self.rejection is not None:
+            wanted.append("no [rejection], since none of the labels is an answer too")
+        if wanted:
+            raise ConfigError(f"recipe {self.name!r}: a multi-label recipe needs {', '.join(wanted)}")
         return self
 
     @model_validator(mode="after")

@@ -6,8 +6,10 @@ import logging
 from pathlib import Path
 
 from earmark.data import Examples, Manifest, as_manifest, read_content
+from earmark.data.clips import clips_of
 from earmark.data.readers.images import sample_of
 from earmark.data.splits import has_choice
+from earmark.errors import ConfigError
 from earmark.features import NumberFeatures, PictureFeatures
 from earmark.training.recipe import Recipe
 from earmark.training.split import split_for
@@ -36,9 +38,13 @@ def settle(recipe: Recipe, manifest: Manifest) -> tuple[Recipe, Manifest]:
 
     Raises
     ------
-    DataError
-        As `split_for`.
+    DataError, ConfigError
+        As `split_for`; when there are no windows to cut clips of.
     """
+    if recipe.split.unit == "clip":
+        if recipe.window is None:
+            raise ConfigError(f"recipe {recipe.name!r}: split.unit = 'clip' needs the windows of sounds; leave it out")
+        manifest = clips_of(manifest, recipe.window.length_s)
     if manifest.is_divided and has_choice(recipe.split):
         log.warning("%s: is divided already, so its own parts are used", manifest.name)
         given = recipe.split.model_copy(update={"protocol": "given"})

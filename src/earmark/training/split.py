@@ -31,8 +31,10 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
     Raises
     ------
     DataError
-        When the recipe cannot read the data or change it as it wants to, or a label is missing from the training part.
+        When the recipe cannot read the data or its labels, or change it as it wants to, or a label is missing from the
+        training part.
     """
+    manifest = manifest.with_target(recipe.target)
     if len(manifest.labels) < 2:
         raise DataError(
             f"{manifest.name}: has only one label, {manifest.labels[0]!r}; a recognizer needs two or more; give the "

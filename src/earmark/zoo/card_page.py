@@ -19,12 +19,12 @@ def card_page(card: Card, *, n_bytes: int, cost: Cost) -> str:
     """Return the card in Markdown: data, protocol, scores, calibration, what it refuses, limits, cost."""
     parts = [
         f"# {card.name}",
-        f"{card.about}. Made on {card.created}; licence {card.licence}.",
+        f"{card.about}. Made on {card.created}; licence {card.licence.partition(chr(10))[0]}.",
         _table({"reads": _reads(card), "answers": _answers(card), "file": f"{n_bytes / 1e6:.2f} MB, one ONNX model"}),
         "## Data",
         _data(card),
         "## Scores",
-        *(_score(score) for score in card.scores),
+        *([_score(score) for score in card.scores] or ["Nothing was measured of this file; see its limits."]),
         *_caution(card),
         "## Calibration",
         _calibration(card),
@@ -49,11 +49,16 @@ def _answers(card: Card) -> str:
     labels = card.labels
     if len(labels) <= _FEW_LABELS:
         return f"{len(labels)} labels: {', '.join(labels)}"
+    if card.is_multi_label:
+        return f"any of {len(labels)} labels: {', '.join(labels)}"
     return f"{len(labels)} labels, {labels[0]} to {labels[-1]}"
 
 
 def _data(card: Card) -> str:
     data = card.data
+    if not data.content_hashes and not card.recipe:
+        trained = f"Trained elsewhere, on {counted(data.n_examples, 'example')} of {data.name}"
+        return f"{trained}. Source: {data.source}. Licence of the data: {data.licence}."
     amount = f"{counted(data.n_examples, 'example')} of {counted(data.n_groups, 'group')}"
     return (
         f"Trained on {amount} of {data.name}: {_parts(data.learned)} of its split. Source: {data.source}."
@@ -76,16 +81,29 @@ def _calibration(card: Card) -> str:
     return (
         f"Logits are divided by a temperature of {card.temperature:.3f}, fitted on examples that were not trained on."
         + "".join(errors)
+        if card.temperature != 1
+        else "Probabilities are as the network gives them; no temperature was fitted."
     )
 
 
 def _score(score: Score) -> str:
+    if score.mean_average_precision is not None and score.roc_auc is not None:
+        return _score_of_labels(score)
     low, high = score.accuracy_interval
     seeds = ", ".join(map(str, score.seeds))
     return (
         f"**{percent(score.accuracy)}** right (95 % interval {percent(low)} to {percent(high)}), macro F1"
         f" {score.macro_f1:.3f}, on {counted(score.n, 'example')} of {counted(score.n_groups, 'group')}."
         f" Protocol: {score.protocol}; seed {seeds}."
+    )
+
+
+def _score_of_labels(score: Score) -> str:
+    seeds = ", ".join(map(str, score.seeds))
+    return (
+        f"Mean average precision **{score.mean_average_precision:.3f}**, ROC-AUC {score.roc_auc:.3f}, macro F1"
+        f" {score.macro_f1:.3f}; all labels right of {percent(score.accuracy)} of {counted(score.n, 'example')} of"
+        f" {counted(score.n_groups, 'group')}. Protocol: {score.protocol}; seed {seeds}."
     )
 
 
@@ -101,9 +119,20 @@ def _caution(card: Card) -> Iterator[str]:
 def _refusals(card: Card) -> Iterator[str]:
     always = {"silence": "always"} if card.window is not None else {}
     if card.rejection is None:
-        yield f"Nothing{' but silence' if always else ''}: it names one of its labels."
+        named = _thresholds(card) if card.is_multi_label else "it names one of its labels"
+        yield f"Nothing{' but silence' if always else ''}: {named}."
         return
     yield _table({**always, **{name: text for name, text in rejection_pairs(card.rejection).items() if text}})
+
+
+def _thresholds(card: Card) -> str:
+    low, high = min(card.thresholds), max(card.thresholds)
+    which = (
+        f"{percent(low)} probable"
+        if low == high
+        else f"as probable as its threshold, {percent(low)} to {percent(high)}"
+    )
+    return f"it gives every label that is at least {which}, and says 'no tag' where there is none"
 
 
 def rejection_pairs(rejection: Rejection) -> dict[str, str]:

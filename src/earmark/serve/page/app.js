@@ -16,6 +16,14 @@ function described(answer) {
   return answer.hz ? `${answer.label} (${answer.hz} Hz)` : answer.label;
 }
 
+// One of several labels that hold at once.
+function chip(answer) {
+  const element = document.createElement("span");
+  element.className = "chip";
+  element.textContent = described(answer);
+  return element;
+}
+
 function show(values, waiting = "Nothing yet.") {
   if (!values) {
     $("answer").textContent = waiting;
@@ -23,9 +31,13 @@ function show(values, waiting = "Nothing yet.") {
     return;
   }
   const sure = values.top?.length ? ` ${percent(values.confidence)}` : "";
-  $("answer").textContent = values.reason ?? described(values) + sure;
-  $("bars").replaceChildren(...(values.top ?? []).map((answer) => {
+  if (values.labels?.length) $("answer").replaceChildren(...values.labels.map(chip));
+  else $("answer").textContent = values.reason ?? (values.labels ? values.label : described(values) + sure);
+  const given = values.labels ?? [];
+  const others = (values.top ?? []).filter((answer) => !given.some(({ label }) => label === answer.label));
+  $("bars").replaceChildren(...[...given, ...others].map((answer) => {
     const item = document.createElement("li");
+    item.classList.toggle("given", given.includes(answer));
     const label = document.createElement("span");
     label.textContent = described(answer);
     const share = document.createElement("span");

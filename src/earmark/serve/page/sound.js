@@ -3,6 +3,7 @@
 import * as api from "/page/api.js";
 import * as draw from "/page/draw.js";
 
+const MOST_LANES = 12;
 const $ = (id) => document.getElementById(id);
 
 export function soundPanel({ model, show, fail }) {
@@ -29,7 +30,8 @@ export function soundPanel({ model, show, fail }) {
       const values = await api.predictFile(model(), file, { timeline: true, signal: request.signal });
       show(values);
       lit(values);
-      setTimeline(values.segments ?? []);
+      if (values.labels) setLanes(values.segments ?? [], values.timeline?.at(-1)?.end_s ?? 0);
+      else setTimeline(values.segments ?? []);
     } catch (error) {
       if (error.name !== "AbortError") fail(error);
     }
@@ -67,6 +69,46 @@ export function soundPanel({ model, show, fail }) {
       item.append(button);
       return item;
     }));
+  }
+
+  // Of several labels at once, a lane for each: the stretches in which it holds, to click and hear.
+  function setLanes(stretches, lengthS) {
+    timeline = [];
+    const lanes = new Map();
+    for (const stretch of stretches) {
+      if (!lanes.has(stretch.label)) lanes.set(stretch.label, []);
+      lanes.get(stretch.label).push(stretch);
+    }
+    const heard = (lane) => lane.reduce((sum, { start_s: start, end_s: end }) => sum + end - start, 0);
+    const longest = [...lanes].sort(([, a], [, b]) => heard(b) - heard(a)).slice(0, MOST_LANES);
+    $("timeline-title").hidden = !longest.length;
+    $("timeline").replaceChildren(...longest.map(([label, lane]) => {
+      const item = document.createElement("li");
+      item.className = "lane";
+      const name = document.createElement("span");
+      name.textContent = label;
+      const track = document.createElement("span");
+      track.className = "track";
+      track.append(...lane.map((stretch) => laneButton(stretch, label, lengthS)));
+      item.append(name, track);
+      return item;
+    }));
+  }
+
+  function laneButton({ start_s: start, end_s: end, confidence }, label, lengthS) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.style.left = `${(100 * start) / lengthS}%`;
+    button.style.width = `${(100 * (end - start)) / lengthS}%`;
+    button.style.opacity = Math.min(1, 0.35 + confidence);
+    const text = `${label}, ${start.toFixed(1)} to ${end.toFixed(1)} seconds, ${Math.round(100 * confidence)} %`;
+    button.title = text;
+    button.setAttribute("aria-label", `Play ${text}`);
+    button.onclick = () => {
+      $("player").currentTime = start;
+      $("player").play();
+    };
+    return button;
   }
 
   $("player").ontimeupdate = () => {
