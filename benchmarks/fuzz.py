@@ -1,11 +1,11 @@
-"""Damaged inputs of every kind through Python, the command line and REST: each is answered or refused by an Earmark error.
+"""Damaged inputs of every kind through Python, the command line and REST: each is answered or refused as it should.
 
     python benchmarks/fuzz.py [--n 10000] [--seed 0] [--only CASE]
 
-A case is a number: with the seed it says which file is damaged, how, and which way it takes. What counts as a failure: an
-exception that is no `EarmarkError`, an answer 500, a crash of the process, more than 20 s, or more than 2 GiB of memory.
-Cases run in a process of their own, so that a crash ends one case and not all. `--only CASE` runs one here, with its
-traceback. Exit code 1 when anything failed. Needs the `train` and `serve` extras, `httpx` and two cores.
+A case is a number: with the seed it says which file is damaged, how, and which way it takes. What counts as a failure:
+an exception that is no `EarmarkError`, an answer 500, a crash of the process, over 20 s, or over 2 GiB of
+memory. Cases run in a process of their own, so a crash ends one case. `--only CASE` runs one here, with
+its traceback. Exit code 1 when anything failed. Needs the `train` and `serve` extras and `httpx`.
 """
 
 from __future__ import annotations
@@ -245,13 +245,15 @@ class Runner:
     def _command(self, case: Case, path: Path) -> str:
         from earmark import cli
 
-        words = {
-            **dict.fromkeys(
-                SOURCES, ["submit", "notes", "--data", path, "--sample", path, "-o", self.folder / "out.csv"]
-            ),
-            "toml": ["train", path, "--data", self.folder / "nothing", "-o", self.folder / "run"],
-            "onnx": ["predict", path, self.folder / "key.wav"],
-        }.get(case.kind, ["predict", "notes" if case.is_sound else "symbols", path])
+        key, out_file = self.folder / "key.wav", self.folder / "out.csv"
+        if case.kind in SOURCES:
+            words = ["submit", "notes", "--data", path, "--sample", path, "-o", out_file]
+        elif case.kind == "toml":
+            words = ["train", path, "--data", self.folder / "nothing", "-o", self.folder / "run"]
+        elif case.kind == "onnx":
+            words = ["predict", path, key]
+        else:
+            words = ["predict", "notes" if case.is_sound else "symbols", path]
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
@@ -363,10 +365,9 @@ def main() -> None:
         began = time.monotonic()
         counts, failures = fuzz(given.n, seed=given.seed)
         print("\n".join(failures))
-        print(
-            f"seed {given.seed}: {given.n} cases in {time.monotonic() - began:.0f} s: {dict(counts)}, {len(failures)} failed"
-        )
-        sys.exit(bool(failures))
+        took_s = time.monotonic() - began
+        print(f"seed {given.seed}: {given.n} cases in {took_s:.0f} s: {dict(counts)}, {len(failures)} failed")
+        sys.exit(1 if failures else 0)
 
 
 if __name__ == "__main__":

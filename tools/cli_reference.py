@@ -15,8 +15,8 @@ WIDTH = 100
 INTRODUCTION = """\
 # The command line
 
-Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 the data or the model is bad, 2 the call is wrong,
-130 interrupted. `--debug` shows where an error comes from.
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 the data or the model is bad, 2 the call is
+wrong, 130 interrupted. `--debug` shows where an error comes from.
 
 `python tools/cli_reference.py` writes this page from the code.
 """

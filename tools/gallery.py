@@ -20,7 +20,7 @@ COMMANDS = (
     "predict notes samples/key.flac --explain -o explained-key.png",
     "predict symbols samples/clef.txt --explain -o explained-clef.png",
     "check samples/instruments.csv --html doctor.html",
-    "train drawing --data samples/symbols.csv -o run --set training.batch_size=8",
+    "train drawing --data samples/symbols.csv -o run --set training.batch_size=8 --set training.epochs=15",
 )
 PAGES = {"doctor": "doctor.html", "report": "run/report.html"}
 

@@ -19,8 +19,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "recipes.md"
 INTRODUCTION = """\
 # Shipped recipes and their keys
 
-`earmark train NAME --data SOURCE -o RUN --set key=value` runs a recipe with a change. What recipes are for, and which keys are
-worth knowing, is in [recipes](../recipes.md). `python tools/recipe_reference.py` writes this page from the code.
+`earmark train NAME --data SOURCE -o RUN --set key=value` runs a recipe with a change. What recipes are for, and which
+keys are worth knowing, is in [recipes](../recipes.md). `python tools/recipe_reference.py` writes this page.
 """
 
 
