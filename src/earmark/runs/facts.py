@@ -55,7 +55,6 @@ def _figures(rows: Sequence[Row], scores: Scores, validation: Outcome) -> Table:
                 percent(found.macro_precision),
                 percent(found.macro_recall),
                 percent(found.macro_f1),
-                f"{found.n:,}",
             )
             lines.append((name, percent(found.accuracy), f"{found.nll:.3f}", *shares, f"{found.n:,}"))
     return tuple(lines)
