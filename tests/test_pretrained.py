@@ -10,7 +10,7 @@ import torch
 
 from earmark.errors import ModelError, UnknownNameError
 from earmark.features import LogMel
-from earmark.models import pretrained
+from earmark.models import TransferConfig, pretrained
 from earmark.models.musicnn import Musicnn, MusicnnSizes
 from earmark.models.pretrained import MUSICNN_SHA256, PRETRAINED, fill, load_musicnn, recognizer_state
 from earmark.recognizer import zoo
@@ -94,3 +94,9 @@ def test_weights_of_another_network():
 def test_unknown_backbone():
     with pytest.raises(UnknownNameError, match=r"no backbone called 'musicn-msd' \(did you mean 'musicnn-msd'\?\)"):
         PRETRAINED["musicn-msd"]
+
+
+def test_a_card_names_the_licence_of_the_weights():
+    licence = TransferConfig(head="logistic").weights_licence
+    assert licence.startswith("ISC, weights of musicnn-msd\n")
+    assert "Permission to use, copy, modify" in licence

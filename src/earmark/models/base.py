@@ -221,6 +221,11 @@ class ModelConfig(Config):
         """Return the same model without weights from elsewhere, where it can be built without them."""
         return self
 
+    @property
+    def weights_licence(self) -> str:
+        """Licence of the pretrained weights in a file of this model, with its notice; empty where there are none."""
+        return ""
+
     def fetch(self) -> None:
         """Get what the network starts from, or raise: called before anything that takes long."""
 

@@ -59,6 +59,8 @@ class Pretrained:
         Returns the module with its weights, in evaluation mode, or raises `ModelError` or `MissingExtraError`.
     timm_model
         The timm model that it is; empty when it is none.
+    notice
+        Returns the text of the licence, where it must go with the weights.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Pretrained:
     extra: str
     load: Callable[[], BackboneModule]
     timm_model: str = ""
+    notice: Callable[[], str] = str
 
 
 PRETRAINED: Registry[Pretrained] = Registry("backbone")
@@ -151,6 +154,12 @@ def load_musicnn() -> Musicnn:
     return body.eval()
 
 
+def musicnn_notice() -> str:
+    """Return the licence of the weights of musicnn, which lies beside the recognizer that they are in."""
+    path = zoo()["tags"].with_name("musicnn-LICENSE.txt")
+    return path.read_text(encoding="utf-8")
+
+
 PRETRAINED.register("musicnn-msd")(
     Pretrained(
         name="musicnn-msd",
@@ -163,6 +172,7 @@ PRETRAINED.register("musicnn-msd")(
         sha256=MUSICNN_SHA256,
         extra="",
         load=load_musicnn,
+        notice=musicnn_notice,
     )
 )
 

@@ -126,6 +126,11 @@ class TransferConfig(ModelConfig):
     def wanted_features(self) -> Features | None:
         return features_of_backbone(self.backbone)
 
+    @property
+    def weights_licence(self) -> str:
+        entry = self._entry()
+        return f"{entry.licence}, weights of {entry.name}\n{entry.notice()}"
+
     def _entry(self) -> Pretrained:
         return find_backbone(self.backbone, weights=self.weights, mean=self.mean, std=self.std)
 

@@ -149,4 +149,7 @@ def write_recognizer(path: Path, graph: onnx.ModelProto, card: Card) -> Path:
 def draft_card(recipe: Recipe, manifest: Manifest) -> Card:
     """Return the card of a recognizer before it is calibrated and scored."""
     name = recipe.name.rpartition("/")[2]
-    return Card.draft(recipe.model_dump(mode="json"), manifest, name=name, libraries=("torch", "onnx", "numpy"))
+    card = Card.draft(recipe.model_dump(mode="json"), manifest, name=name, libraries=("torch", "onnx", "numpy"))
+    if weights := recipe.model.weights_licence:
+        card = card.model_copy(update={"licence": f"{card.licence} and {weights}"})
+    return card
