@@ -165,10 +165,9 @@ class Outcome:
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether each answer is right, with none of its labels missing or too many, shape ``(n,)``."""
         right: npt.NDArray[np.bool_] = self.answers == self.truth
-        if not self.is_multi_label:
-            return right
-        whole: npt.NDArray[np.bool_] = np.logical_and.reduce(right, axis=1)
-        return whole
+        if self.is_multi_label:
+            right = np.logical_and.reduce(right, axis=1)
+        return right
 
     @property
     def credit(self) -> RealArray:

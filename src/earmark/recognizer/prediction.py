@@ -77,7 +77,7 @@ def _labels(card: Card, scores: WindowScores, *, force: bool) -> tuple[Answer, .
 def _given(card: Card, scores: WindowScores, *, force: bool) -> npt.NDArray[np.bool_]:
     """Return whether each label of a multi-label recognizer is an answer to the windows, ``(n_labels,)``."""
     probabilities = scores.mean()
-    above: npt.NDArray[np.bool_] = probabilities >= np.asarray(card.thresholds, np.float32)
+    above: npt.NDArray[np.bool_] = probabilities >= np.array(card.thresholds, np.float32)
     if force or scores.is_silent:
         return above  # silence has probabilities of zero
     (best,) = best_answers(card, probabilities, 1, familiarity=scores.mean_familiarity())
