@@ -44,7 +44,8 @@ def learned(monkeypatch):
     calls = []
     home = sys.modules[earmark.train.__module__]
 
-    def train(recipe, *, data, out, overrides, progress):
+    def train(recipe, *, data, out, overrides, strict, progress):
+        assert not strict
         progress("features", 0, 0, "")
         progress("epoch 1", 1, 2, "")
         progress("epoch 1", 2, 2, "accuracy 0.75")

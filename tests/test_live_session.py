@@ -10,6 +10,7 @@ import soundfile
 
 from earmark.errors import DataError
 from earmark.live import Chunk, SessionStats, run_session
+from earmark.types import Answer
 
 RATE_HZ = 8000
 
@@ -67,8 +68,10 @@ def test_a_source_that_fails_is_answered_and_saved_first(tmp_path):
 def test_statistics():
     stats = SessionStats()
     assert stats.latency_s is None
-    for end_s, latency_s, top in ((1.0, 0.5, ()), (2.0, 0.1, ("A4",)), (61.9, None, ()), (62.0, 0.2, ())):
-        stats.add(SimpleNamespace(end_s=end_s, latency_s=latency_s, top=top))
+    heard = Answer("A4", 0.8, {})
+    for end_s, latency_s, top in ((1.0, 0.5, ()), (2.0, 0.1, (heard,)), (61.9, None, ()), (62.0, 0.2, ())):
+        stats.add(SimpleNamespace(end_s=end_s, latency_s=latency_s, top=top, answer=heard))
+    assert stats.whole == ("A4", 0.8)
     assert (stats.n_updates, stats.latency_s) == (4, (0.2, 0.5))
     assert [stats.is_muted(61.9), stats.is_muted(62.0)] == [False, True]
     assert stats.elapsed_s > 0

@@ -122,7 +122,8 @@ def to_loudness(pixels: Pixels, colour_map: str) -> FloatArray:
     """
     rgb = to_rgb(pixels)
     if colour_map == GREY:
-        luminance: FloatArray = (rgb @ np.array([0.299, 0.587, 0.114], np.float32)) / np.float32(255)
+        weights = np.array([0.299, 0.587, 0.114], np.float32) / np.float32(255)
+        luminance: FloatArray = rgb.astype(np.float32) @ weights
         return luminance
     # Six bits a channel: an image of a few thousand colours then needs as many look-ups, whatever its size.
     red, green, blue = (rgb >> 2).astype(np.int32).transpose(2, 0, 1)

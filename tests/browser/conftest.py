@@ -31,12 +31,15 @@ def melody(*, seconds: float) -> np.ndarray:
 
 
 def model_arguments(folder: Path) -> list[str]:
-    """Return the built-in recognizers of notes and symbols, or tiny ones under their names."""
+    """Return the built-in recognizers of notes and symbols, or tiny ones under their names, and a tiny tagger."""
     shipped = zoo()
     symbols = tiny_card("ink-raster", task="symbol", labels=tuple(SYMBOLS))
+    # Of these everything that sounds has two labels and not the third.
+    several = {"task": "tag", "target": "multi-label", "thresholds": (0.01, 0.01, 0.99)}
     made = {
         "notes": shipped.get("notes") or save_tiny(folder / "notes.onnx", tiny_card(temperature=40.0)),
         "symbols": shipped.get("symbols") or save_tiny(folder / "symbols.onnx", symbols),
+        "tagger": save_tiny(folder / "tagger.onnx", tiny_card(temperature=200.0, **several)),
     }
     return [f"{name}={path}" for name, path in made.items()]
 

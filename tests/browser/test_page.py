@@ -70,6 +70,19 @@ def test_a_song_is_heard_seen_and_played_from_a_moment(page, song, snapshot):
     snapshot(page, "sound")
 
 
+def test_several_labels_are_chips_and_lanes(page, song, snapshot):
+    choose(page, "tagger")
+    page.locator("#sound-file").set_input_files(song)
+    until(page, "document.querySelectorAll('.chip').length == 2")
+    given = page.locator(".chip").all_text_contents()
+    assert page.locator("#bars .given span:first-child").all_text_contents() == given
+    assert page.locator("#bars li").count() == 3
+    assert sorted(page.locator(".lane > span:first-child").all_text_contents()) == sorted(given)
+    page.locator(".track button").first.click()
+    until(page, "document.querySelector('#player').currentTime > 0")
+    snapshot(page, "tags")
+
+
 def test_the_microphone_is_heard_while_it_records(page, snapshot):
     choose(page, "notes")
     page.get_by_role("button", name="Record").click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,19 @@ Groups = Annotated[
         "--groups", metavar="HOW", help="What no split divides: parent, prefix, a pattern with one (…), or a column."
     ),
 ]
+
+
+def source_for(
+    recipe: str, data: str, *, changes: Sequence[str], kind: Kind | None, groups: str | None
+) -> Manifest | str:
+    """Return what a recipe learns from: the source as it is, or its manifest where a person says how to read it."""
+    if kind is None and groups is None:
+        return data
+    from earmark.training import load_recipe
+    from earmark.training.settle import preferred_domain
+
+    prefer = preferred_domain(load_recipe(recipe, overrides=changes))
+    return read_source(data, kind=kind, groups=groups, prefer=prefer)
 
 
 def read_source(

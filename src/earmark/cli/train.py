@@ -10,7 +10,7 @@ import typer
 from earmark import extras
 from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.cli.progress import progress_on_stderr
-from earmark.cli.source import As, Groups, read_source
+from earmark.cli.source import As, Groups, source_for
 from earmark.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,12 +52,9 @@ def train(
     extras.require("training", "train", "torch")
     from earmark.runs.pipeline import cross_validate
     from earmark.runs.pipeline import train as train_once
-    from earmark.training import load_recipe
     from earmark.training.distributed import is_first, process_group
-    from earmark.training.settle import preferred_domain
 
-    settings = load_recipe(recipe, overrides=changes or ())
-    source = read_source(data, kind=kind, groups=groups, prefer=preferred_domain(settings))
+    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups)
     learn = cross_validate if every_fold else train_once
     with process_group(), progress_on_stderr() as progress:
         run = learn(recipe, data=source, out=out, overrides=changes or (), strict=strict, progress=progress)

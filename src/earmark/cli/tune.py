@@ -11,7 +11,7 @@ import typer
 from earmark import extras
 from earmark.cli.output import print_table
 from earmark.cli.progress import progress_on_stderr
-from earmark.cli.source import As, Groups, read_source
+from earmark.cli.source import As, Groups, source_for
 from earmark.text import percent
 
 _N_SHOWN = 10
@@ -39,11 +39,8 @@ def tune(
     """
     extras.require("a search", "train", "torch", "optuna")
     from earmark.runs.tune import tune as search_for
-    from earmark.training import load_recipe
-    from earmark.training.settle import preferred_domain
 
-    prefer = preferred_domain(load_recipe(recipe, overrides=changes or ()))
-    source = read_source(data, kind=kind, groups=groups, prefer=prefer)
+    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups)
     with progress_on_stderr() as progress:
         tuning = search_for(
             recipe,
@@ -79,10 +76,9 @@ def find_rate(
     extras.require("training", "train", "torch")
     from earmark.training import load_recipe
     from earmark.training.lr_range import find_learning_rate
-    from earmark.training.settle import preferred_domain
 
     settings = load_recipe(recipe, overrides=changes or ())
-    source = read_source(data, kind=kind, groups=groups, prefer=preferred_domain(settings))
+    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups)
     with progress_on_stderr() as progress:
         finding = find_learning_rate(settings, data=source, n_steps=steps, progress=progress)
     if plot is not None:

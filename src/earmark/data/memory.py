@@ -125,10 +125,10 @@ class Examples:
         return self._written(folder, files, rows)
 
     def _items(self) -> Sequence[Any]:
-        if isinstance(self.contents, (np.ndarray, list, tuple)):
-            return self.contents
+        if isinstance(self.contents, np.ndarray | list | tuple):
+            return list(self.contents)
         # The items of a data frame would be the names of its columns.
-        return np.asarray(self.contents) if hasattr(self.contents, "columns") else list(self.contents)  # type: ignore[return-value]
+        return list(np.asarray(self.contents) if hasattr(self.contents, "columns") else self.contents)
 
     def _row(self, place: int) -> tuple[str, str, str]:
         label = str(self.labels[place])

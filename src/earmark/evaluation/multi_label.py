@@ -6,6 +6,7 @@ threshold; F1 judges what is given above it. Intervals resample groups (see `ear
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -102,52 +103,53 @@ def score_decisions(
 
     Means are over the labels that some example has and some has not; without any such label there are none.
     """
-    from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support, roc_auc_score
+    from sklearn.metrics import f1_score
 
-    truth, claimed, given = outcome.truth, outcome.probabilities, outcome.answers
-    support = truth.sum(axis=0)
-    scored = np.flatnonzero((support > 0) & (support < len(truth)))
-    precision, recall, f1, _ = precision_recall_fscore_support(truth, given, average=None, zero_division=0)
-    ranked = {
-        place: (
-            float(average_precision_score(truth[:, place], claimed[:, place])),
-            float(roc_auc_score(truth[:, place], claimed[:, place])),
-        )
-        for place in scored.tolist()
-    }
-    f1_intervals = _f1_intervals(outcome, n_resamples=n_resamples, seed=seed)
-    rows = tuple(
-        ClassScore(
-            label=label,
-            precision=float(precision[place]),
-            recall=float(recall[place]),
-            f1=float(f1[place]),
-            support=int(support[place]),
-            f1_interval=f1_intervals[place],
-            average_precision=ranked[place][0] if place in ranked else None,
-            roc_auc=ranked[place][1] if place in ranked else None,
-            threshold=outcome.thresholds[place] if outcome.thresholds else 0.5,
-        )
-        for place, label in enumerate(outcome.labels)
-    )
+    truth, given = outcome.truth, outcome.answers
+    rows = _by_label(outcome, _f1_intervals(outcome, n_resamples=n_resamples, seed=seed))
+    ranked = [place for place, row in enumerate(rows) if row.average_precision is not None]
     if not ranked:
         return None, rows
-    precisions, areas = np.transpose(list(ranked.values()))
-    map_interval, auc_interval = _ranking_intervals(
-        truth[:, scored], claimed[:, scored], outcome.groups, n_resamples=n_resamples, seed=seed
+    precision_interval, area_interval = _ranking_intervals(
+        truth[:, ranked], outcome.probabilities[:, ranked], outcome.groups, n_resamples=n_resamples, seed=seed
     )
     overall = MultiLabelScore(
-        mean_average_precision=float(precisions.mean()),
-        mean_average_precision_interval=map_interval,
-        chance_average_precision=float(truth[:, scored].mean()),
-        roc_auc=float(areas.mean()),
-        roc_auc_interval=auc_interval,
+        mean_average_precision=float(np.mean([rows[place].average_precision for place in ranked])),
+        mean_average_precision_interval=precision_interval,
+        chance_average_precision=float(truth[:, ranked].mean()),
+        roc_auc=float(np.mean([rows[place].roc_auc for place in ranked])),
+        roc_auc_interval=area_interval,
         micro_f1=float(f1_score(truth, given, average="micro", zero_division=0)),
-        n_labels=len(scored),
+        n_labels=len(ranked),
         labels_per_example=float(truth.sum(axis=1).mean()),
         answers_per_example=float(given.sum(axis=1).mean()),
     )
     return overall, rows
+
+
+def _by_label(outcome: Outcome, f1_intervals: Sequence[Interval | None]) -> tuple[ClassScore, ...]:
+    from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
+
+    truth, claimed = outcome.truth, outcome.probabilities
+    columns = precision_recall_fscore_support(truth, outcome.answers, average=None, zero_division=0)
+    rows = []
+    for place, (label, precision, recall, f1, support) in enumerate(zip(outcome.labels, *columns, strict=True)):
+        pair = (truth[:, place], claimed[:, place])
+        is_ranked = 0 < support < len(truth)
+        rows.append(
+            ClassScore(
+                label=label,
+                precision=float(precision),
+                recall=float(recall),
+                f1=float(f1),
+                support=int(support),
+                f1_interval=f1_intervals[place],
+                average_precision=float(average_precision_score(*pair)) if is_ranked else None,
+                roc_auc=float(roc_auc_score(*pair)) if is_ranked else None,
+                threshold=outcome.thresholds[place] if outcome.thresholds else 0.5,
+            )
+        )
+    return tuple(rows)
 
 
 def _f1_intervals(outcome: Outcome, *, n_resamples: int, seed: int) -> list[Interval | None]:

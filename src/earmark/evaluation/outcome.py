@@ -165,7 +165,10 @@ class Outcome:
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether each answer is right, with none of its labels missing or too many, shape ``(n,)``."""
         right: npt.NDArray[np.bool_] = self.answers == self.truth
-        return right.all(axis=1) if self.is_multi_label else right
+        if not self.is_multi_label:
+            return right
+        whole: npt.NDArray[np.bool_] = np.logical_and.reduce(right, axis=1)
+        return whole
 
     @property
     def credit(self) -> RealArray:
@@ -181,7 +184,7 @@ class Outcome:
         """Return the labels that an example has, or those that are `given` as its answer, in words."""
         chosen = (self.answers if given else self.truth)[row]
         if not self.is_multi_label:
-            return self.labels[chosen]
+            return self.labels[int(chosen)]
         return ", ".join(self.labels[place] for place in np.flatnonzero(chosen)) or NO_TAG
 
     @property

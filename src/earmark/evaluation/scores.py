@@ -207,12 +207,12 @@ class Scores(Config):
     @property
     def mean_average_precision(self) -> float | None:
         """Of multi-label answers, else None."""
-        return self.multi_label and self.multi_label.mean_average_precision
+        return None if self.multi_label is None else self.multi_label.mean_average_precision
 
     @property
     def roc_auc(self) -> float | None:
         """Of multi-label answers, else None."""
-        return self.multi_label and self.multi_label.roc_auc
+        return None if self.multi_label is None else self.multi_label.roc_auc
 
     @property
     def headline(self) -> tuple[str, float, tuple[float, float]]:

@@ -191,7 +191,7 @@ def _majority(outcome: Outcome) -> float:
 
 def _macro_of_labels(rows: Sequence[ClassScore]) -> tuple[float, float]:
     occurring = [row for row in rows if row.support or row.precision]
-    return tuple(float(np.mean([getattr(row, name) for row in occurring])) for name in ("precision", "recall"))
+    return float(np.mean([row.precision for row in occurring])), float(np.mean([row.recall for row in occurring]))
 
 
 def _pitch(outcome: Outcome) -> PitchScore | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ class SessionStats:
 
     n_updates: int = 0
     latencies_s: list[float] = field(default_factory=list)
-    _sums: Counter[str] = field(default_factory=Counter)
+    _sums: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     _n_heard: int = 0
     _n_unknown: int = 0
     _silent_since_s: float = 0.0

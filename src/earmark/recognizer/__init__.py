@@ -2,10 +2,11 @@
 
 from earmark.recognizer.answers import as_dict
 from earmark.recognizer.assemble import add_detector, assemble, set_card
-from earmark.recognizer.card import Card, DataSummary, OodScore, Rejection, Score
+from earmark.recognizer.card import Card, DataSummary, Score
 from earmark.recognizer.inputs import readable_extensions
 from earmark.recognizer.locate import find, load, zoo
 from earmark.recognizer.recognizer import Failure, Recognizer
+from earmark.recognizer.rejection import OodScore, Rejection
 from earmark.recognizer.windows import WindowScores
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from earmark.recognizer.card import Rejection
+from earmark.recognizer.rejection import Rejection
 from earmark.text import percent
 from earmark.types import Answer, FloatArray
 

@@ -60,7 +60,7 @@ def best_answers(card: Card, probabilities: FloatArray, top: int, *, familiarity
     return tuple(make_answer(card.labels[i], familiarity * float(probabilities[i]), task=card.task) for i in best)
 
 
-def answers_above(card: Card, given: FloatArray, probabilities: FloatArray) -> tuple[Answer, ...]:
+def answers_above(card: Card, given: npt.NDArray[np.bool_], probabilities: FloatArray) -> tuple[Answer, ...]:
     """Return the answers of the labels that are `given`, both ``(n_labels,)``, the most probable first."""
     chosen = np.where(given, probabilities, -1.0)
     return best_answers(card, chosen, int(np.count_nonzero(given)))
@@ -77,7 +77,7 @@ def _labels(card: Card, scores: WindowScores, *, force: bool) -> tuple[Answer, .
 def _given(card: Card, scores: WindowScores, *, force: bool) -> npt.NDArray[np.bool_]:
     """Return whether each label of a multi-label recognizer is an answer to the windows, ``(n_labels,)``."""
     probabilities = scores.mean()
-    above: npt.NDArray[np.bool_] = probabilities >= np.float32(card.thresholds)
+    above: npt.NDArray[np.bool_] = probabilities >= np.asarray(card.thresholds, np.float32)
     if force or scores.is_silent:
         return above  # silence has probabilities of zero
     (best,) = best_answers(card, probabilities, 1, familiarity=scores.mean_familiarity())

@@ -183,8 +183,9 @@ def cut_sound(
         names it.
     """
     rate_hz = features.sample_rate_hz
-    settings = {"length_s": window.length_s, "hop_s": window.hop_s, "first_s": window.first_s}
-    cuts = sound_windows(source, sample_rate_hz=rate_hz, **settings)
+    cuts = sound_windows(
+        source, length_s=window.length_s, hop_s=window.hop_s, sample_rate_hz=rate_hz, first_s=window.first_s
+    )
     for batch in _batched(cuts, max(1, int(_BATCH_S / window.length_s))):
         samples = np.stack([cut for _, cut in batch])
         if samples.shape[1] < SHORTEST_S * rate_hz:

@@ -206,7 +206,7 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _settings_of(recipe: Recipe) -> dict[str, str]:
-    return dict(settings_table(recipe)[1:])
+    return {row[0]: row[1] for row in settings_table(recipe)[1:]}
 
 
 def count_parameters(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int, int]) -> int:

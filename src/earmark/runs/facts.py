@@ -55,7 +55,6 @@ def _figures(rows: Sequence[Row], scores: Scores, validation: Outcome) -> Table:
                 percent(found.macro_precision),
                 percent(found.macro_recall),
                 percent(found.macro_f1),
-                f"{found.n:,}",
             )
             lines.append((name, percent(found.accuracy), f"{found.nll:.3f}", *shares, f"{found.n:,}"))
     return tuple(lines)
@@ -69,7 +68,7 @@ def _run(recipe: Recipe, manifest: Manifest, rows: Sequence[Row]) -> Table:
         ("recipe", recipe.name),
         ("input", " × ".join(map(str, network.input_shape))),
         ("weights", f"{network.n_parameters:,}, of which {network.n_trainable:,} are trained"),
-        ("epochs", f"{len(rows)} of {recipe.training.epochs}, the least validation loss in epoch {best['epoch']:g}"),
+        ("epochs", f"{len(rows)}, the least loss in epoch {best['epoch']:g}"),
         ("time in the loop", in_words(sum(row["seconds"] for row in rows))),
         ("machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"),
         ("Python", platform.python_version()),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.data import SPLITS, Manifest
+from earmark.data import SPLITS, Examples, Manifest
 from earmark.errors import ConfigError
 from earmark.evaluation import Outcome, Scores, describe_protocol, read_outcome, score
 from earmark.evaluation.evaluate import calibrate, evaluate
@@ -54,7 +54,7 @@ ALL_FOLDS = "all"
 def train(  # noqa: PLR0913 - what a run is made of
     recipe: Recipe | str | Path,
     *,
-    data: Manifest | str | Path,
+    data: Manifest | Examples | str | Path,
     out: str | Path,
     overrides: Sequence[str] = (),
     cache: str | Path | None = None,
@@ -121,7 +121,7 @@ def train(  # noqa: PLR0913 - what a run is made of
 def cross_validate(  # noqa: PLR0913 - as train
     recipe: Recipe | str | Path,
     *,
-    data: Manifest | str | Path,
+    data: Manifest | Examples | str | Path,
     out: str | Path,
     overrides: Sequence[str] = (),
     cache: str | Path | None = None,

@@ -65,7 +65,8 @@ def levels_of(samples: FloatArray, look: Look) -> Pixels:
     """Return the spectrogram of mono samples in 255 steps below its loudest point, ``(freq, time)``."""
     level_db = look.features(samples)[0]
     share = np.clip((level_db - level_db.max()) / look.range_db + 1, 0, 1)
-    return np.rint(share * 255).astype(np.uint8)
+    levels: Pixels = np.rint(share * 255).astype(np.uint8)
+    return levels
 
 
 def coloured(levels: Pixels, look: Look) -> Pixels:

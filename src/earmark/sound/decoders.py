@@ -117,7 +117,7 @@ def open_decoder(source: SoundSource) -> Iterator[Decoder]:
 def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | Exception:
     """Return the open file, or why libsndfile refuses it or should not have it."""
     try:
-        opened = soundfile.SoundFile(os.fsencode(file) if _is_no_text(file) else file)
+        opened = soundfile.SoundFile(os.fsencode(file) if isinstance(file, Path) and _is_no_text(file) else file)
     except soundfile.LibsndfileError as error:
         if error.code == _MALFORMED:
             raise UnreadableError(not_a_sound(name, error)) from error
@@ -135,9 +135,9 @@ def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | E
     return opened
 
 
-def _is_no_text(file: Path | BinaryIO) -> bool:
+def _is_no_text(file: Path) -> bool:
     """Return whether a path holds bytes that are no text in the encoding of file names."""
-    return isinstance(file, Path) and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in str(file))
+    return any(0xDC80 <= ord(letter) <= 0xDCFF for letter in str(file))
 
 
 @contextmanager

@@ -64,8 +64,9 @@ def with_domain(manifest: Manifest, wanted: Domain | None, *, source: object) ->
 
 def sample_of(manifest: Manifest, *, n: int = N_SAMPLED) -> list[Example]:
     """Return up to `n` examples from all over a manifest."""
-    places = np.unique(np.linspace(0, len(manifest) - 1, n).astype(int)) if len(manifest) else []
-    return [manifest.examples[place] for place in places]
+    if not len(manifest):
+        return []
+    return [manifest.examples[place] for place in np.unique(np.linspace(0, len(manifest) - 1, n).astype(int))]
 
 
 def _with_track(example: Example) -> Example:
