@@ -304,7 +304,7 @@ class TestPictures:
         values[2, 1, 1] = np.nan
         np.savez(tmp_path / "x.npz", **pictures(X=values))
         manifest = read_manifest(tmp_path / "x.npz")
-        with pytest.raises(DataError, match=r"x\.npz::2: has values that are NaN"):
+        with pytest.raises(DataError, match=r"\(x\.npz::2\): has values that are NaN"):
             read_content(manifest, manifest.examples[2])
 
 

@@ -199,13 +199,12 @@ def test_a_cache_that_cannot_be_written_is_gone_without(tmp_path, caplog):
 
 def test_weights_without_counters_are_taken(tmp_path):
     timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")
-    from earmark.models.backbone import load_body_weights
+    from earmark.models.backbone import timm_body
 
     old = timm.create_model("resnet18", num_classes=7).state_dict()
     torch.save({key: value for key, value in old.items() if "num_batches" not in key}, tmp_path / "old.pth")
-    body = timm.create_model("resnet18", num_classes=0, in_chans=3)
-    load_body_weights(body, "resnet18", str(tmp_path / "old.pth"), channels=3)
-    torch.testing.assert_close(body.conv1.weight, old["conv1.weight"])
+    body = timm_body("resnet18", weights=str(tmp_path / "old.pth"), channels=3)
+    torch.testing.assert_close(body.model.conv1.weight, old["conv1.weight"])
 
 
 def test_a_blank_image_is_called_by_its_name(tmp_path, run):

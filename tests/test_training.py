@@ -85,7 +85,7 @@ def test_overrides_reach_the_recipe(tmp_path):
         ({"training": {"epoch": 3}}, r"unknown key 'training.epoch' \(did you mean 'epochs'\?\)"),
         ({"model": {"kind": "cnn", "width": 3}}, r"\[model\]: unknown key 'width' \(did you mean 'widths'\?\)"),
         ({"model": {"widths": [3]}}, r"\[model\]: needs a key 'kind'; allowed: .*cnn"),
-        ({"augment": [{"kind": "spec-augment"}]}, r"'spec-augment' is for sound, not for ink; remove it"),
+        ({"augment": [{"kind": "spec-augment"}]}, r"'spec-augment' is for picture and sound, not for ink; remove it"),
         ({"augment": {"kind": "mixup"}}, r"\[\[augment\]\] is a list of tables"),
         ({"window": {"length_s": 3, "hop_s": 1, "min_s": 1}}, r"read ink, which takes no \[window\]"),
         ({"training": {"epochs": 0}}, r"training.epochs: .*greater than or equal to 1 \(given 0\)"),

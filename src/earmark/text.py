@@ -27,7 +27,7 @@ def in_words(seconds: float) -> str:
     """Return a duration as a person says it.
 
     >>> in_words(0.4), in_words(59), in_words(150), in_words(7300)
-    ('1 s', '59 s', '2 min 30 s', '2 h 2 min')
+    ('1 s', '59 s', '2 min 30 s', '2 h 1 min')
     """
     whole = max(1, round(seconds))
     minutes, rest = divmod(whole, 60)

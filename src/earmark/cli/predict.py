@@ -55,7 +55,8 @@ def predict(
 
     recognizer = load(model, n_threads=threads)
     if timeline and recognizer.card.window is None:
-        raise UsageError(f"{model} reads images, which have no timeline; leave --timeline out")
+        things = "drawings" if recognizer.card.features.domain == "ink" else "images"
+        raise UsageError(f"{model} reads {things}, which have no timeline; leave --timeline out")
     if window is not None:
         recognizer = recognizer.with_window(window)
     batch = _Batch(recognizer, top=top, timeline=timeline, force=force)

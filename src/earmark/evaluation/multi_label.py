@@ -70,8 +70,8 @@ def choose_thresholds(probabilities: RealArray, truth: IntArray) -> tuple[float,
     Halfway between the last probability that is given and the first that is not, on a scale of log-odds. A label that
     no example has, or every example, keeps 0.5: there is nothing to choose it by.
 
-    >>> choose_thresholds(np.array([[0.1], [0.2], [0.8]]), np.array([[0], [1], [1]]))
-    (0.1428571428571429,)
+    >>> [round(value, 4) for value in choose_thresholds(np.array([[0.1], [0.2], [0.8]]), np.array([[0], [1], [1]]))]
+    [0.1429]
     """
     return tuple(_threshold(claimed, right) for claimed, right in zip(probabilities.T, truth.T, strict=True))
 

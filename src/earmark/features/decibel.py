@@ -23,7 +23,7 @@ def add_power_to_db(graph: Graph, power: str) -> str:
 def db_to_log(decibels: FloatArray) -> FloatArray:
     """Return ``log10(1 + 10⁴ power)`` of decibels: 0 is silence, 4 a power of 1.
 
-    >>> db_to_log(np.float32([-200, -40, 0])).round(4).tolist()
+    >>> db_to_log(np.float32([-200, -40, 0])).astype(float).round(4).tolist()
     [0.0, 0.301, 4.0]
     """
     power = np.float32(10) ** (decibels / np.float32(10))

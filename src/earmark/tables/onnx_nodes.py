@@ -56,7 +56,8 @@ def to_onnx(fitted: Any) -> onnx.ModelProto:
     except NotFittedError:
         raise ModelError("a pipeline that was not fitted cannot be exported; fit it first") from None
     graph = Graph("table")
-    n_features, n_labels = fitted.n_features_in_, len(fitted.classes_)
+    fitted_steps = [step for _, step in fitted.steps if step != "passthrough"]
+    n_features, n_labels = fitted_steps[0].n_features_in_, len(fitted.classes_)
     rows = graph.add("Cast", "features", to=TensorProto.DOUBLE)
     current = graph.add("Reshape", rows, graph.integers(-1, n_features))
     *before, (_, model) = fitted.steps
