@@ -41,7 +41,7 @@ class Split(Config):
         `earmark.data.clips.clips_of`.
     folds, fold
         With `folds`, k parts of equal size instead of `fractions`: number `fold` is the test part, the one after it the
-        valid part, the others the train part.
+        validation part, the others the training part.
     """
 
     protocol: str = "grouped"

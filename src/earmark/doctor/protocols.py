@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Trainer: TypeAlias = Callable[[Manifest, int], Outcome]
 """Learns from the train (and, if it wants, the valid) part of a divided manifest with a seed, and answers to the test
-part, or to the valid part where there is no other."""
+part, or to the validation part where there is no other."""
 
 
 class ProtocolScore(Config):

@@ -81,7 +81,7 @@ class WindowScores:
     weights
         Shape ``(n_windows,)``, how much there is to hear in each; 0 for a silent window.
     familiarity
-        Shape ``(n_windows,)``, the probability that a window is of the kind that was learned; 1 without a gate.
+        Shape ``(n_windows,)``, the probability that a window is of the kind that was learned; 1 without a detector.
     salience
         Shape ``(n_windows,)``, how far partials stand out, in dB, see `pitch_salience`; infinite when it does not
         matter.

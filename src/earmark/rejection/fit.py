@@ -150,7 +150,7 @@ def _recipe_of(card: Card) -> Recipe:
         raise ModelError(f"{card.name}: its card holds no recipe to learn by; train it again with 'earmark train'")
     if isinstance(card.features, PictureFeatures):
         raise ModelError(
-            f"{card.name}: reads spectrogram pictures, of which no foreign ones can be made up; a recognizer that hears"
+            f"{card.name}: reads spectrogram pictures, of which no others can be made in code; a recognizer that hears"
             " the sounds themselves can learn to decline"
         )
     if not isinstance(card.features, InkFeatures | SoundFeatures):
