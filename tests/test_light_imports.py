@@ -40,6 +40,11 @@ def test_importing_earmark_imports_nothing_else():
     assert not loaded & {*HEAVY, "numpy", "pydantic", "onnxruntime"}
 
 
+def test_help_imports_nothing_heavy():
+    loaded = modules_after("from earmark.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass")
+    assert not loaded & {*HEAVY, "numpy", "onnxruntime"}
+
+
 def test_earmark_shows_its_public_names_alone():
     assert dir(earmark) == sorted(earmark.__all__)
     for name in earmark.__all__:

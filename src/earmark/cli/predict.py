@@ -11,7 +11,6 @@ import typer
 
 from earmark.cli.output import Format, complain, csv_heading, formatted
 from earmark.cli.pictures import Pictures
-from earmark.data.table import is_table
 from earmark.errors import DataError, UsageError
 from earmark.files import files_under
 
@@ -105,6 +104,8 @@ class _Batch:
 
     def files(self, inputs: Iterable[str]) -> Iterator[str]:
         """Yield the inputs with every folder replaced by the files in it that the recognizer can read."""
+        from earmark.data.table import is_table
+
         for item in inputs:
             if item != STDIN and self._reads_tables and is_table(Path(item)):
                 yield from self._rows(Path(item))

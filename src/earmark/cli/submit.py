@@ -11,7 +11,6 @@ import typer
 from earmark.cli.progress import progress_on_stderr
 from earmark.errors import UsageError
 from earmark.text import counted
-from earmark.units import note_midi
 
 
 class Written(StrEnum):
@@ -76,6 +75,8 @@ def _numbers(labels: tuple[str, ...], how: Written | None) -> dict[str, str] | N
         return None
     if how is Written.place:
         return {label: str(place) for place, label in enumerate(labels)}
+    from earmark.units import note_midi
+
     pitches = {label: note_midi(label) for label in labels}
     others = [label for label, midi in pitches.items() if midi is None]
     if others:
