@@ -46,7 +46,8 @@ lock: .uv/bin/uv
 	$(COMPILE) --extra train --extra av -o requirements/train.txt
 	$(COMPILE) --extra live -o requirements/live.txt
 	$(COMPILE) --extra serve -o requirements/serve.txt
-	$(COMPILE) --extra train --extra imagenet --extra av --extra live --extra serve --group dev -o requirements/dev.txt
+	$(COMPILE) --extra cluster -o requirements/cluster.txt
+	$(COMPILE) --extra train --extra imagenet --extra av --extra live --extra serve --extra cluster --group dev -o requirements/dev.txt
 	$(COMPILE_DOCS) -o requirements/docs.txt
 
 $(READY): requirements/dev.txt pyproject.toml | $(UV)
