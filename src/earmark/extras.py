@@ -11,8 +11,8 @@ from earmark.errors import MissingExtraError
 
 MODULES = {
     "train": frozenset(
-        {"jinja2", "matplotlib", "numba", "onnx", "onnxscript", "optuna", "pyarrow", "safetensors", "sklearn"}
-        | {"tensorboard", "threadpoolctl", "timm", "torch"}
+        {"jinja2", "matplotlib", "mir_eval", "numba", "onnx", "onnxscript", "optuna", "pyarrow", "safetensors"}
+        | {"sklearn", "tensorboard", "threadpoolctl", "timm", "torch"}
     ),
     "av": frozenset({"av"}),
     "live": frozenset({"sounddevice"}),

@@ -130,6 +130,98 @@ Span: TypeAlias = tuple[float, float, Answer]
 
 
 @dataclass(frozen=True, slots=True)
+class PianoKey:
+    """A key of the piano that sounds.
+
+    Attributes
+    ----------
+    midi
+        MIDI number, 21 (A0) to 108 (C8).
+    name
+        In scientific pitch notation, with sharps.
+    frequency_hz
+        Of its fundamental, equal-tempered, A4 = 440 Hz.
+    confidence
+        0…1.
+    """
+
+    midi: int
+    name: str
+    frequency_hz: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note event: one stroke of a key, from its onset to its offset.
+
+    Attributes
+    ----------
+    start_s, end_s
+        Onset and offset.
+    midi, name
+        MIDI number, and the name in scientific pitch notation.
+    velocity
+        Loudness of the stroke as in MIDI, 1…127.
+    confidence
+        Probability of the onset, 0…1.
+    """
+
+    start_s: float
+    end_s: float
+    midi: int
+    name: str
+    velocity: int
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chord:
+    """A chord of triads and sevenths, with the lowest key as its bass.
+
+    Attributes
+    ----------
+    symbol
+        As on a lead sheet: ``"C"``, ``"F#m7/A"``.
+    name
+        In words: ``"C major"``, ``"F# minor seventh over A"``.
+    root, quality, bass
+        ``"F#"``, ``"minor seventh"``, ``"A"``.
+    """
+
+    symbol: str
+    name: str
+    root: str
+    quality: str
+    bass: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tonality:
+    """The most likely key and scale of a passage.
+
+    Attributes
+    ----------
+    name
+        Key: ``"C major"``, ``"A minor"``.
+    scale
+        Which scale of the key the notes use: ``"A harmonic minor"``.
+    degrees
+        The names of the notes of the scale, from the tonic up.
+    correlation
+        Of the durations of the pitch classes with the profile of the key, -1…1.
+    runner_up
+        The key that comes next.
+    """
+
+    name: str
+    scale: str
+    degrees: tuple[str, ...]
+    correlation: float
+    runner_up: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """What a recognizer says about one input.
 
@@ -139,7 +231,8 @@ class Prediction:
         The file, or a description of the array.
     label, confidence
         Those of the first of `top`; the label is ``"unknown"`` when the recognizer declines, and `reason` says why.
-        Of a multi-label recognizer those of the first of `labels`, and ``"no tag"`` where there are none.
+        Of a multi-label recognizer those of the first of `labels`, and where there are none ``"no tag"``, of piano keys
+        ``"no key"``.
     top
         The best answers, best first; none for silence.
     reason
@@ -154,6 +247,14 @@ class Prediction:
         multi-label recognizer, the stretches of each label, which overlap.
     labels
         Of a multi-label recognizer: every answer above its threshold, the most probable first; None for others.
+    sounding
+        Of a recognizer of piano keys: the keys that sound, the lowest first; none where it declines. None for others.
+    chord
+        The chord that the sounding keys are, if they are a common one.
+    notes
+        Of a recognizer with frame outputs, when a timeline was asked for: the note events by their onsets.
+    tonality
+        The key and scale of these notes; None when there are too few.
     """
 
     input: str
@@ -165,3 +266,7 @@ class Prediction:
     timeline: tuple[Span, ...] | None = None
     segments: tuple[Span, ...] | None = None
     labels: tuple[Answer, ...] | None = None
+    sounding: tuple[PianoKey, ...] | None = None
+    chord: Chord | None = None
+    notes: tuple[Note, ...] | None = None
+    tonality: Tonality | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from earmark.live.smoother import AnswerSmoother, LabelSmoother
 from earmark.recognizer import Card
-from earmark.recognizer.answers import make_answer, no_tag, unknown_answer
+from earmark.recognizer.answers import make_answer, no_label, unknown_answer
 from earmark.recognizer.decide import rejection_reason
 from earmark.recognizer.prediction import answers_above, best_answers
 from earmark.recognizer.windows import WindowScores
@@ -77,7 +77,8 @@ class SmoothedLabels:
         if reason is not None and not self._force:
             return Said(unknown_answer(top[0].confidence), top, reason, ())
         labels = answers_above(card, given, familiarity * smooth)
-        return Said(labels[0] if labels else no_tag(top[0].confidence), top, reason, labels)
+        given = labels[0] if labels else no_label(top[0].confidence, task=card.task)
+        return Said(given, top, reason, labels)
 
 
 def _claims(scored: WindowScores) -> FloatArray:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from earmark.recognizer.card import Task
-from earmark.types import Answer, Prediction
+from earmark.types import Answer, Chord, Note, PianoKey, Prediction, Tonality
 from earmark.units import midi_to_hz, note_midi, note_name
 
 UNKNOWN = "unknown"
 NO_TAG = "no tag"
+NO_KEY = "no key"
 
 # HOMUS class: Unicode character and name. Unicode has no single character for a time signature of two numbers; they are
 # written with the fraction slash, which fonts that can set as one stacked sign. HOMUS draws whole and half rests alike.
@@ -68,9 +71,23 @@ def unknown_answer(confidence: float = 0.0) -> Answer:
     return Answer(label=UNKNOWN, confidence=confidence, details={})
 
 
-def no_tag(confidence: float) -> Answer:
+def no_label(confidence: float, *, task: Task) -> Answer:
     """Return the answer of a multi-label recognizer none of whose labels reaches its threshold."""
-    return Answer(label=NO_TAG, confidence=confidence, details={})
+    return Answer(label=NO_KEY if task == "note" else NO_TAG, confidence=confidence, details={})
+
+
+def keys_of(answers: Iterable[Answer]) -> tuple[PianoKey, ...]:
+    """Return the piano keys that answers name, the lowest first.
+
+    >>> [key.name for key in keys_of([make_answer("E4", 0.9, task="note"), make_answer("C4", 0.8, task="note")])]
+    ['C4', 'E4']
+    """
+    keys = (
+        PianoKey(midi, note_name(midi), round(midi_to_hz(midi), 2), answer.confidence)
+        for answer in answers
+        if (midi := note_midi(answer.label)) is not None
+    )
+    return tuple(sorted(keys, key=lambda key: key.midi))
 
 
 def as_dict(prediction: Prediction) -> dict[str, Any]:
@@ -86,6 +103,8 @@ def as_dict(prediction: Prediction) -> dict[str, Any]:
     }
     if prediction.labels is not None:
         values["labels"] = [answer_as_dict(answer) for answer in prediction.labels]
+    if prediction.sounding is not None:
+        values |= sounding_as_dict(prediction.sounding, prediction.chord)
     if prediction.familiarity is not None:
         values["familiarity"] = round(prediction.familiarity, 6)
     if prediction.reason is not None:
@@ -96,12 +115,38 @@ def as_dict(prediction: Prediction) -> dict[str, Any]:
                 {"start_s": round(start_s, 3), "end_s": round(end_s, 3), **answer_as_dict(answer)}
                 for start_s, end_s, answer in spans
             ]
+    if prediction.notes is not None:
+        values["notes"] = [note_as_dict(note) for note in prediction.notes]
+        values["key"] = _tonality_as_dict(prediction.tonality)
     return values
+
+
+def sounding_as_dict(sounding: Iterable[PianoKey], chord: Chord | None) -> dict[str, Any]:
+    """Return the keys that sound, and the chord that they are, as plain values for JSON."""
+    keys = [{**asdict(key), **_rounded(key.confidence)} for key in sounding]
+    return {"sounding": keys, "chord": asdict(chord) if chord else None}
+
+
+def note_as_dict(note: Note) -> dict[str, Any]:
+    """Return a note event as plain values for JSON."""
+    times = {"start_s": round(note.start_s, 3), "end_s": round(note.end_s, 3)}
+    return {**times, "midi": note.midi, "name": note.name, "velocity": note.velocity, **_rounded(note.confidence)}
 
 
 def answer_as_dict(answer: Answer) -> dict[str, Any]:
     """Return an answer as plain values for JSON."""
-    return {"label": answer.label, "confidence": round(answer.confidence, 6), **answer.details}
+    return {"label": answer.label, **_rounded(answer.confidence), **answer.details}
+
+
+def _rounded(confidence: float) -> dict[str, float]:
+    return {"confidence": round(confidence, 6)}
+
+
+def _tonality_as_dict(tonality: Tonality | None) -> dict[str, Any] | None:
+    if tonality is None:
+        return None
+    values = asdict(tonality)
+    return {**values, "degrees": list(tonality.degrees), "correlation": round(tonality.correlation, 3)}
 
 
 def _details(label: str, task: Task) -> dict[str, str | int | float]:

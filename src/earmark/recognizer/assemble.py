@@ -22,6 +22,7 @@ from earmark.features import SoundFeatures
 from earmark.features.graph import OPSET, Graph
 from earmark.recognizer.card import FAMILIARITY, FEATURES_OUT, FEATURES_OUT_1, FORMAT_VERSION, METADATA_KEY, Card
 from earmark.recognizer.file import NEXT
+from earmark.recognizer.frame_outputs import FRAME_OUTPUTS
 
 if TYPE_CHECKING:
     import onnx
@@ -38,8 +39,9 @@ def assemble(network: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     ----------
     network
         Input ``features`` (batch, channel, freq|height, time|width), batch and usually time dynamic; outputs ``logits``
-        (batch, n_labels) and ``embedding`` (batch, n_embedding). A network of sounds that remembers has the state as
-        further inputs of fixed shape, and for each an output ``next_`` and its name. It is not changed.
+        (batch, n_labels) and ``embedding`` (batch, n_embedding); where the card has frames also `FRAME_OUTPUTS`. A
+        network of sounds that remembers has the state as further inputs of fixed shape, and for each an output
+        ``next_`` and its name. It is not changed.
     card
         Goes into the file as JSON; its features give the front end of a sound recognizer.
 
@@ -177,10 +179,11 @@ def _check_fit(model: onnx.ModelProto, card: Card) -> None:
     inputs = [item.name for item in model.graph.input]
     outputs = {item.name: _shape(item) for item in model.graph.output}
     state = inputs[1:]
-    if inputs[:1] != ["features"] or not {*_OUTPUTS, *(f"{NEXT}{name}" for name in state)} <= set(outputs):
+    promised = (*_OUTPUTS, *(FRAME_OUTPUTS if card.frames else ()))
+    if inputs[:1] != ["features"] or not {*promised, *(f"{NEXT}{name}" for name in state)} <= set(outputs):
         raise ModelError(
-            f"the network has inputs {inputs} and outputs {sorted(outputs)};"
-            " a recognizer needs the input 'features' and the outputs 'logits' and 'embedding'; name them so at export"
+            f"the network has inputs {inputs} and outputs {sorted(outputs)}; a recognizer needs the input 'features'"
+            f" and the outputs {', '.join(map(repr, promised[:-1]))} and {promised[-1]!r}; name them so at export"
         )
     n_logits = outputs["logits"][-1]
     if isinstance(n_logits, int) and n_logits != len(card.labels):

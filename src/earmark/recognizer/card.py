@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, SerializeAsAny, model_validator
 
 from earmark.config import Config, Kind
-from earmark.features import FEATURES, Features
+from earmark.features import FEATURES, Features, SoundFeatures
 from earmark.features.window import Window
+from earmark.recognizer.frame_outputs import FrameOutputs
 from earmark.recognizer.rejection import Rejection
+from earmark.text import some_quoted
 from earmark.types import Target
+from earmark.units import note_midi
 
 if TYPE_CHECKING:
     from earmark.data import Example, Manifest
@@ -140,6 +143,8 @@ class Card(Config):
         The feature kind and its settings; the spectrogram itself is inside the graph.
     window
         How sounds are cut; None for ink.
+    frames
+        Of a recognizer of notes whose graph also answers for every frame: when the frames are; None for others.
     temperature
         Divides the logits before the softmax or sigmoid (Guo et al. 2017), fitted on examples not trained on.
     rejection
@@ -167,6 +172,7 @@ class Card(Config):
     thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     features: Annotated[SerializeAsAny[Features], Kind(FEATURES, where="card: features")]
     window: Window | None = None
+    frames: FrameOutputs | None = None
     temperature: float = Field(default=1.0, gt=0)
     rejection: Rejection | None = None
     scores: tuple[Score, ...] = ()
@@ -232,6 +238,20 @@ class Card(Config):
                 f"a {self.target} recognizer of {len(self.labels)} labels has {wanted} thresholds, not"
                 f" {len(self.thresholds)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _frames_are_of_sounds(self) -> Self:
+        if self.frames is None:
+            return self
+        if self.task != "note" or not self.is_multi_label or not isinstance(self.features, SoundFeatures):
+            raise ValueError("frames are of multi-label recognizers of notes whose spectrogram is in the graph")
+        strangers = [label for label in self.labels if note_midi(label) is None]
+        if strangers:
+            raise ValueError(f"frames are of labels that are names of notes, not {some_quoted(strangers)}")
+        hop_samples = self.frames.hop_s * self.features.sample_rate_hz
+        if abs(hop_samples - round(hop_samples)) > 1e-3 or round(hop_samples) < 1:
+            raise ValueError(f"frames every {self.frames.hop_s} s are {hop_samples:g} samples apart, no whole number")
         return self
 
     @property

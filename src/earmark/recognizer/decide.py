@@ -33,11 +33,9 @@ def rejection_reason(rejection: Rejection | None, best: Answer, *, familiarity: 
     """
     if rejection is None:
         return None
-    least_db, least = rejection.min_pitch_salience, rejection.min_familiarity
-    if least_db is not None and salience < least_db:
-        return f"no pitch: partials stand out by {salience:.1f} dB, and {least_db:.1f} dB is needed"
-    if least is not None and familiarity < least:
-        return f"unlike anything learned: its familiarity is {percent(familiarity)}, and {percent(least)} is needed"
+    foreign = foreign_reason(rejection, familiarity=familiarity, salience=salience)
+    if foreign is not None:
+        return foreign
     # The threshold was chosen on answers to what is familiar, so how familiar this is must not count twice.
     probability = best.confidence / max(familiarity, best.confidence)
     if probability < rejection.min_confidence:
@@ -45,6 +43,17 @@ def rejection_reason(rejection: Rejection | None, best: Answer, *, familiarity: 
             f"too uncertain: the best guess, {best.label}, has a probability of {percent(probability)} among the"
             f" labels, and {percent(rejection.min_confidence)} is needed"
         )
+    return None
+
+
+def foreign_reason(rejection: Rejection | None, *, familiarity: float, salience: float) -> str | None:
+    """Return why an input is unlike what was learned, whatever its best guess is; parameters as `rejection_reason`."""
+    least_db = None if rejection is None else rejection.min_pitch_salience
+    least = None if rejection is None else rejection.min_familiarity
+    if least_db is not None and salience < least_db:
+        return f"no pitch: partials stand out by {salience:.1f} dB, and {least_db:.1f} dB is needed"
+    if least is not None and familiarity < least:
+        return f"unlike anything learned: its familiarity is {percent(familiarity)}, and {percent(least)} is needed"
     return None
 
 

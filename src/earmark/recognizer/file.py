@@ -12,6 +12,7 @@ from typing import Any
 from earmark.errors import ConfigError, EarmarkError, ModelError, refusing
 from earmark.features import SoundFeatures
 from earmark.recognizer.card import FAMILIARITY, FORMAT_VERSION, METADATA_KEY, Card
+from earmark.recognizer.frame_outputs import FRAME_OUTPUTS
 
 NEXT = "next_"
 """Prefix of the outputs that give the new state of a causal network; its inputs have the same names without it."""
@@ -93,8 +94,9 @@ def card_of(session: Any, *, where: Path | str) -> Card:
     card = parse_card(text, where=where)
     needed = {"features", "samples"} if isinstance(card.features, SoundFeatures) else {"features"}
     n_logits = shapes["logits"][-1] if shapes.get("logits") else 0
-    lacks_detector = card.has_detector and FAMILIARITY not in shapes
-    if not needed <= names or (isinstance(n_logits, int) and n_logits != len(card.labels)) or lacks_detector:
+    promised = {*([FAMILIARITY] * card.has_detector), *(FRAME_OUTPUTS if card.frames else ())}
+    wrong_logits = isinstance(n_logits, int) and n_logits != len(card.labels)
+    if not needed <= names or wrong_logits or not promised <= shapes.keys():
         raise ModelError(
             f"{where}: the graph does not fit its card (inputs {sorted(names)}, outputs {shapes},"
             f" {len(card.labels)} labels); train or export the recognizer again"

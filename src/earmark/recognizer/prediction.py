@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from earmark.recognizer.answers import make_answer, no_tag, unknown_answer
+from earmark.notes import chord_of, tonality_of
+from earmark.recognizer.answers import keys_of, make_answer, no_label, unknown_answer
 from earmark.recognizer.card import Card
-from earmark.recognizer.decide import SILENT, rejection_reason
-from earmark.recognizer.segments import label_segments, segments
+from earmark.recognizer.decide import SILENT, foreign_reason, rejection_reason
+from earmark.recognizer.segments import label_segments, segments, window_borders
 from earmark.recognizer.windows import WindowScores
-from earmark.types import Answer, FloatArray, Prediction, Span
+from earmark.types import Answer, FloatArray, Note, Prediction, Span
 
 
 def to_prediction(
@@ -40,7 +42,8 @@ def to_prediction(
     elif labels is None:
         given = best[0]
     else:
-        given = labels[0] if labels else no_tag(best[0].confidence)
+        given = labels[0] if labels else no_label(best[0].confidence, task=card.task)
+    sounding = keys_of((given,) if labels is None else labels) if card.task == "note" else None
     return Prediction(
         input=name,
         label=given.label,
@@ -51,7 +54,18 @@ def to_prediction(
         timeline=tuple(_timeline(card, scores, force=force)) if timeline else None,
         segments=tuple(_segments(card, scores, force=force)) if timeline else None,
         labels=labels,
+        sounding=sounding,
+        chord=chord_of(key.midi for key in sounding or ()),
     )
+
+
+def with_notes(
+    prediction: Prediction, notes: Iterable[Note], *, card: Card, scores: WindowScores, force: bool
+) -> Prediction:
+    """Return a prediction with the note events that begin where the recognizer does not decline."""
+    answered = notes if force else _familiar(notes, card, scores)
+    ordered = tuple(sorted(answered, key=lambda note: (note.start_s, note.midi)))
+    return replace(prediction, notes=ordered, tonality=tonality_of(ordered))
 
 
 def best_answers(card: Card, probabilities: FloatArray, top: int, *, familiarity: float = 1.0) -> tuple[Answer, ...]:
@@ -90,6 +104,23 @@ def _reason(card: Card, scores: WindowScores, best: Answer) -> str | None:
     return rejection_reason(card.rejection, best, familiarity=familiarity, salience=salience)
 
 
+def _familiar(notes: Iterable[Note], card: Card, scores: WindowScores) -> Iterator[Note]:
+    """Yield the notes unless the whole sound, or the window in which they begin, is unlike what was learned."""
+
+    def is_foreign(part: WindowScores) -> bool:
+        familiarity, salience = part.mean_familiarity(), part.mean_salience()
+        reason = foreign_reason(card.rejection, familiarity=familiarity, salience=salience)
+        return reason is not None and not part.is_silent
+
+    if is_foreign(scores):
+        return
+    foreign = np.array([is_foreign(window) for window in _windows(scores)])
+    borders = window_borders(scores)[1:-1]
+    for note in notes:
+        if not foreign[np.searchsorted(borders, note.start_s, side="right")]:
+            yield note
+
+
 def _windows(scores: WindowScores) -> Iterator[WindowScores]:
     return (scores.part(slice(row, row + 1)) for row in range(len(scores.weights)))
 
@@ -118,4 +149,4 @@ def _answer(card: Card, scores: WindowScores, *, force: bool) -> Answer:
     (best,) = best_answers(card, scores.mean(), 1, familiarity=scores.mean_familiarity())
     if not force and _reason(card, scores, best) is not None:
         return unknown_answer(best.confidence)
-    return no_tag(best.confidence) if card.is_multi_label else best
+    return no_label(best.confidence, task=card.task) if card.is_multi_label else best

@@ -15,11 +15,14 @@ from earmark.features import InkFeatures, NumberFeatures, PictureFeatures
 from earmark.recognizer.card import FAMILIARITY, FEATURES_OUT, Card
 from earmark.recognizer.decide import pitch_salience
 from earmark.recognizer.file import card_of, open_session
+from earmark.recognizer.frame_outputs import FrameScores
 from earmark.recognizer.inputs import Input, ink_input, input_name, naming, numbers_input, picture_input, sound_input
 from earmark.recognizer.network import OnnxNetwork, Request, State, log_probabilities
-from earmark.recognizer.prediction import to_prediction
+from earmark.recognizer.note_events import NoteDecoder, note_events
+from earmark.recognizer.prediction import to_prediction, with_notes
+from earmark.recognizer.stitching import FrameStitcher
 from earmark.recognizer.windows import LEAST_FAMILIAR, Shape, WindowBatch, WindowScores, cut, drawing
-from earmark.types import Content, FloatArray, Prediction
+from earmark.types import Content, FloatArray, Note, Picture, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class Recognizer:
             Most answers to return.
         timeline
             Also answer for every window of a sound, and for every stretch of one answer, see `segments` and
-            `label_segments`.
+            `label_segments`; with frame outputs also give the notes.
         force
             Give the best label even where the recognizer would decline, unless there is only silence; `reason` still
             says why it would.
@@ -131,8 +134,15 @@ class Recognizer:
             raise UsageError(f"top={top}: at least one answer is given; ask for 1 or more")
         if timeline and self.card.window is None:
             raise UsageError("an image has no timeline; leave 'timeline' out")
+        name, card = name or input_name(item), self.card
+        has_notes = timeline and card.frames is not None and not isinstance(item, Picture)
+        item = item.read() if has_notes and hasattr(item, "read") else item  # two passes over a stream
         scores = self.score(item, sample_rate_hz=sample_rate_hz)
-        return to_prediction(self.card, scores, name or input_name(item), top=top, timeline=timeline, force=force)
+        prediction = to_prediction(card, scores, name, top=top, timeline=timeline, force=force)
+        if not has_notes:
+            return prediction
+        notes = self.notes(item, sample_rate_hz=sample_rate_hz)
+        return with_notes(prediction, notes, card=card, scores=scores, force=force)
 
     def predict_many(
         self,
@@ -167,6 +177,26 @@ class Recognizer:
         """Return the calibrated scores of every window of one input; parameters as for `predict`."""
         batches = self.cut(item, sample_rate_hz=sample_rate_hz)
         return WindowScores.joined(self._batch_scores(batch) for batch in batches)
+
+    def frames(self, item: Input, *, sample_rate_hz: int | None = None) -> Iterator[FrameScores]:
+        """Return what the network says about every frame of a sound, block after block, in flat memory.
+
+        Parameters and errors as for `predict`. `FrameScores.joined` puts the blocks together.
+
+        Raises
+        ------
+        ModelError
+            When the recognizer has no frame outputs.
+        """
+        stitcher = FrameStitcher(self.network, self.card)
+        return stitcher.follow(sound_input(item, sample_rate_hz=sample_rate_hz), where=input_name(item))
+
+    def notes(self, item: Input, *, sample_rate_hz: int | None = None) -> Iterator[Note]:
+        """Return the note events of a sound by their ends, in flat memory; parameters and errors as for `frames`.
+
+        All that looks like a note is given, also where `predict` declines.
+        """
+        return note_events(self.frames(item, sample_rate_hz=sample_rate_hz), NoteDecoder(self.card))
 
     def score_together(self, parts: Sequence[WindowBatch]) -> list[WindowScores]:
         """Return the scores of each of `parts`; those with windows of one shape are computed at once."""

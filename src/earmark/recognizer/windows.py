@@ -19,7 +19,7 @@ from earmark.units import seconds_to_samples
 SILENCE_PEAK = 1e-4  # -80 dB below full scale: nothing that was recorded on purpose is as quiet
 LOUDEST_PEAK = 1e6  # whole numbers written as floats are above it, and would overflow in the spectrogram
 SHORTEST_S = 0.05  # less is a click, in which there is nothing to recognise
-_BATCH_S = 30.0  # sound in memory at once
+BATCH_S = 30.0  # sound in memory at once
 LEAST_FAMILIAR = 1e-6  # not zero, so that of what is like nothing learned there still is a best guess
 
 
@@ -186,17 +186,22 @@ def cut_sound(
     cuts = sound_windows(
         source, length_s=window.length_s, hop_s=window.hop_s, sample_rate_hz=rate_hz, first_s=window.first_s
     )
-    for batch in _batched(cuts, max(1, int(_BATCH_S / window.length_s))):
+    for batch in _batched(cuts, max(1, int(BATCH_S / window.length_s))):
         samples = np.stack([cut for _, cut in batch])
         if samples.shape[1] < SHORTEST_S * rate_hz:
             raise DataError(
                 f"{where}: lasts {samples.shape[1] / rate_hz:.3g} s; at least {SHORTEST_S} s are needed to recognise "
                 "anything; give a longer sound"
             )
-        peak = np.abs(samples).max()
-        if peak > LOUDEST_PEAK:
-            raise DataError(f"{where}: has samples as large as {peak:.1e}; they belong in -1…1; scale them")
+        refuse_too_loud(samples, where=where)
         yield _weighted(samples, np.array([start_s for start_s, _ in batch]), window=window, sample_rate_hz=rate_hz)
+
+
+def refuse_too_loud(samples: FloatArray, *, where: str) -> None:
+    """Raise `DataError` when samples of any shape are absurdly far beyond -1…1."""
+    peak = np.abs(samples).max(initial=0)
+    if peak > LOUDEST_PEAK:
+        raise DataError(f"{where}: has samples as large as {peak:.1e}; they belong in -1…1; scale them")
 
 
 def cut_samples(samples: FloatArray, window: Window, *, sample_rate_hz: int) -> WindowBatch:

@@ -1,0 +1,127 @@
+"""Note events from frames: a note begins at a peak of its onset probability and lasts while its key sounds.
+
+This is the decoding of Hawthorne et al., "Onsets and frames: dual-objective piano transcription" (ISMIR 2018), in which
+no note begins without an onset, but for three things: an onset is a local maximum, so that a key struck twice gives two
+notes; its time is interpolated between frames; and what sounds for one frame alone is no note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.recognizer.card import Card
+from earmark.recognizer.frame_outputs import FrameScores
+from earmark.recognizer.stitching import frame_outputs_of
+from earmark.types import FloatArray, Note
+from earmark.units import note_midi, note_name
+
+_REACH = 2
+"""Frames on either side that an onset is higher than."""
+_GAP = 1
+"""Frames below the threshold that do not end a note."""
+_LOUDEST = 127
+
+
+def note_events(blocks: Iterable[FrameScores], decoder: NoteDecoder) -> Iterator[Note]:
+    """Yield the notes of the frames of a sound, by their ends."""
+    for block in blocks:
+        yield from decoder.feed(block)
+    yield from decoder.finish()
+
+
+class NoteDecoder:
+    """Follows frames block by block, and gives notes as soon as they have ended.
+
+    Parameters
+    ----------
+    card
+        Of the recognizer: labels, hop, and thresholds.
+
+    Raises
+    ------
+    ModelError
+        When the recognizer has no frame outputs.
+    """
+
+    def __init__(self, card: Card) -> None:
+        self._frames = frame_outputs_of(card)
+        self._midi = [note_midi(label) or 0 for label in card.labels]
+        n = len(self._midi)
+        silence = np.zeros((_REACH, n), np.float32)
+        # Silence before the sound: a first frame can be a peak.
+        self._held = FrameScores(np.arange(-_REACH, 0) * self._frames.hop_s, silence, silence, silence)
+        self._is_down = np.zeros(n, np.bool_)
+        self._starts_s, self._struck_s, self._last_s = np.zeros(n), np.zeros(n), np.zeros(n)
+        self._velocities, self._confidences = np.zeros(n), np.zeros(n)
+
+    def feed(self, block: FrameScores) -> list[Note]:
+        """Take the next frames; return the notes that have ended."""
+        self._held = FrameScores.joined([self._held, block])
+        n = len(self._held) - 2 * _REACH
+        if n <= 0:
+            return []
+        notes = self._follow(self._held, n)
+        self._held = self._held.part(slice(n, None))
+        return notes
+
+    def finish(self) -> list[Note]:
+        """End the sound; return the notes of the last frames, and those whose keys still sound."""
+        silence = np.zeros((_REACH, len(self._midi)), np.float32)
+        after_s = self._held.times_s[-1] + self._frames.hop_s * np.arange(1, _REACH + 1)
+        notes = self.feed(FrameScores(after_s, silence, silence, silence))
+        return notes + self._end(self._is_down, self._last_s)
+
+    def _follow(self, held: FrameScores, n: int) -> list[Note]:
+        """Follow frames `_REACH` to `_REACH + n`, which have neighbours on both sides."""
+        struck, shifts = _peaks(held.onset, n, threshold=self._frames.onset_threshold)
+        sounding = held.sounding[_REACH : _REACH + n] >= self._frames.frame_threshold
+        notes: list[Note] = []
+        for row in range(n):
+            time_s = float(held.times_s[_REACH + row])
+            self._last_s[self._is_down & sounding[row]] = time_s
+            longest_s = (_GAP + 0.5) * self._frames.hop_s
+            notes += self._end(self._is_down & (time_s - self._last_s > longest_s), self._last_s)
+            if struck[row].any():
+                notes += self._strike(struck[row], time_s + shifts[row] * self._frames.hop_s, time_s)
+                self._velocities[struck[row]] = held.velocity[_REACH + row, struck[row]]
+                self._confidences[struck[row]] = held.onset[_REACH + row, struck[row]]
+        return notes
+
+    def _strike(self, struck: npt.NDArray[np.bool_], starts_s: npt.NDArray[np.float64], time_s: float) -> list[Note]:
+        """Begin notes; return those that they end."""
+        before = self._end(self._is_down & struck, starts_s - self._frames.hop_s / 2)
+        self._is_down |= struck
+        self._starts_s[struck] = np.maximum(0, starts_s[struck])
+        self._struck_s[struck] = self._last_s[struck] = time_s
+        return before
+
+    def _end(self, ended: npt.NDArray[np.bool_], last_s: npt.NDArray[np.float64]) -> list[Note]:
+        """Return the notes of some keys, whose last frames are known, and lift these keys."""
+        keys = np.flatnonzero(ended & (self._last_s > self._struck_s))
+        self._is_down = self._is_down & ~ended
+        return [
+            Note(
+                start_s=float(self._starts_s[key]),
+                end_s=float(max(last_s[key], self._starts_s[key]) + self._frames.hop_s / 2),
+                midi=self._midi[key],
+                name=note_name(self._midi[key]),
+                velocity=int(np.clip(round(_LOUDEST * self._velocities[key]), 1, _LOUDEST)),
+                confidence=float(self._confidences[key]),
+            )
+            for key in keys.tolist()
+        ]
+
+
+def _peaks(onset: FloatArray, n: int, *, threshold: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Return where onsets are local maxima, ``(n, n_labels)``, and how many frames later their middles are."""
+    centre, before, after = (onset[_REACH + shift : _REACH + shift + n] for shift in (0, -1, 1))
+    is_peak = centre >= threshold
+    for shift in range(1, _REACH + 1):
+        is_peak &= centre > onset[_REACH - shift : _REACH - shift + n]
+        is_peak &= centre >= onset[_REACH + shift : _REACH + shift + n]
+    total = before.astype(np.float64) + centre + after
+    shifts: npt.NDArray[np.float64] = np.where(is_peak, (after - before) / np.maximum(total, 1e-9), 0.0)
+    return is_peak, shifts
