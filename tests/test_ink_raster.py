@@ -6,8 +6,9 @@ import pytest
 from earmark.config import parse_kind
 from earmark.errors import ConfigError, DataError
 from earmark.features import FEATURES, InkRaster
+from earmark.features.ink_raster import USUAL_STAFF_SPACE
 from earmark.ink import draw_strokes, make_ink, trace
-from earmark.types import Image, Sound
+from earmark.types import Image, Ink, Sound
 
 DRAWING = make_ink([[(0, 0), (40, 60)], [(0, 60), (20, 50)]], where="test")
 ALL = ("ink", "direction", "progress", "size")
@@ -47,6 +48,18 @@ def test_size_is_the_longest_side_in_octaves():
     assert features(make_ink([[(0, 0), (0, 256)]], where="test"))[1].max() == pytest.approx(1)
     assert features(make_ink([[(5, 5)]], where="test"))[1].max() == 0
     assert np.ptp(features(DRAWING)[1]) == 0
+
+
+def test_a_known_staff_space_gives_scans_a_size_and_strokes_another_unit():
+    features = InkRaster(channels=("ink", "size"))
+    bar = make_ink([[(0, 0), (0, 4 * USUAL_STAFF_SPACE)]], where="test")
+    expected = features(bar)[1].max()
+    larger = Ink(tuple(10 * stroke for stroke in bar.strokes), staff_space=10 * USUAL_STAFF_SPACE)
+    assert features(larger)[1].max() == pytest.approx(expected, abs=1e-4)
+    pixels = np.pad(np.zeros((120, 6), np.uint8), 9, constant_values=255)
+    assert features(Image(pixels, staff_space_px=30.0))[1].max() == pytest.approx(expected, abs=1e-3)
+    large = np.repeat(np.repeat(pixels, 5, axis=0), 5, axis=1)
+    assert features(Image(large, staff_space_px=150.0))[1].max() == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize(

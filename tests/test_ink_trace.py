@@ -108,6 +108,29 @@ def test_a_tight_crop_of_a_black_bar_stays_ink():
     assert trace(Image(np.pad(np.zeros((80, 10), np.uint8), 1, constant_values=255))).sum() > 60
 
 
+def _bar(height, width, *, margin=4, ink=20, paper=240):
+    return np.pad(np.full((height, width), ink, np.uint8), margin, constant_values=paper)
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 7), (6, 9), (20, 50), (110, 14)])
+@pytest.mark.parametrize("keep_pen", [False, True])
+def test_the_paper_of_a_tight_crop_is_not_fitted_to_its_ink(height, width, keep_pen):
+    """A dot, a rest and a bar line, cut with a margin of four pixels, stay filled and leave the corners white."""
+    traced = trace(Image(_bar(height, width)), height=56, width=40, keep_pen=keep_pen)
+    rows, columns = np.nonzero(traced > 0.5)
+    box = traced[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    assert box.mean() > 0.85
+    assert traced[0, 0] < 0.1
+
+
+@pytest.mark.parametrize("pen_px", [1, 4, 14])
+def test_a_kept_pen_is_as_thick_as_drawn_and_never_too_thin(pen_px):
+    scan = _scan(pen_px=pen_px)
+    drawn = draw_strokes(CLEF, height=48, width=48, pen_width_px=max(2, pen_px * 46 / 180))
+    traced = trace(Image(scan.astype(np.uint8)), height=48, width=48, keep_pen=True)
+    assert np.abs(traced - drawn).mean() / drawn.mean() < 0.45
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 60), st.integers(160, 255), st.booleans(), st.integers(0, 3))
 def test_contrast_polarity_and_quarter_turns(dark, light, inverted, n_turns):

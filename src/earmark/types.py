@@ -56,9 +56,12 @@ class Ink:
     ----------
     strokes
         One float32 array of shape ``(n_points, 2)`` a stroke: x to the right, y down, in any unit.
+    staff_space
+        Distance between two staff lines in the same unit, where it is known: it says how large the drawing is.
     """
 
     strokes: tuple[FloatArray, ...]
+    staff_space: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,12 @@ class Image:
     ----------
     pixels
         uint8 of shape ``(height, width)`` grey, ``(height, width, 3)`` RGB or ``(height, width, 4)`` RGBA.
+    staff_space_px
+        Distance between two staff lines in pixels, where it is known: it says how large the drawing is.
     """
 
     pixels: npt.NDArray[np.uint8]
+    staff_space_px: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Self
 
 import numpy as np
@@ -9,10 +10,14 @@ from pydantic import Field, model_validator
 
 from earmark.errors import DataError
 from earmark.features.base import FEATURES, InkFeatures
-from earmark.ink import draw_planes, place_strokes, trace
+from earmark.ink import draw_planes, place_strokes
+from earmark.ink.trace import find_drawing, place_as_drawn, place_with_pen
 from earmark.types import FloatArray, Image, Ink
 
 InkChannel = Literal["ink", "direction", "progress", "size"]
+USUAL_STAFF_SPACE = 18.5
+"""In the unit of strokes whose staff is not known, that of HOMUS: four spaces are the median height of its bar lines."""
+
 N_PLANES: dict[InkChannel, int] = {"ink": 1, "direction": 2, "progress": 1, "size": 1}
 
 
@@ -31,9 +36,12 @@ class InkRaster(InkFeatures):
     channels
         What to show, in this order: ``"ink"`` (always first), 0…1; ``"direction"``, two planes, the way of the pen to
         the right and down, -1…1; ``"progress"``, the share of the drawing's length drawn before, 0…1; ``"size"``, the
-        same value everywhere, ``log2(longest side) / 8`` in the strokes' own unit, clipped to 0…2. All but the ink are
-        zero for a scanned image, so one recognizer serves both when it was trained with those planes set to zero now
-        and then.
+        same value everywhere, ``log2(longest side) / 8``, clipped to 0…2, in units of which `USUAL_STAFF_SPACE` make a
+        staff space; where that is not known, in the strokes' own unit. All but the ink are zero for a scanned image,
+        the size unless its staff space is known, so one recognizer serves both when it was trained on both.
+    scan_pen
+        What becomes of the pen of a scanned image: ``"uniform"``, it is made as thick as `pen_width`; ``"kept"``, it
+        stays as it is unless it is thinner.
     """
 
     kind: Literal["ink-raster"] = "ink-raster"
@@ -42,6 +50,7 @@ class InkRaster(InkFeatures):
     pen_width: float = Field(default=2.0, ge=0.5, le=64)
     margin: float = Field(default=1.0, ge=0, le=64)
     channels: tuple[InkChannel, ...] = ("ink",)
+    scan_pen: Literal["uniform", "kept"] = "uniform"
 
     @model_validator(mode="after")
     def _is_drawable(self) -> Self:
@@ -73,18 +82,24 @@ class InkRaster(InkFeatures):
         planes = draw_planes(placed, height=self.height, width=self.width, pen_width_px=self.pen_width)
         parts = {"ink": planes[:1], "direction": planes[1:3], "progress": planes[3:]}
         if "size" in self.channels:
-            parts["size"] = np.full((1, self.height, self.width), _size(of), dtype=np.float32)
+            points = np.concatenate(of.strokes)
+            longest = float((points.max(axis=0) - points.min(axis=0)).max())
+            parts["size"] = self._size_plane(longest, of.staff_space or USUAL_STAFF_SPACE)
         return np.concatenate([parts[channel] for channel in self.channels])
 
     def _of_image(self, image: Image) -> FloatArray:
-        raster = np.zeros(self.shape, dtype=np.float32)
-        raster[0] = trace(
-            image, height=self.height, width=self.width, pen_width_px=self.pen_width, margin_px=self.margin
-        )
-        return raster
+        drawing = find_drawing(image)
+        place = place_as_drawn if self.scan_pen == "kept" else place_with_pen
+        size = {"shape": (self.height, self.width), "pen_width_px": self.pen_width, "margin_px": self.margin}
+        parts = {channel: self._plane(0.0, n_planes) for channel, n_planes in N_PLANES.items()}
+        parts["ink"] = place(drawing, **size)[None]
+        if image.staff_space_px is not None:
+            parts["size"] = self._size_plane(drawing.longest_px, image.staff_space_px)
+        return np.concatenate([parts[channel] for channel in self.channels])
 
+    def _size_plane(self, longest: float, staff_space: float) -> FloatArray:
+        usual = max(longest * USUAL_STAFF_SPACE / staff_space, 1.0)
+        return self._plane(min(math.log2(usual) / 8, 2.0))
 
-def _size(ink: Ink) -> float:
-    points = np.concatenate(ink.strokes)
-    longest = float((points.max(axis=0) - points.min(axis=0)).max())
-    return float(np.clip(np.log2(max(longest, 1.0)) / 8, 0, 2))
+    def _plane(self, value: float, n_planes: int = 1) -> FloatArray:
+        return np.full((n_planes, self.height, self.width), value, dtype=np.float32)

@@ -7,6 +7,7 @@ the pen to one thickness; place as `earmark.ink.draw` places strokes.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -19,26 +20,33 @@ MAX_WORKING_SIDE_PX = 384
 MIN_CONTRAST = 16.0
 SUPERSAMPLING = 3
 MAX_PEN_SHARE = 0.25
+EVEN_LIGHT, MAYBE_EVEN_LIGHT = 0.9, 0.8
+"""Separation of ink and paper, Otsu's eta, above which light is even, or may be so; that of a mere shade is 0.75."""
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
-def trace(
-    image: Image, *, height: int = 64, width: int = 64, pen_width_px: float = 2.0, margin_px: float = 1.0
-) -> FloatArray:
-    """Find the ink of an image and bring it to a raster as `draw_strokes` would.
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The ink of an image, cut tight.
 
-    Parameters
+    Attributes
     ----------
-    image
-        Dark ink on light paper or the reverse, any colours, with or without transparency, one symbol.
-    height, width, pen_width_px, margin_px
-        As in `draw_strokes`. The pen is measured and made thicker or thinner to `pen_width_px`; a blob,
-        thicker than a quarter of its longer side, fills the raster as it is.
+    ink
+        Share of ink of every pixel, 0…1, ``(height, width)``, of the image scaled down.
+    mask
+        What of it is ink and no speck.
+    longest_px
+        Longer side of the drawing in pixels of the image as it was given.
+    """
 
-    Returns
-    -------
-    float32 of shape ``(height, width)``, 0 for paper … 1 for ink.
+    ink: FloatArray
+    mask: Mask
+    longest_px: float
+
+
+def find_drawing(image: Image) -> Traced:
+    """Find the ink of an image and cut it tight, without specks.
 
     Raises
     ------
@@ -49,13 +57,43 @@ def trace(
     mask = _without_specks(ink > 0.5)
     rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
     crop = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    return _place(
-        np.where(_grown(mask), ink, 0)[crop],
-        pen_px=_pen_px(np.pad(mask[crop], 1)),
-        shape=(height, width),
-        pen_width_px=pen_width_px,
-        margin_px=margin_px,
-    )
+    kept, mask = np.where(_grown(mask), ink, 0)[crop], mask[crop]
+    return Traced(kept, mask, max(mask.shape) * max(image.pixels.shape[:2]) / max(ink.shape))
+
+
+def trace(
+    image: Image,
+    *,
+    height: int = 64,
+    width: int = 64,
+    pen_width_px: float = 2.0,
+    margin_px: float = 1.0,
+    keep_pen: bool = False,
+) -> FloatArray:
+    """Find the ink of an image and bring it to a raster as `draw_strokes` would.
+
+    Parameters
+    ----------
+    image
+        Dark ink on light paper or the reverse, any colours, with or without transparency, one symbol.
+    height, width, pen_width_px, margin_px
+        As in `draw_strokes`. The pen is measured and made thicker or thinner to `pen_width_px`; a blob,
+        thicker than a quarter of its longer side, fills the raster as it is.
+    keep_pen
+        Leave a thick pen as it is; one thinner than `pen_width_px` is made thicker all the same, so that it stays seen.
+
+    Returns
+    -------
+    float32 of shape ``(height, width)``, 0 for paper … 1 for ink.
+
+    Raises
+    ------
+    DataError
+        As `find_drawing`.
+    """
+    drawing = find_drawing(image)
+    place = place_as_drawn if keep_pen else place_with_pen
+    return place(drawing, shape=(height, width), pen_width_px=pen_width_px, margin_px=margin_px)
 
 
 def find_ink(image: Image) -> FloatArray:
@@ -67,8 +105,14 @@ def find_ink(image: Image) -> FloatArray:
         As `trace`.
     """
     plane = _scaled_down(_one_plane(_check(image)))
-    flat = _best_separated(plane, plane - _paper(plane))
-    low, high, _ = _two_levels(flat)
+    flat = plane
+    low, high, separation = _two_levels(plane)
+    # In a tight crop of a blob most is ink, and what would be fitted to it is no paper.
+    if separation < EVEN_LIGHT:
+        levelled = plane - _paper(plane)
+        found = _two_levels(levelled)
+        if separation < MAYBE_EVEN_LIGHT or found[2] > separation:
+            flat, (low, high, _) = levelled, found
     if high - low < MIN_CONTRAST:
         raise DataError(
             "the image is of one colour, with no ink to find; give a drawing that stands out from its paper"
@@ -157,14 +201,6 @@ def _paper(plane: FloatArray) -> FloatArray:
     return np.asarray(level + by_x * row + by_xx * row**2 + column * (by_y + by_xy * row + by_yy * column))
 
 
-def _best_separated(*planes: FloatArray) -> FloatArray:
-    """Return the plane whose two levels stand apart best.
-
-    In a tight crop of a blob most is ink, and what is fitted to it is no paper.
-    """
-    return max(planes, key=lambda plane: _two_levels(plane)[2])
-
-
 def _two_levels(values: FloatArray) -> tuple[float, float, float]:
     """Return the mean of either side of Otsu's threshold (IEEE Trans. SMC 9, 1979), the dark one first, and his eta.
 
@@ -230,12 +266,30 @@ def _ridge_px(distance_px: npt.NDArray[np.float64]) -> float:
     return float(2 * np.median(distance_px[ridge]) - 0.5)
 
 
-def _place(
-    ink: FloatArray, *, pen_px: float, shape: tuple[int, int], pen_width_px: float, margin_px: float
+def place_as_drawn(
+    drawing: Traced, *, shape: tuple[int, int], pen_width_px: float, margin_px: float
 ) -> FloatArray:
+    """Scale a drawing so that its ink fills the raster; a pen that is too thin to be seen becomes thicker."""
+    from scipy import ndimage
+
+    room = np.array(shape) - 2 * margin_px
+    pen_px = _pen_px(np.pad(drawing.mask, 1))
+    scale = float((room / np.array(drawing.ink.shape)).min())
+    ink = drawing.ink
+    if 0 < pen_px * scale < pen_width_px:
+        scale = float(((room - pen_width_px) / np.maximum(np.array(ink.shape) - pen_px, 1e-3)).min())
+        more_px = max(0, round(pen_width_px / scale - pen_px))
+        ink = ndimage.maximum_filter(np.pad(ink, (more_px + 1) // 2), size=more_px + 1)
+    placed = _resampled(ink, scale=scale, shape=shape)
+    # What is enlarged stays as sharp as it was.
+    return np.clip((placed - 0.5) * max(1.0, scale) + 0.5, 0, 1) if scale > 1 else placed
+
+
+def place_with_pen(drawing: Traced, *, shape: tuple[int, int], pen_width_px: float, margin_px: float) -> FloatArray:
     """Scale a crop so that its pen's path fills the raster, and move its outline to the wanted pen."""
     from scipy import ndimage
 
+    ink, pen_px = drawing.ink, _pen_px(np.pad(drawing.mask, 1))
     height, width = shape
     room = np.array([width, height]) - 2 * margin_px - pen_width_px * (pen_px > 0)
     scale = float((room / np.maximum(np.array(ink.shape[::-1]) - pen_px, 1e-3)).min())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -82,9 +84,12 @@ def ink_input(item: Input) -> Ink | Image:
     from earmark.ink import make_ink
 
     if isinstance(item, Image):
-        return _image_of_array(item.pixels)
-    if isinstance(item, Ink | list | tuple):
-        return make_ink(item.strokes if isinstance(item, Ink) else item, where=input_name(item))
+        return replace(_image_of_array(item.pixels), staff_space_px=_known_space(item.staff_space_px))
+    if isinstance(item, Ink):
+        checked = make_ink(item.strokes, where=input_name(item))
+        return replace(checked, staff_space=_known_space(item.staff_space))
+    if isinstance(item, list | tuple):
+        return make_ink(item, where=input_name(item))
     if isinstance(item, str | Path):
         return _drawing_of_file(Path(item))
     if isinstance(item, np.ndarray):
@@ -243,6 +248,12 @@ def _ink_of_text(text: str, *, where: str) -> Ink:
     if text.lstrip().startswith(("[", "{")):
         return parse_json_strokes(text, where=where)
     return parse_strokes(text, where=where)[1]
+
+
+def _known_space(staff_space: float | None) -> float | None:
+    if staff_space is not None and not 0 < staff_space < math.inf:
+        raise DataError(f"a staff space of {staff_space} is no distance; give a number above 0, or leave it out")
+    return staff_space
 
 
 def _image_of_array(array: np.ndarray[Any, Any]) -> Image:

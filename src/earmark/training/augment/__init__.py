@@ -5,8 +5,9 @@ To add one: a configuration in a file here, registered under its name; the contr
 
 from earmark.training.augment.base import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation, Drawn
 from earmark.training.augment.batch import Affine, Elastic, Flip, FreqShift, Mixup, SpecAugment, Tilt, TimeShift
-from earmark.training.augment.ink import InkOnly, InkScan, InkWarp
+from earmark.training.augment.ink import InkOnly, InkSize, InkWarp
 from earmark.training.augment.recording import Codec, Equalize, Gain, LimitBand, Microphone, Mp3, Noise, Room
+from earmark.training.augment.scan import InkScan
 from earmark.training.augment.sound import Excerpt, PitchShift, SynthesizeNote
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Gain",
     "InkOnly",
     "InkScan",
+    "InkSize",
     "InkWarp",
     "LimitBand",
     "Microphone",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 
-from earmark.errors import DataError
-from earmark.ink import draw_planes, place_strokes
-from earmark.ink.trace import find_ink
+from earmark.features.ink_raster import USUAL_STAFF_SPACE
 from earmark.training.augment.base import AUGMENTATIONS, BatchAugmentation, ContentAugmentation, Drawn
 from earmark.types import Content, FloatArray, Image, Ink
 
@@ -33,11 +32,10 @@ class InkWarp(ContentAugmentation):
         Of each stroke by itself, when there are several.
     jitter
         Of each point.
-    size
-        Logarithm of the drawing's size, which only a raster with the ``"size"`` channel shows.
-    foreign_units
-        Share of the drawings that are scaled by anything from 1/16 to 16, because strokes may come in any unit. The
-        size then helps where it is usual and is not trusted where it is not.
+    uneven
+        Amplitude of a smooth stretch of some parts against others along each axis, such as of a stem against its head.
+    reorder
+        Share of the drawings whose strokes come in another order, some of them drawn from their end.
     """
 
     domains = frozenset({"ink"})
@@ -49,8 +47,8 @@ class InkWarp(ContentAugmentation):
     stroke_shift: float = Field(default=0.014, ge=0, le=0.2)
     stroke_scale: float = Field(default=0.04, ge=0, le=0.5)
     jitter: float = Field(default=0.004, ge=0, le=0.1)
-    size: float = Field(default=0.15, ge=0, le=2)
-    foreign_units: float = Field(default=0.1, ge=0, le=1)
+    uneven: float = Field(default=0.0, ge=0, le=0.3)
+    reorder: float = Field(default=0.0, ge=0, le=1)
 
     def __call__(self, content: Content, drawn: Drawn, rng: np.random.Generator) -> Content:
         if not isinstance(content, Ink):
@@ -58,21 +56,22 @@ class InkWarp(ContentAugmentation):
         points = np.concatenate(content.strokes)
         low, high = points.min(axis=0), points.max(axis=0)
         longest = max(float((high - low).max()), 1e-6)
-        matrix = self._matrix(rng) * self._factor(rng)
+        matrix = self._matrix(rng)
         waves = rng.standard_normal((2, 2, 2)) * 3, rng.uniform(0, 2 * np.pi, (2, 2))
+        uneven = 3 * self.uneven * rng.standard_normal(2).clip(-1, 1), rng.uniform(0, 2 * np.pi, 2)
         strokes = []
         for stroke in content.strokes:
             unit = (stroke - (low + high) / 2) / longest
+            # Its slope is never below 0, so nothing is folded over.
+            unit = unit + uneven[0] * np.sin(2 * np.pi * unit + uneven[1]) / (2 * np.pi)
             unit = unit + self.bend * np.sin(np.tensordot(unit, waves[0], axes=(1, 0)) + waves[1]).sum(axis=1)
             if len(content.strokes) > 1:
                 unit = self._moved(unit, rng)
             unit = unit @ matrix.T + self.jitter * rng.standard_normal(unit.shape)
             strokes.append((longest * unit).astype(np.float32))
-        return Ink(tuple(strokes))
-
-    def _factor(self, rng: np.random.Generator) -> float:
-        foreign = 16.0 ** rng.uniform(-1, 1) if rng.random() < self.foreign_units else 1.0
-        return foreign * math.exp(self.size * rng.standard_normal())
+        if self.reorder and rng.random() < self.reorder:
+            strokes = [strokes[i][:: -1 if rng.random() < 0.3 else 1] for i in rng.permutation(len(strokes))]
+        return replace(content, strokes=tuple(strokes))
 
     def _matrix(self, rng: np.random.Generator) -> FloatArray:
         turn, slant, stretch = rng.standard_normal(3).clip(-3, 3) * (
@@ -90,53 +89,33 @@ class InkWarp(ContentAugmentation):
         return np.asarray(middle + (unit - middle) * scale + self.stroke_shift * rng.standard_normal(2))
 
 
-@AUGMENTATIONS.register("ink-scan")
-class InkScan(ContentAugmentation):
-    """Turn some drawings into scans: other pens, resolutions, noise, blur, light, polarity, remains of staff lines.
-
-    The scan goes the way of a user's scan, through `earmark.ink.trace`, and has no stroke channels; so one recognizer
-    learns to serve both.
+@AUGMENTATIONS.register("ink-size")
+class InkSize(ContentAugmentation):
+    """Let drawings be of another size, or in another unit, which only a raster with the ``"size"`` channel shows.
 
     Attributes
     ----------
-    probability
-        Share of the drawings that become scans; a lone point stays as it is, being lost in noise.
-    thinnest_pen, thickest_pen
-        Range of the pen's width, as shares of the image's side.
-    staff
-        Share of the scans that carry up to six short pieces of staff line.
+    size
+        Standard deviation of the logarithm of the size.
+    foreign_units
+        Share of the drawings that are scaled by anything from 1/16 to 16, because strokes may come in any unit. The
+        size then helps where it is usual and is not trusted where it is not.
     """
 
     domains = frozenset({"ink"})
-    kind: Literal["ink-scan"] = "ink-scan"
-    probability: float = Field(default=0.25, gt=0, le=1)
-    thinnest_pen: float = Field(default=0.015, gt=0, le=0.5)
-    thickest_pen: float = Field(default=0.1, gt=0, le=0.5)
-    staff: float = Field(default=0.3, ge=0, le=1)
+    kind: Literal["ink-size"] = "ink-size"
+    size: float = Field(default=0.15, ge=0, le=2)
+    foreign_units: float = Field(default=0.1, ge=0, le=1)
 
     def __call__(self, content: Content, drawn: Drawn, rng: np.random.Generator) -> Content:
-        if not isinstance(content, Ink) or rng.random() >= self.probability:
+        factor = math.exp(self.size * rng.standard_normal())
+        if isinstance(content, Image) and content.staff_space_px is not None:
+            return replace(content, staff_space_px=content.staff_space_px / factor)
+        if not isinstance(content, Ink):
             return content
-        if not np.ptp(np.concatenate(content.strokes), axis=0).any():
-            return content
-        side = int(math.exp(rng.uniform(math.log(56), math.log(160))))
-        pen_px = max(1.2, side * math.exp(rng.uniform(math.log(self.thinnest_pen), math.log(self.thickest_pen))))
-        placed = place_strokes(
-            content, height=side, width=side, pen_width_px=pen_px, margin_px=rng.uniform(1, side / 6)
-        )
-        share = draw_planes(placed, height=side, width=side, pen_width_px=pen_px)[0]
-        if rng.random() < self.staff:
-            remains = _pieces_of_staff(placed, side, rng)
-            share = np.maximum(
-                share, draw_planes(remains, height=side, width=side, pen_width_px=max(1.0, pen_px / 2))[0]
-            )
-        scan = Image(_photographed(share, rng))
-        try:
-            find_ink(scan)
-        except DataError:
-            # Noise and bad light have swallowed the ink: nobody could read this scan, so it teaches nothing.
-            return content
-        return scan
+        if rng.random() < self.foreign_units:
+            factor *= 16.0 ** rng.uniform(-1, 1)
+        return replace(content, staff_space=(content.staff_space or USUAL_STAFF_SPACE) / factor)
 
 
 @AUGMENTATIONS.register("ink-only")
@@ -159,24 +138,3 @@ class InkOnly(BatchAugmentation):
         shown = (torch.rand(len(pictures), generator=rng) >= self.probability).to(pictures.device)
         others = pictures[:, 1:] * shown[:, None, None, None]
         return torch.cat([pictures[:, :1], others], dim=1), targets
-
-
-def _pieces_of_staff(placed: Ink, side: int, rng: np.random.Generator) -> Ink:
-    """Return short level strokes that touch the drawing, as are left behind by the removal of staff lines."""
-    points = np.concatenate(placed.strokes)
-    middles = points[rng.integers(len(points), size=int(rng.integers(1, 7)))]
-    halves = rng.uniform(0.01, 0.06, len(middles)) * side
-    offsets = np.stack([halves, np.zeros_like(halves)], axis=1)
-    return Ink(tuple(np.stack([m - o, m + o]).astype(np.float32) for m, o in zip(middles, offsets, strict=True)))
-
-
-def _photographed(share: FloatArray, rng: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Return grey levels of ink and paper under uneven light, blurred, noisy, perhaps inverted."""
-    if rng.random() < 0.5:
-        shifted = np.roll(share, 1, axis=0), np.roll(share, 1, axis=1), np.roll(share, (1, 1), axis=(0, 1))
-        share = np.mean([share, *shifted], axis=0, dtype=np.float32)
-    paper, ink = rng.uniform(170, 255), rng.uniform(0, 110)
-    x = np.linspace(-1, 1, len(share))
-    light = rng.uniform(-25, 25) * x[:, None] + rng.uniform(-25, 25) * x
-    grey = paper + (ink - paper) * share + light + rng.uniform(0, 12) * rng.standard_normal(share.shape)
-    return np.clip(255 - grey if rng.random() < 0.2 else grey, 0, 255).astype(np.uint8)
