@@ -16,7 +16,7 @@ from earmark.types import FloatArray, Image, Ink
 
 InkChannel = Literal["ink", "direction", "progress", "size"]
 USUAL_STAFF_SPACE = 18.5
-"""In the unit of strokes whose staff is not known, that of HOMUS: four spaces are the median height of its bar lines."""
+"""In the unit of strokes whose staff is not known, that of HOMUS: the median bar line is as tall as four spaces."""
 
 N_PLANES: dict[InkChannel, int] = {"ink": 1, "direction": 2, "progress": 1, "size": 1}
 

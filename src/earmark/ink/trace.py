@@ -266,9 +266,7 @@ def _ridge_px(distance_px: npt.NDArray[np.float64]) -> float:
     return float(2 * np.median(distance_px[ridge]) - 0.5)
 
 
-def place_as_drawn(
-    drawing: Traced, *, shape: tuple[int, int], pen_width_px: float, margin_px: float
-) -> FloatArray:
+def place_as_drawn(drawing: Traced, *, shape: tuple[int, int], pen_width_px: float, margin_px: float) -> FloatArray:
     """Scale a drawing so that its ink fills the raster; a pen that is too thin to be seen becomes thicker."""
     from scipy import ndimage
 

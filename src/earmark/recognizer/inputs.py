@@ -85,11 +85,9 @@ def ink_input(item: Input) -> Ink | Image:
 
     if isinstance(item, Image):
         return replace(_image_of_array(item.pixels), staff_space_px=_known_space(item.staff_space_px))
-    if isinstance(item, Ink):
-        checked = make_ink(item.strokes, where=input_name(item))
-        return replace(checked, staff_space=_known_space(item.staff_space))
-    if isinstance(item, list | tuple):
-        return make_ink(item, where=input_name(item))
+    if isinstance(item, Ink | list | tuple):
+        strokes, space = (item.strokes, item.staff_space) if isinstance(item, Ink) else (item, None)
+        return replace(make_ink(strokes, where=input_name(item)), staff_space=_known_space(space))
     if isinstance(item, str | Path):
         return _drawing_of_file(Path(item))
     if isinstance(item, np.ndarray):
