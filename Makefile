@@ -12,10 +12,11 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
 
+COMPILE_RELEASE = $(subst --group docs,--group release,$(COMPILE_DOCS))
 COMPILE_DOCS = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
                --no-emit-index-url --no-emit-find-links --no-annotate --no-header --group docs
 
-.PHONY: demo test browser check docs format lock clean
+.PHONY: demo test test-oldest browser check docs dist installs format lock clean
 
 demo: $(READY)
 	$(BIN)/earmark demo $(if $(DATA),--data $(DATA))
@@ -37,6 +38,25 @@ check: $(READY)
 docs: .venv-docs/.ready
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 
+# What is published, into dist/: wheel and sdist, checked, and a bill of materials of the base installation and of each extra.
+dist: .venv-release/.ready
+	rm -rf dist && $(UV) build -q -o dist
+	.venv-release/bin/twine check --strict dist/*.whl dist/*.tar.gz
+	for lock in base train live serve cluster; do \
+	  .venv-release/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	    --of JSON -o dist/earmark-$$lock.cdx.json requirements/$$lock.txt; done
+
+# Every command in fresh environments without extras and with each extra alone; about 15 minutes and 3 GB.
+installs: $(READY) | .uv/bin/uv
+	PATH="$(CURDIR)/.uv/bin:$$PATH" $(BIN)/python tools/check_installs.py --report installs.json
+
+# The tests with the oldest version of every dependency that pyproject.toml allows.
+test-oldest: .uv/bin/uv
+	$(UV) venv -q --clear --python $(PYTHON) .venv-oldest
+	$(UV) pip install -q --python .venv-oldest/bin/python --resolution lowest-direct \
+	  --editable '.[train,imagenet,av,live,serve,cluster]' --group dev
+	.venv-oldest/bin/pytest $(ARGS)
+
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -49,6 +69,7 @@ lock: .uv/bin/uv
 	$(COMPILE) --extra cluster -o requirements/cluster.txt
 	$(COMPILE) --extra train --extra imagenet --extra av --extra live --extra serve --extra cluster --group dev -o requirements/dev.txt
 	$(COMPILE_DOCS) -o requirements/docs.txt
+	$(COMPILE_RELEASE) -o requirements/release.txt
 
 $(READY): requirements/dev.txt pyproject.toml | $(UV)
 	test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) $(VENV)
@@ -61,9 +82,14 @@ $(READY): requirements/dev.txt pyproject.toml | $(UV)
 	$(UV) pip sync -q --python .venv-docs/bin/python --require-hashes requirements/docs.txt
 	touch $@
 
+.venv-release/.ready: requirements/release.txt | $(UV)
+	test -x .venv-release/bin/python || $(UV) venv -q --python $(PYTHON) .venv-release
+	$(UV) pip sync -q --python .venv-release/bin/python --require-hashes requirements/release.txt
+	touch $@
+
 .uv/bin/uv:
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install -q uv
 
 clean:
-	rm -rf $(VENV) .venv-docs .uv dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-docs .venv-release .venv-oldest .uv dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
