@@ -14,8 +14,9 @@ import soundfile
 from earmark import extras
 from earmark.errors import MissingExtraError, UnreadableError
 from earmark.sound.decoder import Decoder, not_a_sound, refuse_missing, truncated
+from earmark.sound.header import corrected
 from earmark.sound.mp3 import length_is_a_guess
-from earmark.sound.source import AV_EXTENSIONS, SoundSource, openable, source_name
+from earmark.sound.source import AV_EXTENSIONS, SOUND_EXTENSIONS, SoundSource, openable, source_name
 from earmark.types import FloatArray
 
 BLOCK_SAMPLES = 262_144
@@ -24,7 +25,9 @@ BLOCK_SAMPLES = 262_144
 SAMPLE_RATES_HZ = (1_000, 768_000)
 """Anything outside is a broken header: resampling it would fill the memory."""
 
-_MISSING_BYTES = re.compile(r"^\s*(?:data|Data Size|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_MISSING_BYTES = re.compile(
+    r"^\s*(?:data|Data Size|SSND|BODY|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE
+)
 _UNKNOWN_LENGTH_BYTES = 0x7FFF_0000
 """Streaming writers cannot know the length and put the largest number there."""
 
@@ -87,6 +90,8 @@ class SoundfileDecoder:
                 refuse_missing(self, (declared - present) * seconds_a_byte)
         if "lacks an end-of-stream bit" in log and "Junk after the last page" in log:
             raise UnreadableError(truncated(self.name, "it ends inside a page"))
+        if "Seems to be a truncated file" in log:
+            raise UnreadableError(truncated(self.name, "it ends inside a block"))
 
 
 @contextmanager
@@ -101,17 +106,17 @@ def open_decoder(source: SoundSource) -> Iterator[Decoder]:
         When the extension is one that only PyAV reads and PyAV is not installed.
     """
     name = source_name(source)
-    file = openable(source)
-    opened = _open_soundfile(file, name)
-    if isinstance(opened, soundfile.SoundFile):
-        with opened:
-            plain = SoundfileDecoder(opened, name)
-            _refuse_odd_header(plain)
-            yield plain
-        return
-    with _open_with_av(file, name, because=opened) as decoder:
-        _refuse_odd_header(decoder)
-        yield decoder
+    with corrected(openable(source), name) as file:
+        opened = _open_soundfile(file, name)
+        if isinstance(opened, soundfile.SoundFile):
+            with opened:
+                plain = SoundfileDecoder(opened, name)
+                _refuse_odd_header(plain)
+                yield plain
+            return
+        with _open_with_av(file, name, because=opened) as decoder:
+            _refuse_odd_header(decoder)
+            yield decoder
 
 
 def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | Exception:
@@ -126,6 +131,10 @@ def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | E
         raise UnreadableError(
             f"{name}: a .raw file says neither its rate nor its channels; convert it to wav or flac"
         ) from error
+    if opened.format == "RAW" and Path(name).suffix.lower() in SOUND_EXTENSIONS:
+        # libsndfile takes an .au without its mark for telephone sound, whatever it is.
+        opened.close()
+        return UnreadableError("its first bytes are those of no known format")
     if opened.frames == _UNKNOWN_FRAMES:
         opened.close()
         return MissingExtraError(f"reading {name}, flac that does not say its length,", "av")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from earmark.sound.header import after_id3
+
 _TAGS = (b"Xing", b"Info", b"VBRI")
 _FIRST_FRAME_BYTES = 4096
 _CONSTANT = 0.98
@@ -19,8 +21,7 @@ _RATES_HZ = (44_100, 48_000, 32_000)
 def length_is_a_guess(file: Path | BinaryIO) -> bool:
     """Return whether the bit rate of an MP3 varies and no Xing, Info or VBRI header states the number of frames.
 
-    Such a file is cut, or extended with nothing, by a decoder that trusts its guess. Layouts: ISO/IEC 11172-3, 2.4.1.3,
-    and ID3 2.4.0, 3.1.
+    Such a file is cut, or extended with nothing, by a decoder that trusts its guess. Layout: ISO/IEC 11172-3, 2.4.1.3.
     """
     if isinstance(file, Path):
         with file.open("rb") as stream:
@@ -33,10 +34,7 @@ def length_is_a_guess(file: Path | BinaryIO) -> bool:
 
 
 def _guessed(stream: BinaryIO) -> bool:
-    head = stream.read(10)
-    # An ID3 tag gives its size in four bytes of seven bits.
-    tagged = len(head) == 10 and head.startswith(b"ID3")
-    stream.seek(10 + sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)) if tagged else 0)
+    stream.seek(after_id3(stream.read(10)))
     first = stream.read(_FIRST_FRAME_BYTES)
     if any(tag in first for tag in _TAGS):
         return False
