@@ -381,7 +381,7 @@ class TestManifestFile:
             ("path,group\na.wav,g\n", "has no column 'label'"),
             ("label,group\nx,g\n", "has no column 'path'"),
             ("path,label\n", "has no rows"),
-            ("", "has no column 'path'"),
+            ("", "is empty"),
             ("path,label\nb.wav,x\nc.wav,x\n", r"names 2 file\(s\) that are not there \(b\.wav, c\.wav\)"),
             ("path,label\na.wav,x\na.wav,y\n", "a.wav is listed twice"),
             ("path,label\na.wav, \n", "row 2: a.wav: has no label"),
@@ -404,7 +404,7 @@ class TestManifestFile:
 
     def test_bytes_that_are_no_text(self, tmp_path):
         (tmp_path / "m.csv").write_bytes(b"path,label\n\xff\xfe,x\n")
-        with pytest.raises(UnreadableError, match="is not a csv in UTF-8"):
+        with pytest.raises(UnreadableError, match="is not text in UTF-8"):
             read_manifest(tmp_path / "m.csv")
 
     def test_any_other_file(self, tmp_path):

@@ -91,13 +91,61 @@ class TestTables:
         np.testing.assert_array_equal(read_table(path).values, expected.values)
         assert read_manifest(path).labels == ("a", "b")
 
+    @pytest.mark.parametrize(
+        ("text", "numbers"),
+        [
+            ("sep=;\nfilename;tempo;mfcc1_mean;label\na;0,5;-1.234;x\nb;1.000,25;7;y\n", [0.5, -1234, 1000.25, 7]),
+            ('"sep=,"\r\nfilename,tempo,mfcc1_mean,label\r\na,1,2,x\r\n,,,\r\n', [1, 2]),
+            ("\n\nfilename|tempo|mfcc1_mean|label\na|1|2|x\n", [1, 2]),
+            (" filename;a, b;tempo ; label\na;1 234,5;-1\u00a0234\u202f567,5;x\n", [1234.5, -1234567.5]),
+            ('filename,tempo,mfcc1_mean,label\na,"1,234.5","12,34,567",x\n', [1234.5, 1234567]),
+            ("filename,tempo,mfcc1_mean,label\na,'7',(3.5),x\nb,\u22122.5,1\u2019234.5,y\n", [7, -3.5, -2.5, 1234.5]),
+            ("filename,tempo,mfcc1_mean,label\na,\u0661\u066b\u0665,\uff11\uff12\uff0e\uff15,x\n", [1.5, 12.5]),
+        ],
+    )
+    def test_numbers_of_any_country(self, tmp_path, text, numbers):
+        path = tmp_path / "t.csv"
+        for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-32"):
+            path.write_bytes(text.encode(encoding))
+            assert read_table(path).values.ravel().tolist() == numbers
+            assert read_manifest(path).labels[0] == "x"
+
+    @pytest.mark.parametrize(
+        ("content", "sentence"),
+        [
+            (b"filename;tempo;label\na;0,5;x\nb;0.25;y\n", r"t.csv: has numbers with decimal points \(0.25\) and with"),
+            (
+                b"filename,tempo,label\na,1,caf\xe9\n",
+                r"not text in UTF-8 \(the byte 0xe9 at 28\); save it as 'CSV UTF-8'",
+            ),
+            (b"PK\x03\x04" + bytes(99), "is a spreadsheet or an archive, not csv"),
+            (b" \n", "is empty"),
+            (
+                b"filename;tempo;label\na;2;x\nb;1,234;x\n",
+                "row 3: tempo is '1,234'; the comma may stand before decimals or",
+            ),
+            (b"a.wav,1,2\nb.wav,3,4\n", "no column 'path' among 'a.wav', '1', '2'"),
+            (b"filename,tempo,label\na,1,nan\n", "row 2: has no label"),
+        ],
+    )
+    def test_what_no_table_is_says_why(self, tmp_path, content, sentence):
+        path = tmp_path / "t.csv"
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=sentence):
+            read_manifest(path).table  # noqa: B018
+
     def test_a_comma_at_the_end_of_every_line(self, tmp_path):
         path = write_table(tmp_path / "t.csv", head=(*HEAD, ""), rows=[(*row, "") for row in ROWS])
         assert read_table(path).names == ("chroma_stft_mean", "mfcc1_mean")
 
     @pytest.mark.parametrize(
         ("cell", "sentence"),
-        [('"1,234"', "row 2: mfcc1_mean is '1,234'; it has commas between"), ("", "the cell is empty")],
+        [
+            ('"1,2,3"', "row 2: mfcc1_mean is '1,2,3'; only finite numbers are features"),
+            ("", "the cell is empty"),
+            ("N/A", "says that there is no value"),
+            ("3%", "without the percent sign"),
+        ],
     )
     def test_cells_that_are_no_numbers_say_why(self, tmp_path, cell, sentence):
         rows = [(*ROWS[0][:3], cell, "a"), *ROWS[1:]]

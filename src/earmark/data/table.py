@@ -1,13 +1,11 @@
-"""Tables: csv with the standard library, Parquet when pyarrow is there."""
+"""Tables: csv of any country, Parquet when pyarrow is there."""
 
 from __future__ import annotations
 
-import csv
 import logging
-import math
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from earmark import extras
+from earmark.data.spreadsheet import read_cells, read_heading, to_numbers, what_is_wrong
 from earmark.errors import DataError, UnreadableError, refusing
 from earmark.files import cached_while_unchanged
 from earmark.types import RealArray
@@ -25,11 +24,9 @@ NOT_FEATURES = frozenset({"filename", "length", "label", "group", "split"})
 """Columns of a feature table that are no features."""
 
 
-_SEPARATORS = (",", ";", "\t")
-_DECIMAL_COMMA = re.compile(r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?$")
-_THOUSANDS = re.compile(r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
 _INDEX = re.compile(r"^(unnamed: ?\d+|index|id|row|)$", re.IGNORECASE)
 _FEWEST_STEPS = 10
+_NO_LABEL = frozenset({"nan", "#n/a"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +62,8 @@ def read_columns(path: Path) -> tuple[str, ...]:
     if path.suffix.lower() == ".parquet":
         with _refusing_parquet(path):
             return tuple(_parquet(path).column_names)
-    with _open(path) as rows:
-        return tuple(next(rows, ()))
+    with _reading(path):
+        return tuple(read_heading(path))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -75,7 +72,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     Raises
     ------
     UnreadableError
-        When it is no csv or Parquet, or not UTF-8.
+        When it is no csv or Parquet, or not text in Unicode.
     DataError
         When a row has more or fewer cells than the header, a name is used twice, or there is no row.
     """
@@ -84,16 +81,27 @@ def read_rows(path: Path) -> list[dict[str, str]]:
             {name: "" if value is None else str(value) for name, value in row.items()} for row in _parquet_rows(path)
         ]
     else:
-        with _open(path) as rows:
-            header = next(rows, [])
-            _refuse_twice(path, header)
-            found = [_by_column(path, number, header, row) for number, row in enumerate(rows, start=2) if row]
-            if header and not header[-1].strip() and not any(row[header[-1]].strip() for row in found):
-                # A comma at the end of every line.
-                found = [{name: cell for name, cell in row.items() if name != header[-1]} for row in found]
+        with _reading(path):
+            heading, *rows = read_cells(path)[1] or [[]]
+        header = [name.strip() for name in heading]
+        _refuse_twice(path, header)
+        found = [_by_column(path, number, header, row) for number, row in enumerate(rows, start=2)]
+        if header and not header[-1] and not any(row[header[-1]].strip() for row in found):
+            # A comma at the end of every line.
+            found = [{name: cell for name, cell in row.items() if name != header[-1]} for row in found]
     if not found:
         raise DataError(f"{path}: has no rows; give a table with a header and at least one row")
     return found
+
+
+def label_of(row: Mapping[str, str]) -> str:
+    """Return the label of a row; nothing where its cell says that there is none, as pandas writes it.
+
+    >>> label_of({"label": " jazz "}), label_of({"label": "NaN"})
+    ('jazz', '')
+    """
+    label = row["label"].strip()
+    return "" if label.lower() in _NO_LABEL else label
 
 
 @cached_while_unchanged(maxsize=4)
@@ -109,9 +117,15 @@ def read_table(path: Path) -> Table:
     """
     rows = read_rows(path)
     candidates = tuple(name for name in rows[0] if name not in NOT_FEATURES)
-    numbers = np.array([[_number(row[name]) for name in candidates] for row in rows], dtype=np.float64)
-    numbers = numbers.reshape(len(rows), len(candidates))
-    left_out = {name: why for place, name in enumerate(candidates) if (why := _why_no_feature(name, numbers[:, place]))}
+    try:
+        numbers = to_numbers([[row[name] for name in candidates] for row in rows]).reshape(len(rows), len(candidates))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    left_out = {
+        name: why
+        for place, name in enumerate(candidates)
+        if (why := _why_no_feature(name, numbers[:, place], rows[0][name]))
+    }
     if left_out:
         reasons = "; ".join(f"{name!r}, which {why}" for name, why in left_out.items())
         log.warning("%s: leaves out the column(s) %s", path, reasons)
@@ -123,7 +137,7 @@ def read_table(path: Path) -> Table:
     if not finite.all():
         row, column = (int(index) for index in np.argwhere(~finite)[0])
         given = rows[row][names[column]]
-        raise DataError(f"{path}, row {row + 2}: {names[column]} is {given!r}; {_what_is_wrong(given)}")
+        raise DataError(f"{path}, row {row + 2}: {names[column]} is {given!r}; {what_is_wrong(given)}")
     values.flags.writeable = False
     return Table(names=names, values=values)
 
@@ -137,10 +151,10 @@ def parquet_modules(what: str) -> tuple[Any, Any]:
     return pa, pq
 
 
-def _why_no_feature(name: str, column: RealArray) -> str:
+def _why_no_feature(name: str, column: RealArray, first: str) -> str:
     """Return why a column says nothing about what a row is; nothing when it may be a feature."""
     if np.isnan(column).all():
-        return "holds no numbers"
+        return f"holds no numbers (the first is {first!r})"
     if _INDEX.match(name.strip()):
         return "only counts or names the rows"
     steps = np.diff(column)
@@ -149,60 +163,12 @@ def _why_no_feature(name: str, column: RealArray) -> str:
     return ""
 
 
-def _what_is_wrong(cell: str) -> str:
-    if _THOUSANDS.match(cell.strip()):
-        return "it has commas between its thousands; write plain numbers, without them"
-    if not cell.strip():
-        return "the cell is empty, and only finite numbers are features; fill it or remove the row"
-    return "only finite numbers are features; correct it or remove the row"
-
-
-def _number(text: str) -> float:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-class _open:  # noqa: N801
-    """Open a csv for reading, whatever spreadsheet wrote it, and turn what can go wrong into one sentence.
-
-    Cells are separated by commas, or where the header has none by semicolons or tabs; with semicolons, numbers may have
-    decimal commas. Text is UTF-8, or UTF-16 with its mark.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Iterator[list[str]]:
-        try:
-            with self._path.open("rb") as raw:
-                encoding = "utf-16" if raw.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-            self._stream = self._path.open(encoding=encoding, newline="")
-        except OSError as error:
-            raise UnreadableError(f"{self._path}: cannot be read ({error.strerror}); check the path") from error
-        return self._rows()
-
-    def _rows(self) -> Iterator[list[str]]:
-        heading = self._stream.readline()
-        self._stream.seek(0)
-        separator = next((mark for mark in _SEPARATORS if mark in heading), ",")
-        for row in csv.reader(self._stream, delimiter=separator):
-            yield [_with_point(cell) for cell in row] if separator == ";" else row
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._stream.close()
-        if isinstance(error, (UnicodeError, csv.Error)):
-            raise UnreadableError(f"{self._path}: is not a csv in UTF-8 ({error}); save it again as one") from error
-
-
-def _with_point(cell: str) -> str:
-    """Return a number with a decimal comma, and perhaps points between thousands, as Python writes it.
-
-    >>> _with_point("1.234,5"), _with_point("0,25"), _with_point("a,b")
-    ('1234.5', '0.25', 'a,b')
-    """
-    return cell.replace(".", "").replace(",", ".") if _DECIMAL_COMMA.match(cell.strip()) else cell
+        yield
+    except OSError as error:
+        raise UnreadableError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
 def _parquet(path: Path) -> Any:

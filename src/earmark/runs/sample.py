@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.errors import DataError, UnreadableError
+from earmark.data.spreadsheet import read_cells
+from earmark.errors import DataError
 from earmark.text import some_quoted
 
-_SEPARATORS = (",", ";", "\t")
 _INDEX_NAMES = re.compile(r"^(unnamed: ?\d+|index)?$", re.IGNORECASE)
 _PATH_NAMES = frozenset({"path", "file", "filename", "file_name", "filepath", "file_path"})
 _WHOLE = re.compile(r"^(\d+)\.0+$")
@@ -64,9 +62,10 @@ def read_sample(path: str | Path) -> Sample:
     DataError
         When it is missing, no such table, begins with a column that only counts the rows, or names an id twice.
     """
-    text = _text(path)
-    separator = separator_of(text.partition("\n")[0])
-    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row]
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; give the sample submission of the competition")
+    separator, rows = read_cells(path)
     if len(rows) < 2 or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
         raise DataError(
             f"{path}: is not a sample submission; it needs a heading, an id column, one or more columns to fill, and "
@@ -87,20 +86,11 @@ def read_sample(path: str | Path) -> Sample:
         id_column=heading[0],
         columns=tuple(name for i, name in enumerate(heading) if i not in (0, place)),
         ids=ids,
-        line_end="\r\n" if "\r\n" in text else "\n",
+        line_end="\r\n" if b"\r\n" in path.read_bytes() else "\n",
         separator=separator,
         paths=tuple(row[place] for row in body) if place else (),
         path_column=heading[place] if place else "",
     )
-
-
-def separator_of(heading: str) -> str:
-    """Return what separates the cells of a heading: a comma, or a semicolon or tab where there is no comma.
-
-    >>> separator_of("id;label"), separator_of("id,label")
-    (';', ',')
-    """
-    return next((mark for mark in _SEPARATORS if mark in heading), ",")
 
 
 def spellings(name: str) -> tuple[str, ...]:
@@ -112,16 +102,6 @@ def spellings(name: str) -> tuple[str, ...]:
     bare = name.strip().replace("\\", "/").removeprefix("./")
     whole = _WHOLE.match(bare)
     return tuple(dict.fromkeys((name, bare, *([whole[1]] if whole else []))))
-
-
-def _text(path: str | Path) -> str:
-    try:
-        data = Path(path).read_bytes()
-        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; give the sample submission of the competition") from None
-    except UnicodeDecodeError as error:
-        raise UnreadableError(f"{path}: is not text in UTF-8 ({error}); save it again as CSV") from error
 
 
 def _counts(cells: list[str]) -> bool:

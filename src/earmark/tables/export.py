@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from earmark.data import Manifest
+from earmark.data.spreadsheet import to_numbers
 from earmark.data.table import read_rows
 from earmark.errors import DataError
 from earmark.evaluation import fit_temperature, score
@@ -122,12 +124,11 @@ def row_length_s(table: Path) -> float:
 
     It comes from the published column ``length``, in samples; without that column a row describes a clip of 30 s.
     """
-    lengths = []
-    for number, row in enumerate(read_rows(table), start=2):
-        try:
-            lengths += [float(row["length"])] if row.get("length") else []
-        except ValueError:
-            raise DataError(
-                f"{table}, row {number}: length is {row['length']!r}; write a plain number of samples"
-            ) from None
+    cells = [row.get("length", "").strip() for row in read_rows(table)]
+    given = [cell for cell in cells if cell]
+    lengths = to_numbers([given])[0].tolist() if given else []
+    for length, cell in zip(lengths, given, strict=True):
+        if math.isnan(length):
+            row = cells.index(cell) + 2
+            raise DataError(f"{table}, row {row}: length is {cell!r}; write a plain number of samples")
     return statistics.median(lengths) / SAMPLE_RATE_HZ if lengths else _WHOLE_CLIP_S

@@ -11,7 +11,7 @@ from earmark.data.archive import array_sha256, join_member
 from earmark.data.facts import gtzan_group
 from earmark.data.manifest import UNKNOWN_GROUP, Example, Manifest
 from earmark.data.readers.base import Reader
-from earmark.data.table import is_table, read_columns, read_rows, read_table
+from earmark.data.table import is_table, label_of, read_columns, read_rows, read_table
 from earmark.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -43,15 +43,15 @@ def read(source: Path) -> Manifest:
         )
     rows, table = read_rows(source), read_table(source)
     examples = []
-    _warn_about_case(source, {cells["label"].strip() for cells in rows})
+    _warn_about_case(source, {label_of(cells) for cells in rows})
     for row, cells in enumerate(rows):
-        if not cells["label"].strip():
+        if not label_of(cells):
             raise DataError(f"{source}, row {row + 2}: has no label; give it one or remove the row")
         track = _track(cells.get("filename", ""))
         examples.append(
             Example(
                 path=join_member(source.name, row),
-                label=cells["label"].strip(),
+                label=label_of(cells),
                 group=cells["group"].strip() if "group" in cells else gtzan_group(track) if track else UNKNOWN_GROUP,
                 split=cells.get("split", "").strip() or None,
                 sha256=array_sha256(table.values[row]),

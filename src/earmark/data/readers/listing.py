@@ -9,9 +9,10 @@ from pathlib import Path
 from earmark.data.archive import split_member
 from earmark.data.manifest import COLUMNS, Example, Manifest
 from earmark.data.readers.base import Reader, refuse_missing
-from earmark.data.table import is_table, read_columns, read_rows
+from earmark.data.spreadsheet import to_numbers
+from earmark.data.table import is_table, label_of, read_columns, read_rows
 from earmark.errors import DataError, did_you_mean
-from earmark.text import some
+from earmark.text import some, some_quoted
 from earmark.types import Domain
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,8 @@ def _refuse_columns(source: Path, columns: tuple[str, ...]) -> None:
     for needed in ("path", "label"):
         if needed not in columns:
             raise DataError(
-                f"{source}: has no column {needed!r}; needed are path and label; a feature table is known by its "
-                "column filename, a pianos list by file and midi"
+                f"{source}: has no column {needed!r} among {some_quoted(columns)}; needed are path and label; a "
+                "feature table is known by its column filename, a pianos list by file and midi"
             )
     if unknown:
         log.warning("%s: does not use the column(s) %s; --groups can name one", source, some(map(repr, unknown)))
@@ -60,7 +61,7 @@ def _example(source: Path, number: int, row: dict[str, str]) -> Example:
     try:
         return Example(
             path=row["path"],
-            label=row["label"].strip(),
+            label=label_of(row),
             group=row["group"].strip() if "group" in row else row["path"],
             split=row.get("split", "").strip() or None,
             start_s=_seconds(row.get("start_s", "")),
@@ -75,10 +76,7 @@ def _example(source: Path, number: int, row: dict[str, str]) -> Example:
 def _seconds(text: str) -> float | None:
     if not text.strip():
         return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
+    seconds = float(to_numbers([[text]])[0, 0])
     if not math.isfinite(seconds):
         raise DataError(f"{text!r} is not a number of seconds; write 1.5, or nothing for the whole file")
     return seconds
