@@ -55,6 +55,19 @@ def test_jsonl_has_one_object_a_line(run, ears, sounds):
         assert len(row["top"]) == 2
 
 
+def test_names_that_would_move_the_cursor_are_escaped(run, ears, tmp_path):
+    for name in ("e\x1b[31mred.wav", "new\nline.wav", "turned\u202e.wav"):
+        soundfile.write(tmp_path / name, tone(), RATE_HZ)
+    code, out, err = run("predict", ears, tmp_path, tmp_path / "no\x1b[2J.wav")
+    assert code == 1
+    assert len(out.splitlines()) == 3
+    assert all(shown in out for shown in ("e\\x1b[31mred.wav", "new\\nline.wav", "turned\\u202e.wav"))
+    assert "no\\x1b[2J.wav: no such file" in err
+    assert "\x1b" not in out + err
+    rows = list(csv.DictReader(io.StringIO(run("predict", ears, tmp_path, "--format", "csv")[1], newline="")))
+    assert {row["input"] for row in rows} == {str(path) for path in tmp_path.glob("*.wav")}
+
+
 def test_json_is_one_list(run, ears, sounds):
     code, out, _ = run("predict", ears, sounds / "b.wav", sounds / "b.wav", "--format", "json", "--timeline")
     assert code == 0

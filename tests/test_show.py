@@ -10,7 +10,7 @@ import soundfile
 from PIL import Image
 
 from earmark.data import read_manifest
-from earmark.errors import UsageError
+from earmark.errors import DataError, UsageError
 from earmark.features import LogMel
 from earmark.show import Look, render_all, write_gallery
 from earmark.training import load_recipe
@@ -70,6 +70,31 @@ class TestEverything:
         read = read_manifest(tmp_path / "out" / "pictures.npz")
         assert (read.domain, len(read), read.examples[0].track) == ("picture", 12, "blues.00000")
         assert len(read_manifest(tmp_path / "out" / "manifest.csv")) == 12
+
+    def test_a_stopped_call_for_arrays_goes_on(self, sounds, tmp_path, monkeypatch):
+        from earmark.show import everything as module
+
+        whole = render_all(read_manifest(sounds), tmp_path / "whole", form="npz", segment_s=1.0, workers=1)
+        read, asked = module.read_content, []
+
+        def stopping(place, example, **options):
+            asked.append(example.path)
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+            return read(place, example, **options)
+
+        monkeypatch.setattr(module, "read_content", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            render_all(read_manifest(sounds), tmp_path / "out", form="npz", segment_s=1.0, workers=1)
+        made = render_all(read_manifest(sounds), tmp_path / "out", form="npz", segment_s=1.0, workers=1)
+        assert asked[2] == asked[3]
+        assert len(asked) == len(read_manifest(sounds)) + 1
+        assert made.n_pictures == whole.n_pictures
+        first, second = (np.load(folder / "pictures.npz") for folder in (tmp_path / "whole", tmp_path / "out"))
+        assert all(np.array_equal(first[name], second[name]) for name in first.files)
+        assert not (tmp_path / "out" / "pictures.parts").exists()
+        with pytest.raises(DataError, match="made with other settings"):
+            render_all(read_manifest(sounds), tmp_path / "out", form="npz", segment_s=2.0, workers=1)
 
     def test_strokes_of_any_size_and_pen(self, tmp_path, run):
         for writer in (1, 2):

@@ -17,6 +17,7 @@ from earmark.errors import DataError, UnreadableError
 T = TypeVar("T")
 
 _KEEP = "surrogateescape"
+_N_LETTERS = 40
 
 
 @contextmanager
@@ -31,7 +32,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        # A name of a file has at most 255 bytes, so that of the temporary one is only begun with it.
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:_N_LETTERS]}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise DataError(

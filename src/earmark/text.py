@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -56,3 +57,22 @@ def some_quoted(names: Iterable[str], *, n: int = 5) -> str:
     "'jazz' and 1 more"
     """
     return some(map(repr, names), n=n)
+
+
+def printable(text: object) -> str:
+    r"""Return a text in which nothing moves the cursor, colours the terminal or turns the direction of writing.
+
+    Names of files may hold such characters; they are shown as escapes. Joiners of letters stay.
+
+    >>> printable("a\x1b[31m\n.wav"), printable("ünï 音.wav")
+    ('a\\x1b[31m\\n.wav', 'ünï 音.wav')
+    """
+    return "".join(_escaped(letter) if unicodedata.category(letter) in _UNSHOWN else letter for letter in str(text))
+
+
+_UNSHOWN = frozenset({"Cc", "Cf", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"
+
+
+def _escaped(letter: str) -> str:
+    return letter if letter in _JOINERS else letter.encode("unicode_escape").decode("ascii")

@@ -18,6 +18,7 @@ import typer
 from earmark import extras
 from earmark.cli.output import complain
 from earmark.errors import EarmarkError, MissingPartError
+from earmark.text import printable
 
 _INTERRUPTED = 130
 _ABOUT = "Learn to recognise music from examples, by ear and by mark."
@@ -100,10 +101,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_run([argument for argument in given if argument != "--debug"], debug=debug))
 
 
+class _Printable(logging.Formatter):
+    """Formatter of one line a record, whatever is in the names of files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def _log_to_stderr() -> None:
     """Print what the library has to say in the same voice as the commands."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("earmark: %(message)s"))
+    handler.setFormatter(_Printable("earmark: %(message)s"))
     logger = logging.getLogger("earmark")
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)

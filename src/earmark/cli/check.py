@@ -11,7 +11,7 @@ from earmark import extras
 from earmark.cli.output import AsJson, complain, print_json
 from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import As, Groups
-from earmark.text import counted, some
+from earmark.text import counted, printable, some
 
 if TYPE_CHECKING:
     from earmark.doctor import Finding, Report
@@ -92,9 +92,10 @@ def _print(report: Report) -> None:
     for (severity, _, kind), findings in kinds.items():
         head = f"{severity:<7}  "
         for finding in findings[:_N_NAMED]:
-            print(f"{head}{finding.message}")
+            print(printable(f"{head}{finding.message}"))
             if len(finding.paths) > 2:
-                print(f"         {some((report.names.get(path, path) for path in finding.paths), n=_N_NAMED)}")
+                named = some((report.names.get(path, path) for path in finding.paths), n=_N_NAMED)
+                print(f"         {printable(named)}")
             head = " " * len(head)
         if len(findings) > _N_NAMED:
             print(f"         and {len(findings) - _N_NAMED} more of the kind {kind}; --json names all")

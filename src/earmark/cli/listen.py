@@ -12,7 +12,7 @@ import typer
 
 from earmark.cli.output import complain
 from earmark.errors import UsageError
-from earmark.text import counted, percent
+from earmark.text import counted, percent, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -121,7 +121,7 @@ class _Lines:
         else:
             share = percent(update.answer.confidence) if update.top else ""
             said = _labels_text(update.labels) if update.labels else f"{update.answer.label} {share}"
-            print(f"{update.end_s:8.2f} s  {update.level_db:6.1f} dB  {said}".rstrip(), flush=True)
+            print(f"{update.end_s:8.2f} s  {update.level_db:6.1f} dB  {printable(said)}".rstrip(), flush=True)
 
     def summary(self) -> str:
         """Say the answer to the whole, how long was listened, how late the answers were, and what was lost."""

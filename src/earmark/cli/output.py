@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earmark.text import percent
+from earmark.text import percent, printable
 
 if TYPE_CHECKING:
     from earmark.recognizer import Card
@@ -34,7 +34,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def complain(sentence: str) -> None:
     """Print one sentence on stderr."""
-    print(f"earmark: {sentence}", file=sys.stderr, flush=True)
+    print(f"earmark: {printable(sentence)}", file=sys.stderr, flush=True)
 
 
 def print_json(values: Any) -> None:
@@ -47,12 +47,12 @@ def print_pairs(pairs: Mapping[str, str]) -> None:
     width = max(map(len, pairs))
     for name, value in pairs.items():
         if value:
-            print(f"{name:<{width}}  {value}")
+            print(f"{name:<{width}}  {printable(value)}")
 
 
 def print_table(rows: Iterable[Iterable[str]]) -> None:
     """Print rows of text in aligned columns; the first row is the heading."""
-    table = [list(row) for row in rows]
+    table = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -96,7 +96,7 @@ def _table_lines(prediction: Prediction, width: int) -> Iterator[str]:
     rivals = [answer for answer in prediction.top if answer not in given]
     first = ", ".join(map(_answer_text, given)) or prediction.label
     rest = " · ".join(f"{answer.label} {percent(answer.confidence)}" for answer in rivals)
-    yield f"{prediction.input:<{width}}  {first}{reason}" + (f"   {rest}" if rest else "")
+    yield printable(f"{prediction.input:<{width}}  {first}{reason}" + (f"   {rest}" if rest else ""))
     for start_s, end_s, answer in prediction.segments or ():
         yield f"  {start_s:8.2f} – {end_s:.2f} s  {_answer_text(answer)}"
 
@@ -180,5 +180,6 @@ def _window_rows(prediction: Prediction) -> list[dict[str, Any]]:
 
 def _csv_line(cells: list[Any]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    # Only what is in the line's own end is quoted within cells.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n")

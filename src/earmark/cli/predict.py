@@ -64,13 +64,17 @@ def predict(
         shown = timeline and out is not None
         batch.pictures = Pictures(recognizer, explain=explain, timeline=shown, out=out, files=files)
     heading = csv_heading(recognizer.card, top=top, timeline=timeline)
-    width = max(map(len, files), default=0)
+    width = min(max(map(len, files), default=0), _WIDEST)
     for text in formatted(batch.predictions(_with_progress(files)), form=form, width=width, heading=heading):
         print(text, flush=True)
     if batch.n_bad:
         if batch.n_bad + batch.n_good > 1:
             complain(f"{batch.n_bad} of {batch.n_bad + batch.n_good} inputs could not be recognised; see above")
         raise typer.Exit(1)
+
+
+_WIDEST = 120
+"""Column of the inputs in characters: one very long name must not push all answers aside."""
 
 
 class _Batch:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from earmark.text import printable
+
 if TYPE_CHECKING:
     from earmark.types import Progress
 
@@ -29,11 +31,11 @@ def progress_on_stderr() -> Iterator[Progress]:
                 return
             if stage not in stages:
                 stages[stage] = bars.add_task(stage, note=note)
-            bars.update(stages[stage], completed=done, total=total, note=note)
+            bars.update(stages[stage], completed=done, total=total, note=printable(note))
 
         yield draw
 
 
 def _print_finished(stage: str, done: int, total: int, note: str) -> None:
     if 0 < done == total:
-        print(f"{stage}: {done} done{f', {note}' if note else ''}", file=sys.stderr, flush=True)
+        print(f"{stage}: {done} done{f', {printable(note)}' if note else ''}", file=sys.stderr, flush=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import starmap
 from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -17,17 +20,20 @@ import numpy as np
 from earmark.data import Example, Manifest, read_content
 from earmark.data.archive import split_member
 from earmark.errors import DataError, UsageError
+from earmark.features import LogMel
 from earmark.features.window import sound_segments
-from earmark.files import atomic_path, write_bytes
+from earmark.files import atomic_path, write_bytes, write_text
 from earmark.pictures import Pixels
 from earmark.show.render import Look, coloured, levels_of, picture_of, png_of
-from earmark.types import Progress, Sound, no_progress
+from earmark.types import FloatArray, Progress, Sound, no_progress
 
 log = logging.getLogger(__name__)
 
 FEWEST_FOR_WORKERS = 100
 MANIFEST = "manifest.csv"
 ARRAYS = "pictures.npz"
+PARTS = "pictures.parts"
+SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,8 @@ def render_all(  # noqa: PLR0913 - what pictures are made of
         How they look.
     form
         ``"png"``, or ``"npz"`` with ``X`` of 8 bits ``(n, freq, time)``, ``track`` and ``label``, which the recipes for
-        sounds can learn from; its pictures are extended to one length, and it is only written at the end.
+        sounds can learn from; its pictures are extended to one length. It is written at the end, from a file for each
+        example, which are then removed.
     segment_s
         Length of the segments of sounds; None for whole ones.
     workers
@@ -93,13 +100,14 @@ def render_all(  # noqa: PLR0913 - what pictures are made of
     UsageError
         When the examples are rows of a table, or strokes are wanted as arrays or segments.
     DataError
-        When no picture can be made, or `out` cannot be written.
+        When no picture can be made, or `out` cannot be written or holds pictures made with other settings.
     """
     if manifest.domain == "table":
         raise UsageError(f"{manifest.name}: rows of a table have no pictures; see 'earmark explore'")
     if manifest.domain != "sound" and (form == "npz" or segment_s is not None):
         raise UsageError(f"{manifest.name}: only sounds have segments and arrays of spectrograms; ask for png")
     look = look or Look()
+    _keep_settings(out, look, form, segment_s)
     task = partial(_render, place=replace(manifest, examples=()), out=out, look=look, form=form, segment_s=segment_s)
     pairs = list(zip(manifest.examples, _names(manifest), strict=True))
     examples: list[Example] = []
@@ -116,9 +124,23 @@ def render_all(  # noqa: PLR0913 - what pictures are made of
         raise DataError(f"{manifest.name}: none of its {len(manifest)} examples can be shown; {failures[0]}")
     if form == "npz":
         _write_arrays(out / ARRAYS, examples, shown)
+        shutil.rmtree(out / PARTS, ignore_errors=True)
     listed = Manifest(tuple(examples), "picture", out, manifest.name)
     listed.to_csv(out / MANIFEST)
     return Rendering(out / MANIFEST, len(examples), tuple(failures))
+
+
+def _keep_settings(out: Path, look: Look, form: str, segment_s: float | None) -> None:
+    """Write down how the pictures of a folder are made; refuse to go on with others, for they would be mixed."""
+    features = {"fingerprint": look.features.fingerprint}
+    settings = {**asdict(replace(look, features=LogMel())), "features": features, "form": form, "segment_s": segment_s}
+    text = json.dumps(settings, indent=1)
+    path = out / SETTINGS
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise DataError(
+            f"{out}: holds pictures made with other settings ({SETTINGS}); give another folder or remove it"
+        )
+    write_text(path, text)
 
 
 def _names(manifest: Manifest) -> list[str]:
@@ -165,17 +187,25 @@ def _render(
             if not path.exists():
                 write_bytes(path, png_of(picture_of(read_content(place, example), look)))
             return [_Shown(name, None)]
+        part = out / PARTS / f"{name}.npz"
+        if form == "npz" and part.exists():
+            with np.load(part) as kept:
+                return [_Shown(each, kept[each]) for each in kept.files]
         content = read_content(place, example, sample_rate_hz=look.features.sample_rate_hz)
         if not isinstance(content, Sound):
             raise TypeError(f"{example.path} is not a sound")
-        return [_segment(out, each, samples, look, form) for each, samples in _cut(content, name, segment_s)]
+        segments = list(_cut(content, name, segment_s))
+        if form == "png":
+            return [_segment(out, each, samples, look) for each, samples in segments]
+        levels = {each: levels_of(samples, look) for each, samples in segments}
+        with atomic_path(part) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **levels)
+        return list(starmap(_Shown, levels.items()))
     except DataError as error:
         return str(error)
 
 
-def _cut(
-    sound: Sound, name: str, segment_s: float | None
-) -> Iterator[tuple[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]]:
+def _cut(sound: Sound, name: str, segment_s: float | None) -> Iterator[tuple[str, FloatArray]]:
     if segment_s is None:
         yield name, sound.samples
         return
@@ -184,11 +214,7 @@ def _cut(
         yield f"{name}.{number}", samples
 
 
-def _segment(
-    out: Path, name: str, samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]], look: Look, form: str
-) -> _Shown:
-    if form == "npz":
-        return _Shown(name, levels_of(samples, look))
+def _segment(out: Path, name: str, samples: FloatArray, look: Look) -> _Shown:
     path = out / f"{name}.png"
     if not path.exists():
         write_bytes(path, png_of(coloured(levels_of(samples, look), look)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PLAYED_S = 8.0
+_STEM_LETTERS = 60
 """A page plays the first seconds of a sound; more would make it large."""
 
 
@@ -79,6 +80,7 @@ def write_gallery(  # noqa: PLR0913 - what a page shows
     chosen = {label: _spread(manifest, label, per_label) for label in manifest.labels}
     n_all, done = sum(map(len, chosen.values())), 0
     cards: dict[str, list[_Card]] = {}
+    stems = file_stems(manifest.labels)
     for label, examples in chosen.items():
         cards[label] = []
         for number, example in enumerate(examples):
@@ -90,8 +92,7 @@ def write_gallery(  # noqa: PLR0913 - what a page shows
             except DataError as error:
                 log.warning("%s", error)
                 continue
-            stem = "".join(letter if letter.isalnum() or letter in "-_#" else "_" for letter in label)
-            cards[label].append(_card(example, content, named, out / "pictures" / f"{stem}-{number + 1}"))
+            cards[label].append(_card(example, content, named, out / "pictures" / f"{stems[label]}-{number + 1}"))
     if not any(cards.values()):
         raise DataError(f"{manifest.name}: none of the examples that were looked at can be read")
     counts = {label: sum(example.label == label for example in manifest) for label in manifest.labels}
@@ -99,6 +100,21 @@ def write_gallery(  # noqa: PLR0913 - what a page shows
     path = out / "gallery.html"
     write_text(path, page)
     return path
+
+
+def file_stems(labels: Sequence[str]) -> dict[str, str]:
+    """Return names of files for labels, each another one on every file system.
+
+    >>> file_stems(["R&B", "r b", "hip hop"])
+    {'R&B': 'R_B', 'r b': 'r_b_', 'hip hop': 'hip_hop'}
+    """
+    taken: dict[str, str] = {}
+    for label in labels:
+        stem = "".join(letter if letter.isalnum() or letter in "-_#" else "_" for letter in label)[:_STEM_LETTERS]
+        while stem.casefold() in {other.casefold() for other in taken.values()}:
+            stem += "_"
+        taken[label] = stem
+    return taken
 
 
 def _spread(manifest: Manifest, label: str, n: int) -> list[Example]:
