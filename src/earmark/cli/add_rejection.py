@@ -46,7 +46,6 @@ def add_rejection(
     extras.require("adding a rejection", "train", "torch", "onnx", "sklearn")
     from earmark.evaluation import read_outcome
     from earmark.rejection.fit import add_rejection, rejection_config_of
-    from earmark.zoo.card_page import rejection_pairs
 
     with progress_on_stderr() as progress:
         rejection = add_rejection(
@@ -61,7 +60,7 @@ def add_rejection(
     if as_json:
         print_json({"model": str(out), **rejection.model_dump(mode="json")})
         return
-    print_pairs(rejection_pairs(rejection))
+    print_pairs(rejection.in_words())
     if rejection.ood_scores:
         print_table([("LEFT OUT", "N", "AUROC", "REJECTED"), *_rows(rejection)])
     print(f"recognizer: {out}")

@@ -77,8 +77,8 @@ def _leave_out(path: Path, report: Report, source: str, domain: Domain | None) -
     from earmark.doctor.quarantine import quarantine
 
     n = quarantine(path, report, source=Path(source), domain=domain)
-    own = path.absolute() == quarantine_of(Path(source)).absolute()
-    how = f"--data {source} leaves them out" if own else f"give --data {path} to leave them out"
+    beside_source = path.absolute() == quarantine_of(Path(source)).absolute()
+    how = f"--data {source} leaves them out" if beside_source else f"give --data {path} to leave them out"
     complain(f"{path}: lists {counted(n, 'example')}; {how}, and a deleted line brings one back")
 
 

@@ -127,7 +127,7 @@ def _card_pairs(card: Card, path: Path) -> dict[str, str]:
         "trained on": f"{data.name}: {_amount(data.n_examples, data.n_groups)}",
         "data licence": data.licence,
         **{f"score {rank}": _score_text(score) for rank, score in enumerate(card.scores, start=1)},
-        **_rejection_pairs(card),
+        **(card.rejection.in_words() if card.rejection else {}),
         **{f"limit {rank}": limit for rank, limit in enumerate(card.limits, start=1)},
     }
 
@@ -141,14 +141,6 @@ def _threshold_pairs(card: Card) -> dict[str, str]:
         "target": "multi-label: any number of the labels, or 'no tag'",
         "thresholds": f"{percent(card.thresholds[0])} for every label" if alike else given,
     }
-
-
-def _rejection_pairs(card: Card) -> dict[str, str]:
-    if card.rejection is None:
-        return {}
-    from earmark.zoo.card_page import rejection_pairs
-
-    return rejection_pairs(card.rejection)
 
 
 def _cost_pairs(model: str) -> dict[str, str]:

@@ -83,13 +83,13 @@ def suspicious(manifest: Manifest, examined: Sequence[Examined]) -> Iterator[Fin
 
 
 def _finding(
-    kind: str, path: str, said: str, advice: str, *, leave_out: bool = False, **evidence: float | str
+    kind: str, path: str, fault: str, advice: str, *, leave_out: bool = False, **evidence: float | str
 ) -> Finding:
     return Finding(
         kind,
         "warning",
         (path,),
-        f"{path}: {said}",
+        f"{path}: {fault}",
         advice,
         family="suspicious",
         evidence=evidence,
@@ -236,16 +236,16 @@ def _unusual_rates(manifest: Manifest, examined: Sequence[Examined]) -> Iterator
         path = manifest.examples[row].path
         known = _heard_at(manifest, row, common_hz, index)
         if known is not None or _same_length(sound, usual_frames, usual):
-            said = f"its header says {sound.sample_rate_hz} samples/s, but it holds as many samples as the others do"
+            fault = f"its header says {sound.sample_rate_hz} samples/s, but it holds as many samples as the others do"
             if known is not None:
-                said = (
+                fault = (
                     f"its header says {sound.sample_rate_hz} samples/s, but heard at {common_hz} "
                     f"it is {manifest.examples[rows[known]].path}"
                 )
             yield _finding(
                 "wrong-rate",
                 path,
-                said,
+                fault,
                 f"correct the rate in its header to {common_hz}, or remove it",
                 leave_out=True,
                 rate_hz=sound.sample_rate_hz,

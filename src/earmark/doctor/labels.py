@@ -43,8 +43,8 @@ def label_findings(manifest: Manifest) -> Iterator[Finding]:
 def _one_label(manifest: Manifest) -> Iterator[Finding]:
     if len(manifest.labels) < 2:
         held = some(manifest.labels) or "none"
-        said = f"there is only one label ({held})"
-        yield Finding("one-label", "error", (), said, "add examples of another", family="labels")
+        message = f"there is only one label ({held})"
+        yield Finding("one-label", "error", (), message, "add examples of another", family="labels")
 
 
 def _few(manifest: Manifest) -> Iterator[Finding]:
@@ -252,8 +252,8 @@ def doubtful(manifest: Manifest, examined: Sequence[Examined]) -> Iterator[Findi
     judged = judge_labels(features, [example.label for example in examples], groups)
     right = f"{100 * judged.accuracy:.0f} % of the labels out of fold"
     if judged.accuracy < USEFUL_ACCURACY:
-        said = f"the baseline finds only {right}, too few to say which labels are wrong"
-        yield Finding("labels-not-judged", "note", (), said, family="labels", evidence={"accuracy": judged.accuracy})
+        message = f"the baseline finds only {right}, too few to say which labels are wrong"
+        yield Finding("labels-not-judged", "note", (), message, family="labels", evidence={"accuracy": judged.accuracy})
         return
     yield Finding(
         "labels-judged",

@@ -58,15 +58,15 @@ def _groups(manifest: Manifest) -> Iterator[Finding]:
 
 
 def _recordings(manifest: Manifest) -> Iterator[Finding]:
-    """Yield recordings whose pieces are in several parts, where their group did not tell already."""
-    told = set(leaks(manifest))
+    """Yield recordings whose pieces are in several parts, whose group is not reported already."""
+    leaking_groups = set(leaks(manifest))
     pieces: dict[str, list[int]] = defaultdict(list)
     for row, example in enumerate(manifest):
-        if example.split and example.group not in told:
+        if example.split and example.group not in leaking_groups:
             file, member = split_member(example.path)
             # Rows of one table or pictures of one archive are not pieces of one recording.
-            own = example.path if member is not None else file
-            pieces[example.track or own].append(row)
+            source = example.path if member is not None else file
+            pieces[example.track or source].append(row)
     for recording, rows in pieces.items():
         members = [manifest.examples[row] for row in rows]
         if len({example.split for example in members}) > 1:

@@ -35,22 +35,22 @@ def survey(source: Path) -> Iterator[Finding]:
             suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - as above
             if suffix not in SOUND_EXTENSIONS | IMAGE_EXTENSIONS | {".txt", ".csv", ".parquet", ".npz"}:
                 others[suffix or "no extension"] += 1
-    yield from _told("closed-folder", "error", closed, "folder(s) may not be entered", "change their permissions")
-    yield from _told("broken-link", "error", nowhere, "link(s) lead nowhere", "mend or remove them")
-    yield from _told("link-loop", "note", loops, "link(s) lead to a folder that was read already", "")
+    yield from _of_files("closed-folder", "error", closed, "folder(s) may not be entered", "change their permissions")
+    yield from _of_files("broken-link", "error", nowhere, "link(s) lead nowhere", "mend or remove them")
+    yield from _of_files("link-loop", "note", loops, "link(s) lead to a folder that was read already", "")
     if others:
         kinds = ", ".join(f"{n} × {suffix}" for suffix, n in others.most_common(5))
         yield Finding("other-files", "note", (), f"{sum(others.values())} files are no examples ({kinds})")
 
 
-def _told(kind: str, severity: str, paths: list[str], said: str, advice: str) -> Iterator[Finding]:
+def _of_files(kind: str, severity: str, paths: list[str], what: str, advice: str) -> Iterator[Finding]:
     if paths:
         first = tuple(os.fsencode(path).decode("utf-8", "backslashreplace") for path in paths[:N_NAMED])
         yield Finding(
             kind,
             "error" if severity == "error" else "note",
             first,
-            f"{len(paths)} {said}: {', '.join(first[:3])}",
+            f"{len(paths)} {what}: {', '.join(first[:3])}",
             advice,
             family="broken" if severity == "error" else "facts",
             evidence={"n": len(paths)},

@@ -170,8 +170,8 @@ class Network(nn.Module):
         """Set the mode; parts whose weights do not learn stay as they are at work, so their statistics do not move."""
         super().train(mode)
         for part in self.modules():
-            own = list(part.parameters(recurse=False))
-            if own and not any(parameter.requires_grad for parameter in own):
+            weights = list(part.parameters(recurse=False))
+            if weights and not any(parameter.requires_grad for parameter in weights):
                 part.training = False
         return self
 

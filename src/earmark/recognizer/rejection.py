@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from earmark.config import Config
+from earmark.text import counted, percent
 
 
 class OodScore(Config):
@@ -67,3 +68,26 @@ class Rejection(Config):
     def needs_features(self) -> bool:
         """Whether a threshold applies to more than the probabilities of the labels."""
         return self.min_familiarity is not None or self.min_pitch_salience is not None
+
+    def in_words(self) -> dict[str, str]:
+        """Return the rules in words, by name; a rule that is not set has an empty text."""
+        least, salience = self.min_familiarity, self.min_pitch_salience
+        groups = f"{counted(self.n_groups, 'group')} that the detector was not trained on"
+        real = f"{counted(self.n_real, 'real example')} of {groups}"
+        rejected = "" if self.false_rejection_rate is None else percent(self.false_rejection_rate)
+        return {
+            "rejects": "" if least is None else f"in-distribution probability (familiarity) below {percent(least)}",
+            "false rejections": rejected and f"{rejected} of {real} are rejected",
+            "too uncertain": self._uncertain(),
+            "no pitch": "" if salience is None else f"partials that stand out by less than {salience:.1f} dB",
+            "trained to reject": ", ".join(self.ood_kinds),
+            "held-out kinds": ", ".join(f"{each.kind} (AUROC {each.auroc:.3f})" for each in self.ood_scores),
+        }
+
+    def _uncertain(self) -> str:
+        if self.precision is None:
+            return ""
+        aim = f"for {percent(self.precision)} right among the answers given"
+        if not self.min_confidence:
+            return f"never, {aim}"
+        return f"a label less probable than {percent(self.min_confidence)} if it is one of them, {aim}"

@@ -9,7 +9,7 @@ from earmark.recognizer.card import PART_NAMES
 from earmark.text import counted, percent
 
 if TYPE_CHECKING:
-    from earmark.recognizer import Card, Rejection, Score
+    from earmark.recognizer import Card, Score
     from earmark.zoo.costs import Cost
 
 _FEW_LABELS = 12
@@ -122,7 +122,7 @@ def _refusals(card: Card) -> Iterator[str]:
         named = _thresholds(card) if card.is_multi_label else "it names one of its labels"
         yield f"Nothing{' but silence' if always else ''}: {named}."
         return
-    yield _table({**always, **{name: text for name, text in rejection_pairs(card.rejection).items() if text}})
+    yield _table({**always, **{name: text for name, text in card.rejection.in_words().items() if text}})
 
 
 def _thresholds(card: Card) -> str:
@@ -133,31 +133,6 @@ def _thresholds(card: Card) -> str:
         else f"as probable as its threshold, {percent(low)} to {percent(high)}"
     )
     return f"it gives every label that is at least {which}, and says 'no tag' where there is none"
-
-
-def rejection_pairs(rejection: Rejection) -> dict[str, str]:
-    """Return the rejection rules of a card in words."""
-    least, salience = rejection.min_familiarity, rejection.min_pitch_salience
-    rejected = rejection.false_rejection_rate
-    groups = f"{counted(rejection.n_groups, 'group')} that the detector was not trained on"
-    real = f"{counted(rejection.n_real, 'real example')} of {groups}"
-    return {
-        "rejects": "" if least is None else f"in-distribution probability (familiarity) below {percent(least)}",
-        "false rejections": "" if rejected is None else f"{percent(rejected)} of {real} are rejected",
-        "too uncertain": _uncertain(rejection),
-        "no pitch": "" if salience is None else f"partials that stand out by less than {salience:.1f} dB",
-        "trained to reject": ", ".join(rejection.ood_kinds),
-        "held-out kinds": ", ".join(f"{each.kind} (AUROC {each.auroc:.3f})" for each in rejection.ood_scores),
-    }
-
-
-def _uncertain(rejection: Rejection) -> str:
-    if rejection.precision is None:
-        return ""
-    aim = f"for {percent(rejection.precision)} right among the answers given"
-    if not rejection.min_confidence:
-        return f"never, {aim}"
-    return f"a label less probable than {percent(rejection.min_confidence)} if it is one of them, {aim}"
 
 
 def _cost(cost: Cost) -> str:
