@@ -77,8 +77,8 @@ class SmoothedLabels:
         if reason is not None and not self._force:
             return Said(unknown_answer(top[0].confidence), top, reason, ())
         labels = answers_above(card, given, familiarity * smooth)
-        given = labels[0] if labels else no_label(top[0].confidence, task=card.task)
-        return Said(given, top, reason, labels)
+        best = labels[0] if labels else no_label(top[0].confidence, task=card.task)
+        return Said(best, top, reason, labels)
 
 
 def _claims(scored: WindowScores) -> FloatArray:
