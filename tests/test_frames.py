@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.errors import DataError, ModelError
+from earmark.live import ListenConfig, Listener
 from earmark.recognizer import Rejection, WindowScores, as_dict, assemble, load
 from earmark.recognizer.frame_outputs import FrameOutputs, FrameScores
 from earmark.recognizer.note_events import NoteDecoder, note_events
@@ -243,3 +244,61 @@ class TestRefusals:
     def test_cards_that_do_not_fit(self, changes, match):
         with pytest.raises(ValueError, match=match):
             keys_card(**changes)
+
+
+class TestStreams:
+    def hear(self, recognizer, samples, *, chunk=777, **config):
+        listener = Listener(recognizer, RATE_HZ, config=ListenConfig(**config))
+        updates = []
+        for first in range(0, len(samples), chunk):
+            updates += listener.feed(samples[first : first + chunk])
+        return updates + listener.finish()
+
+    @pytest.mark.parametrize("chunk", [100, 4096, 100_000])
+    def test_a_stream_gives_the_notes_of_the_file(self, recognizer, chunk):
+        updates = self.hear(recognizer, played(*TUNE), chunk=chunk)
+        heard = sorted((note for update in updates for note in update.notes), key=lambda n: (n.start_s, n.midi))
+        offline = recognizer.predict(played(*TUNE), sample_rate_hz=RATE_HZ, timeline=True).notes
+        assert [(n.name, round(n.start_s, 4), round(n.end_s, 4), n.velocity) for n in heard] == [
+            (n.name, round(n.start_s, 4), round(n.end_s, 4), n.velocity) for n in offline
+        ]
+
+    def test_the_last_notes_come_although_no_window_is_left(self, recognizer):
+        samples = played((0.2, 1.0, 60), seconds=1.024)
+        assert [note.name for update in self.hear(recognizer, samples, hop_s=0.512) for note in update.notes] == ["C4"]
+
+    def test_keys_light_up_and_go_out_soon(self, recognizer):
+        samples = played(
+            (0.5, 2.5, 60), (0.5, 2.5, 64), (0.5, 2.5, 67), (2.5, 4, 62), (2.5, 4, 65), (2.5, 4, 69), seconds=4
+        )
+        names = {
+            round(u.end_s, 2): " ".join(k.name for k in u.sounding) for u in self.hear(recognizer, samples, hop_s=0.256)
+        }
+        ends_s = sorted(names)
+        assert all(names[end_s] == "" for end_s in ends_s if end_s < 0.6)
+        assert all(names[end_s] == "C4 E4 G4" for end_s in ends_s if 1.0 < end_s < 2.5)
+        assert all(names[end_s] == "D4 F4 A4" for end_s in ends_s if 3.1 < end_s < 3.9)
+
+    def test_an_update_names_keys_and_chord(self, recognizer):
+        update = self.hear(recognizer, played((0, 2, 60), (0, 2, 64), (0, 2, 67), seconds=2))[-2]
+        values = update.as_dict()
+        assert [key["name"] for key in values["sounding"]] == ["C4", "E4", "G4"]
+        assert values["chord"]["name"] == "C major"
+        assert values["notes"] == []
+
+    def test_silence_has_no_keys(self, recognizer):
+        updates = self.hear(recognizer, np.zeros(2 * RATE_HZ, np.float32))
+        assert all(update.sounding == () and update.chord is None and update.notes == () for update in updates)
+
+    def test_what_is_declined_has_no_keys_and_no_notes(self, tmp_path):
+        card = keys_card(rejection=Rejection(min_pitch_salience=500.0))
+        strict = keys_recognizer(tmp_path, card)
+        updates = self.hear(strict, played(*TUNE))
+        assert not any(update.sounding or update.notes for update in updates)
+        forced = self.hear(strict, played(*TUNE), force=True)
+        assert sum(len(update.notes) for update in forced) == 5
+
+    def test_recognizers_of_one_key_light_it_too(self, tmp_path):
+        for update in self.hear(tiny_recognizer(tmp_path), played(*TUNE), force=True):
+            assert update.notes is None
+            assert [key.name for key in update.sounding] == ([update.answer.label] if update.top else [])

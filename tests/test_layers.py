@@ -10,7 +10,7 @@ import pytest
 from earmark.data import Example, Manifest
 from earmark.evaluation import Outcome, score
 from earmark.live import SessionStats
-from earmark.live.listener import Update
+from earmark.live.update import Update
 from earmark.runs.architecture import architecture_of
 from earmark.runs.facts import facts_of
 from earmark.text import in_words

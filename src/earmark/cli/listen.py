@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earmark.cli.keyboard import keyboard
 from earmark.cli.output import complain
 from earmark.errors import UsageError
 from earmark.text import counted, percent, printable
@@ -120,7 +121,9 @@ class _Lines:
             print(json.dumps({**update.as_dict(), **lost}, ensure_ascii=False), flush=True)
         else:
             share = percent(update.answer.confidence) if update.top else ""
-            said = _labels_text(update.labels) if update.labels else f"{update.answer.label} {share}"
+            said = f"{update.answer.label} {share}"
+            if update.labels:
+                said = _keys_text(update) if update.sounding is not None else _labels_text(update.labels)
             print(f"{update.end_s:8.2f} s  {update.level_db:6.1f} dB  {printable(said)}".rstrip(), flush=True)
 
     def summary(self) -> str:
@@ -169,6 +172,8 @@ class _Screen(_Lines):
             table.add_row("answer", "", f"{self.listener.heard_s:.1f} s heard")
         else:
             table.add_row("answer", f"[bold]{_said(self._last)}[/bold]", _facts(self._last))
+            if self._last.sounding is not None:
+                table.add_row("keys", keyboard({key.midi for key in self._last.sounding}))
             for answer in self._last.top:
                 table.add_row(answer.label, _bar(answer.confidence), percent(answer.confidence))
         lost = f"{counted(self.source.n_dropped, 'buffer')} dropped, {self.listener.n_skipped} skipped"
@@ -177,7 +182,15 @@ class _Screen(_Lines):
 
 
 def _said(update: Update) -> str:
+    if update.labels is not None and update.sounding:
+        return (f"{update.chord.name}: " if update.chord else "") + " ".join(key.name for key in update.sounding)
     return ", ".join(answer.label for answer in update.labels or (update.answer,))
+
+
+def _keys_text(update: Update) -> str:
+    """Return the keys that sound, from the lowest up, after the name of their chord; or that there are none."""
+    keys = ", ".join(f"{key.name} {percent(key.confidence)}" for key in update.sounding or ())
+    return (f"{update.chord.name}: " if update.chord else "") + (keys or "no key")
 
 
 def _labels_text(labels: Sequence[Answer]) -> str:
@@ -191,5 +204,5 @@ def _bar(share: float) -> str:
 
 def _facts(update: Update) -> str:
     details: dict[str, Any] = update.answer.details
-    pitch = f"{details['hz']} Hz  " if "hz" in details else ""
+    pitch = f"{details['hz']} Hz  " if "hz" in details and not update.labels else ""
     return pitch + (f"{update.latency_s * 1000:.0f} ms" if update.latency_s is not None else "")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earmark.text import percent, printable
+from earmark.text import counted, percent, printable
 
 if TYPE_CHECKING:
     from earmark.recognizer import Card
@@ -92,13 +92,32 @@ def _values(prediction: Prediction) -> dict[str, Any]:
 
 def _table_lines(prediction: Prediction, width: int) -> Iterator[str]:
     reason = f" ({prediction.reason})" if prediction.reason else ""
+    if prediction.notes:
+        yield from _note_lines(prediction, width)
+        return
     given = prediction.labels or prediction.top[: _n_given(prediction)]
     rivals = [answer for answer in prediction.top if answer not in given]
+    if prediction.sounding:  # from the lowest key up, as chords are read
+        given = sorted(given, key=lambda answer: int(answer.details["midi"]))
+    chord = f"{prediction.chord.name}: " if prediction.chord else ""
     first = ", ".join(map(_answer_text, given)) or prediction.label
     rest = " · ".join(f"{answer.label} {percent(answer.confidence)}" for answer in rivals)
-    yield printable(f"{prediction.input:<{width}}  {first}{reason}" + (f"   {rest}" if rest else ""))
+    yield printable(f"{prediction.input:<{width}}  {chord}{first}{reason}" + (f"   {rest}" if rest else ""))
     for start_s, end_s, answer in prediction.segments or ():
         yield f"  {start_s:8.2f} – {end_s:.2f} s  {_answer_text(answer)}"
+
+
+def _note_lines(prediction: Prediction, width: int) -> Iterator[str]:
+    """Yield how many notes a piece has, with its key and scale, and a line for each of them."""
+    notes, found = prediction.notes or (), prediction.tonality
+    n_keys = len({note.midi for note in notes})
+    words = f"{counted(len(notes), 'note')} on {counted(n_keys, 'key')}"
+    if found is not None:
+        words += f"; {found.name} (scale {found.scale}: {' '.join(found.degrees)})"
+    yield printable(f"{prediction.input:<{width}}  {words}")
+    for note in notes:
+        facts = f"MIDI {note.midi}, velocity {note.velocity}"
+        yield f"  {note.start_s:8.2f} – {note.end_s:.2f} s  {note.name} ({facts}) {percent(note.confidence)}"
 
 
 def _n_given(prediction: Prediction) -> int:
@@ -117,17 +136,20 @@ def _answer_text(answer: Answer) -> str:
 def csv_heading(card: Card, *, top: int, timeline: bool) -> list[str]:
     """Return the columns of CSV output: one row a prediction with its runners-up, or one row a window.
 
-    Of a multi-label recognizer a window has one row for each of its labels.
+    Of a multi-label recognizer a window has one row for each of its labels. Of one with frames a note has a row.
     """
     from earmark.recognizer.answers import DETAIL_NAMES
 
+    if timeline and card.frames is not None:
+        return ["input", "start_s", "end_s", "midi", "name", "velocity", "confidence"]
     details = DETAIL_NAMES.get(card.task, ())
     if timeline and card.is_multi_label:
         return ["input", "start_s", "end_s", "label", "confidence", *details]
     if timeline:
         return ["input", "start_s", "end_s", "label", "confidence", *details, "segment", "segment_label"]
     ranks = range(1 if card.is_multi_label else 2, min(top, len(card.labels)) + 1)
-    labels = ("labels",) if card.is_multi_label else ()
+    chord = ("sounding", "chord") if card.is_multi_label and card.task == "note" else ()
+    labels = ("labels", *chord) if card.is_multi_label else ()
     return [
         *(
             "input",
@@ -157,6 +179,8 @@ def _row(prediction: Prediction) -> dict[str, Any]:
     rivals, first = values.pop("top")[_n_given(prediction) :], 2
     if prediction.labels is not None:
         values["labels"] = ";".join(answer.label for answer in prediction.labels)
+        values["sounding"] = ";".join(key.name for key in prediction.sounding or ())
+        values["chord"] = prediction.chord.symbol if prediction.chord else ""
         rivals, first = [answer_as_dict(answer) for answer in prediction.top], 1
     ranked = {
         f"{key}_{rank}": answer[key]
@@ -168,6 +192,8 @@ def _row(prediction: Prediction) -> dict[str, Any]:
 
 def _window_rows(prediction: Prediction) -> list[dict[str, Any]]:
     values = _values(prediction)
+    if prediction.notes is not None:
+        return [{"input": prediction.input, **note} for note in values["notes"]]
     if prediction.labels is not None:
         return [{"input": prediction.input, **window} for window in values["timeline"]]
     rows, ends_s = [], [segment["end_s"] for segment in values["segments"]]

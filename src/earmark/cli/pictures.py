@@ -1,4 +1,4 @@
-"""Pictures and excerpts of ``earmark predict``: ``--explain`` and ``--timeline``."""
+"""What ``earmark predict -o`` writes: pictures and excerpts of ``--explain`` and ``--timeline``, and MIDI files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,47 @@ if TYPE_CHECKING:
 _OTHER_FILES = frozenset({".jpg", ".jpeg", ".svg", ".pdf", ".gif", ".webp", ".wav"})
 
 
+class MidiFile:
+    """Writes the notes of one input to a MIDI file.
+
+    Parameters
+    ----------
+    recognizer
+        The one that predicts.
+    explain
+        Whether pictures were asked for too.
+    out
+        The file.
+    files
+        All inputs.
+
+    Raises
+    ------
+    ModelError, UsageError
+        When the recognizer gives no notes, or one file cannot take what would be written.
+    """
+
+    def __init__(self, recognizer: Recognizer, *, explain: bool, out: Path, files: Sequence[str]) -> None:
+        from earmark.recognizer.stitching import frame_outputs_of
+
+        frame_outputs_of(recognizer.card)
+        if explain:
+            raise UsageError(f"-o {out}: --explain draws pictures; give a folder, or leave --explain out")
+        if len(files) > 1:
+            raise UsageError(f"-o {out}: one MIDI file for {len(files)} inputs; give a folder, with --timeline")
+        self.out = out
+
+    def draw(self, item: Any, prediction: Prediction) -> None:
+        """Write the file."""
+        from earmark.notes import write_midi
+
+        write_midi(self.out, prediction.notes or ())
+
+
 class Pictures:
     """Draws what was asked for of one input after the other.
+
+    A folder also gets a MIDI file of each input, where the recognizer gives notes.
 
     Parameters
     ----------
@@ -53,7 +92,7 @@ class Pictures:
         self.is_file = self.out.suffix.lower() == ".png" and not self.out.is_dir()
         self._taken: set[str] = set()
         if self.out.suffix.lower() in _OTHER_FILES:
-            raise UsageError(f"-o {out}: pictures are written as .png; give such a name, or a folder")
+            raise UsageError(f"-o {out}: pictures are written as .png, notes as .mid; give such a name, or a folder")
         n_pictures = len(files) * (explain + timeline)
         if self.is_file and n_pictures > 1:
             raise UsageError(f"-o {out}: one file for {n_pictures} pictures; give a folder")
@@ -62,10 +101,13 @@ class Pictures:
         """Write the pictures of one input, and the seconds that decided."""
         from earmark.explanation.figures import explanation_figure
         from earmark.files import write_bytes
+        from earmark.notes import write_midi
 
         place = self._place(prediction.input)
         if self.timeline:
             write_bytes(self._named(place, "timeline"), self._timeline(item, prediction))
+            if prediction.notes and not self.is_file:
+                write_midi(self.out / f"{place}.mid", prediction.notes)
         if self.explain:
             explanation = self._explained(item, prediction)
             path = self._named(place, "explain")
@@ -75,7 +117,10 @@ class Pictures:
 
     def _timeline(self, item: Any, prediction: Prediction) -> bytes:
         from earmark.explanation.figures import taggram_figure, timeline_figure
+        from earmark.explanation.piano_roll import piano_roll_figure
 
+        if prediction.notes is not None:
+            return piano_roll_figure(prediction)
         if not self.recognizer.card.is_multi_label:
             return timeline_figure(prediction)
         return taggram_figure(prediction.input, self.recognizer.card, self.recognizer.score(item))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from earmark.cli.output import Format, complain, csv_heading, formatted
-from earmark.cli.pictures import Pictures
+from earmark.cli.pictures import MidiFile, Pictures
 from earmark.errors import DataError, UsageError
 from earmark.files import files_under
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _MANY = 20
+_MIDI = frozenset({".mid", ".midi"})
 
 
 def predict(
@@ -28,7 +29,7 @@ def predict(
     form: Annotated[Format, typer.Option("--format", help="How results are written to stdout.")] = Format.table,
     top: Annotated[int, typer.Option("--top", min=1, help="Answers for each input.")] = 5,
     timeline: Annotated[
-        bool, typer.Option("--timeline", help="Also answer for every stretch of a sound; -o also draws it.")
+        bool, typer.Option("--timeline", help="Also answer for every stretch, or give the notes; -o also draws it.")
     ] = False,
     explain: Annotated[
         bool,
@@ -36,7 +37,9 @@ def predict(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="PLACE", help="For pictures: a folder, or a .png for one of one input."),
+        typer.Option(
+            "-o", "--out", metavar="PLACE", help="For pictures and notes: a folder, or a .png or .mid of one input."
+        ),
     ] = None,
     window: Annotated[
         float | None,
@@ -58,9 +61,13 @@ def predict(
         raise UsageError(f"{model} reads {things}, which have no timeline; leave --timeline out")
     if window is not None:
         recognizer = recognizer.with_window(window)
+    to_midi = out is not None and out.suffix.lower() in _MIDI and not out.is_dir()
+    timeline = timeline or to_midi
     batch = _Batch(recognizer, top=top, timeline=timeline, force=force)
     files = list(batch.files(inputs))
-    if explain or out is not None:
+    if out is not None and to_midi:
+        batch.pictures = MidiFile(recognizer, explain=explain, out=out, files=files)
+    elif explain or out is not None:
         shown = timeline and out is not None
         batch.pictures = Pictures(recognizer, explain=explain, timeline=shown, out=out, files=files)
     heading = csv_heading(recognizer.card, top=top, timeline=timeline)
@@ -82,7 +89,7 @@ class _Batch:
 
     def __init__(self, recognizer: Recognizer, *, top: int, timeline: bool, force: bool) -> None:
         self.recognizer, self.top, self.timeline, self.force = recognizer, top, timeline, force
-        self.pictures: Pictures | None = None
+        self.pictures: Pictures | MidiFile | None = None
         self.rows: dict[str, Numbers] = {}
         self.n_good = self.n_bad = 0
 
@@ -136,6 +143,8 @@ class _Batch:
                 continue
             if not result.top:
                 self._refuse(f"{file}: {result.reason}; give a sound that can be heard")
+            elif isinstance(self.pictures, MidiFile) and not result.notes:
+                self._refuse(f"{file}: no notes were found ({result.reason or result.label}); no MIDI file was written")
             else:
                 self.n_good += 1
                 if self.pictures is not None:

@@ -34,10 +34,10 @@ def explanation_figure(explanation: Explanation) -> bytes:
     sure, without = percent(explanation.confidence), percent(explanation.without)
     title = f"{explanation.input}: {explanation.label} {sure}, without the marked part {without}"
     if explanation.strokes:
-        return _png(_drawn(explanation), title)
+        return to_png(_drawn(explanation), title)
     if explanation.times_s.size:
-        return _png(_heard(explanation), title)
-    return _png(_scanned(explanation), title)
+        return to_png(_heard(explanation), title)
+    return to_png(_scanned(explanation), title)
 
 
 def timeline_figure(prediction: Prediction) -> bytes:
@@ -50,7 +50,7 @@ def timeline_figure(prediction: Prediction) -> bytes:
     """
     segments, windows = prediction.segments or (), prediction.timeline or ()
     labels = _in_order({answer.label for _, _, answer in segments})
-    figure = _figure(11.0, 2.2 + 0.28 * min(len(labels), _N_ROWS_LABELLED))
+    figure = new_figure(11.0, 2.2 + 0.28 * min(len(labels), _N_ROWS_LABELLED))
     bars, sure = figure.subplots(
         2, 1, sharex=True, height_ratios=[max(1.0, 0.3 * min(len(labels), _N_ROWS_LABELLED)), 1]
     )
@@ -67,7 +67,7 @@ def timeline_figure(prediction: Prediction) -> bytes:
     bars.set(xlim=(segments[0][0], segments[-1][1]))
     n_changes = len(segments) - 1
     title = f"{prediction.input}: {prediction.label} {percent(prediction.confidence)}, {n_changes} change"
-    return _png(figure, title + ("" if n_changes == 1 else "s"))
+    return to_png(figure, title + ("" if n_changes == 1 else "s"))
 
 
 def taggram_figure(name: str, card: Card, scores: WindowScores) -> bytes:
@@ -87,7 +87,7 @@ def taggram_figure(name: str, card: Card, scores: WindowScores) -> bytes:
     MissingExtraError
         When Matplotlib is not installed.
     """
-    figure = _figure(11.0, 1.6 + 0.24 * min(_N_TAGS, len(card.labels)))
+    figure = new_figure(11.0, 1.6 + 0.24 * min(_N_TAGS, len(card.labels)))
     from matplotlib.colors import PowerNorm
 
     thresholds, overall = np.array(card.thresholds), scores.mean()
@@ -110,12 +110,12 @@ def taggram_figure(name: str, card: Card, scores: WindowScores) -> bytes:
     axis.set(xlim=(edges[0], edges[-1]), xlabel="time, s")
     figure.colorbar(mesh, ax=axis, label="probability, %")
     tags = ", ".join(card.labels[place] for place in shown[::-1] if given[place]) or NO_TAG
-    return _png(figure, f"{name}: {tags} (bold: given for the whole; orange: above the threshold)")
+    return to_png(figure, f"{name}: {tags} (bold: given for the whole; orange: above the threshold)")
 
 
 def _heard(explanation: Explanation) -> Any:
     """Return a spectrogram over seconds and Hz, with the decisive part hatched and outlined."""
-    figure = _figure(11.0, 5.0)
+    figure = new_figure(11.0, 5.0)
     axis = figure.subplots()
     place = (explanation.times_s, explanation.frequencies_hz)
     axis.pcolormesh(*place, explanation.feature_map, cmap="gray_r", shading="nearest", rasterized=True)
@@ -136,7 +136,7 @@ def _heard(explanation: Explanation) -> Any:
 
 
 def _scanned(explanation: Explanation) -> Any:
-    figure = _figure(5.0, 6.2)
+    figure = new_figure(5.0, 6.2)
     axis = figure.subplots()
     height, width = explanation.feature_map.shape
     place = (np.arange(width, dtype=np.float64) + 0.5, np.arange(height, dtype=np.float64) + 0.5)
@@ -152,7 +152,7 @@ def _drawn(explanation: Explanation) -> Any:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    figure = _figure(5.6, 6.2)
+    figure = new_figure(5.6, 6.2)
     axis = figure.subplots()
     height, width = explanation.feature_map.shape
     strongest = max((importance for _, importance, _ in explanation.strokes), default=0.0)
@@ -185,14 +185,16 @@ def _in_order(labels: set[str]) -> list[str]:
     return [*([UNKNOWN] if UNKNOWN in labels else []), *known]
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
+    """Return an empty Matplotlib figure of so many inches."""
     extras.require("a picture", "train", "matplotlib")
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _png(figure: Any, title: str) -> bytes:
+def to_png(figure: Any, title: str) -> bytes:
+    """Return a figure with a title as PNG; the same bytes for the same figure."""
     figure.suptitle(title, fontsize=10, wrap=True)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})

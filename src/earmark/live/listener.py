@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import soxr
@@ -24,10 +22,14 @@ from earmark.live.answering import Said, SmoothedAnswer, SmoothedLabels
 from earmark.live.denoise import DenoiseConfig, Denoiser
 from earmark.live.ring import Ring
 from earmark.live.smoother import SILENCE, AnswerSmoother, LabelSmoother
+from earmark.live.stream_notes import StreamNotes
 from earmark.live.streaming import LONG_S, choose_strategy
+from earmark.live.update import Update
+from earmark.notes import chord_of
 from earmark.recognizer import Card, Recognizer
-from earmark.recognizer.answers import answer_as_dict
-from earmark.types import Answer, FloatArray, Sound
+from earmark.recognizer.answers import keys_of
+from earmark.recognizer.prediction import answers_above
+from earmark.types import Answer, FloatArray, PianoKey, Sound
 from earmark.units import seconds_to_samples
 
 _MOST_HOP_S = 0.25  # four answers a second
@@ -67,59 +69,6 @@ class ListenConfig(Config):
     early: bool = True
     top: int = Field(default=5, ge=1)
     denoise: DenoiseConfig | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """The answer after one window of a stream.
-
-    Attributes
-    ----------
-    start_s, end_s
-        The window in the stream.
-    answer
-        The smoothed answer; its label is ``"silence"`` or ``"unknown"`` when no other is given.
-    top
-        The smoothed best guesses, best first; empty in silence.
-    reason
-        Why the recognizer answers ``"unknown"``, or would; None when it does not.
-    labels
-        Of a multi-label recognizer: the smoothed answers above their thresholds, the most probable first, of which
-        `answer` is the first, or ``"no tag"``; None for others.
-    probabilities
-        Of this window alone, ``(n_labels,)``, times its familiarity; all zero in silence.
-    level_db
-        Root-mean-square level of the window in dB of full scale.
-    is_partial
-        Whether the window is the beginning of the stream, because that is still shorter than a window.
-    latency_s
-        From the arrival of the window's last sample to the answer; None when the arrival was not given.
-    """
-
-    start_s: float
-    end_s: float
-    answer: Answer
-    top: tuple[Answer, ...]
-    reason: str | None
-    probabilities: FloatArray
-    level_db: float
-    is_partial: bool
-    latency_s: float | None
-    labels: tuple[Answer, ...] | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "start_s": round(self.start_s, 3),
-            "end_s": round(self.end_s, 3),
-            **answer_as_dict(self.answer),
-            "top": [answer_as_dict(answer) for answer in self.top],
-            **({} if self.labels is None else {"labels": [answer_as_dict(answer) for answer in self.labels]}),
-            **({} if self.reason is None else {"reason": self.reason}),
-            "level_db": round(self.level_db, 1),
-            "is_partial": self.is_partial,
-            "latency_ms": None if self.latency_s is None else round(self.latency_s * 1000, 1),
-        }
 
 
 class Listener:
@@ -176,6 +125,7 @@ class Listener:
         self._strategy = choose_strategy(recognizer, self._ring, card.features, window=card.window, hop=hop)
         self._partial_end = seconds_to_samples(card.window.min_s, self._rate_hz) if config.early else self._length
         self._speaker = _speaker(card, config, hop_s=self.hop_s)
+        self._notes = StreamNotes(recognizer, force=config.force) if card.frames else None
 
     @property
     def heard_s(self) -> float:
@@ -214,6 +164,9 @@ class Listener:
         updates = self._score_due(rest, None)
         end = self._ring.end
         last = self._schedule.last(end) if end else None
+        if self._notes is not None and end:
+            self._notes.finish()
+            last = max(0, end - self._length)  # an update for the last notes, though it repeat a window
         return updates if last is None else [*updates, self._update(last, end, None, is_last=True)]
 
     def _score_due(self, samples: FloatArray, arrived_s: float | None) -> list[Update]:
@@ -222,6 +175,8 @@ class Listener:
         hop = self._schedule.hop
         for first in range(0, len(samples), hop):
             self._ring.extend(samples[first : first + hop])
+            if self._notes is not None:
+                self._notes.feed(samples[first : first + hop])
             for start, end, next_end in self._due():
                 if self._skip_late and next_end <= final_end:
                     self.n_skipped += 1
@@ -245,13 +200,16 @@ class Listener:
         level = level_db(samples)
         probabilities = np.zeros(len(self.recognizer.card.labels), np.float32)
         scored = self._strategy.score(start, end, is_last=is_last) if level >= self.config.gate_db else None
+        card = self.recognizer.card
         if scored is None or scored.is_silent:
+            scored = None
             self._speaker.reset()
             self._strategy.reset(end)
-            said = Said(Answer(SILENCE, 0.0, {}), (), None, () if self.recognizer.card.is_multi_label else None)
+            said = Said(Answer(SILENCE, 0.0, {}), (), None, () if card.is_multi_label else None)
         else:
             probabilities = scored.mean_familiarity() * scored.mean()
             said = self._speaker.say(scored)
+        sounding = self._sounding(said) if card.task == "note" else None
         latency_s = None if arrived_s is None else time.monotonic() - arrived_s
         return Update(
             start_s=start / self._rate_hz,
@@ -260,11 +218,23 @@ class Listener:
             top=said.top,
             reason=said.reason,
             labels=said.labels,
+            sounding=sounding,
+            chord=chord_of(key.midi for key in sounding or ()),
+            notes=None if self._notes is None else self._notes.take(scored, end_s=end / self._rate_hz),
             probabilities=probabilities,
             level_db=level,
             is_partial=end - start < self._length,
             latency_s=latency_s,
         )
+
+    def _sounding(self, said: Said) -> tuple[PianoKey, ...]:
+        """Return the keys that sound now: by the last frames where there are some, else those that are answered."""
+        card, newest = self.recognizer.card, self._strategy.newest
+        if card.frames is None or newest is None or not said.top:
+            return keys_of((said.answer,) if said.labels is None else said.labels)
+        if said.reason is not None and not self.config.force:
+            return ()
+        return keys_of(answers_above(card, newest >= card.frames.frame_threshold, newest))
 
 
 def _speaker(card: Card, config: ListenConfig, *, hop_s: float) -> SmoothedAnswer | SmoothedLabels:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from earmark.errors import DataError
-from earmark.live.listener import Listener, Update
+from earmark.live.listener import Listener
 from earmark.live.recording import recording
 from earmark.live.source import Source
+from earmark.live.update import Update
 from earmark.recognizer.answers import UNKNOWN
 
 MUTED_S = 60.0

@@ -17,6 +17,9 @@ from earmark.features.front_end import window_spectrogram
 from earmark.live.ring import Ring
 from earmark.recognizer import Recognizer, WindowScores
 from earmark.recognizer.card import FEATURES_OUT
+from earmark.recognizer.frame_outputs import FRAME_OUTPUTS
+from earmark.recognizer.network import log_sigmoid
+from earmark.recognizer.stitching import frame_outputs_of
 from earmark.recognizer.windows import SILENCE_PEAK, WindowBatch
 from earmark.types import FloatArray, Sound
 from earmark.units import seconds_to_samples
@@ -26,7 +29,16 @@ LONG_S = 4.0
 
 
 class StreamStrategy(Protocol):
-    """Scores the windows of a stream."""
+    """Scores the windows of a stream.
+
+    Attributes
+    ----------
+    newest
+        Of a recognizer with frame outputs: how probable it is that each label sounds in the last frames of the window
+        scored last, ``(n_labels,)``; None for others.
+    """
+
+    newest: FloatArray | None
 
     def score(self, start: int, end: int, *, is_last: bool) -> WindowScores:
         """Return the scores of samples `start` to `end` of the stream; nothing comes after the last."""
@@ -43,9 +55,44 @@ class WholeWindow:
 
     def __init__(self, recognizer: Recognizer, ring: Ring, *, rate_hz: int) -> None:
         self._recognizer, self._ring, self._rate_hz = recognizer, ring, rate_hz
+        self.newest: FloatArray | None = None
 
     def score(self, start: int, end: int, *, is_last: bool) -> WindowScores:
         return self._recognizer.score(Sound(self._ring.between(start, end), self._rate_hz))
+
+    def skip_to(self, end: int) -> None: ...
+
+    def reset(self, end: int) -> None: ...
+
+
+class WindowAndFrames:
+    """Scores every window by itself, and its last frames in the same run of the network.
+
+    Parameters
+    ----------
+    hop
+        Between windows, in samples: so many of the last frames are looked at that none is passed over.
+    """
+
+    def __init__(self, recognizer: Recognizer, ring: Ring, *, rate_hz: int, hop: int) -> None:
+        self._recognizer, self._ring, self._rate_hz = recognizer, ring, rate_hz
+        self._frames = frame_outputs_of(recognizer.card)
+        self._n_newest = max(1, round(hop / rate_hz / self._frames.hop_s))
+        self.newest: FloatArray | None = None
+
+    def score(self, start: int, end: int, *, is_last: bool) -> WindowScores:
+        sound = Sound(self._ring.between(start, end), self._rate_hz)
+        (window,) = self._recognizer.cut(sound)
+        if not window.weights.any():
+            self.newest = None
+            return self._recognizer.scores_from_outputs(window)
+        names, feed = self._recognizer.request(window)
+        *outputs, frame_logits = self._recognizer.network.execute([*names, FRAME_OUTPUTS[0]], feed)
+        until_s = sound.duration_s - self._frames.margin_s - self._frames.first_s
+        stop = max(1, int(until_s / self._frames.hop_s) + 1)
+        newest = frame_logits[0, max(0, stop - self._n_newest) : stop].max(axis=0)
+        self.newest = np.exp(log_sigmoid(newest)).astype(np.float32)
+        return self._recognizer.scores_from_outputs(window, outputs)
 
     def skip_to(self, end: int) -> None: ...
 
@@ -107,6 +154,7 @@ class CachedFrames:
         self._min_samples = min_samples
         self._frames = Frames(features, ring)
         self._cached = np.zeros((1, features.n_bins, 0), np.float32)
+        self.newest: FloatArray | None = None
 
     def score(self, start: int, end: int, *, is_last: bool) -> WindowScores:
         if end - start < self._min_samples or start % self._features.hop_samples:
@@ -151,6 +199,7 @@ class Recurrent:
         self._state = recognizer.network.start
         self._totals: deque[tuple[int, FloatArray]] = deque()
         self._probabilities: FloatArray | None = None
+        self.newest: FloatArray | None = None
 
     def score(self, start: int, end: int, *, is_last: bool) -> WindowScores:
         self._advance(end, is_last=is_last)
@@ -199,6 +248,8 @@ def choose_strategy(
     recognizer: Recognizer, ring: Ring, features: SoundFeatures, *, window: Window, hop: int
 ) -> StreamStrategy:
     """Return the cheapest way to score windows of a stream that are `hop` samples apart."""
+    if recognizer.card.frames is not None:
+        return WindowAndFrames(recognizer, ring, rate_hz=features.sample_rate_hz, hop=hop)
     rate_hz, rejection = features.sample_rate_hz, recognizer.card.rejection
     # The out-of-distribution detector looks at a whole window.
     if recognizer.network.start and (rejection is None or not rejection.needs_features):

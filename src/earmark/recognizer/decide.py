@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from earmark.recognizer.rejection import Rejection
+from earmark.recognizer.windows import WindowScores
 from earmark.text import percent
 from earmark.types import Answer, FloatArray
 
@@ -55,6 +56,12 @@ def foreign_reason(rejection: Rejection | None, *, familiarity: float, salience:
     if least is not None and familiarity < least:
         return f"unlike anything learned: its familiarity is {percent(familiarity)}, and {percent(least)} is needed"
     return None
+
+
+def is_foreign(rejection: Rejection | None, scores: WindowScores) -> bool:
+    """Return whether windows, if not silent, are unlike what was learned, whatever their best guess is."""
+    familiarity, salience = scores.mean_familiarity(), scores.mean_salience()
+    return not scores.is_silent and foreign_reason(rejection, familiarity=familiarity, salience=salience) is not None
 
 
 def pitch_salience(spectrograms: FloatArray) -> FloatArray:

@@ -52,7 +52,9 @@ class NoteDecoder:
         n = len(self._midi)
         silence = np.zeros((_REACH, n), np.float32)
         # Silence before the sound: a first frame can be a peak.
-        self._held = FrameScores(self._frames.hop_s * np.arange(-_REACH, 0, dtype=np.float64), silence, silence, silence)
+        self._held = FrameScores(
+            self._frames.hop_s * np.arange(-_REACH, 0, dtype=np.float64), silence, silence, silence
+        )
         self._is_down = np.zeros(n, np.bool_)
         self._starts_s, self._struck_s, self._last_s = np.zeros(n), np.zeros(n), np.zeros(n)
         self._velocities, self._confidences = np.zeros(n), np.zeros(n)

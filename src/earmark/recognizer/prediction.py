@@ -11,7 +11,7 @@ import numpy.typing as npt
 from earmark.notes import chord_of, tonality_of
 from earmark.recognizer.answers import keys_of, make_answer, no_label, unknown_answer
 from earmark.recognizer.card import Card
-from earmark.recognizer.decide import SILENT, foreign_reason, rejection_reason
+from earmark.recognizer.decide import SILENT, is_foreign, rejection_reason
 from earmark.recognizer.segments import label_segments, segments, window_borders
 from earmark.recognizer.windows import WindowScores
 from earmark.types import Answer, FloatArray, Note, Prediction, Span
@@ -106,15 +106,9 @@ def _reason(card: Card, scores: WindowScores, best: Answer) -> str | None:
 
 def _familiar(notes: Iterable[Note], card: Card, scores: WindowScores) -> Iterator[Note]:
     """Yield the notes unless the whole sound, or the window in which they begin, is unlike what was learned."""
-
-    def is_foreign(part: WindowScores) -> bool:
-        familiarity, salience = part.mean_familiarity(), part.mean_salience()
-        reason = foreign_reason(card.rejection, familiarity=familiarity, salience=salience)
-        return reason is not None and not part.is_silent
-
-    if is_foreign(scores):
+    if is_foreign(card.rejection, scores):
         return
-    foreign = np.array([is_foreign(window) for window in _windows(scores)])
+    foreign = np.array([is_foreign(card.rejection, window) for window in _windows(scores)])
     borders = window_borders(scores)[1:-1]
     for note in notes:
         if not foreign[np.searchsorted(borders, note.start_s, side="right")]:
