@@ -19,6 +19,7 @@ from earmark.recognizer import zoo
 from earmark.recognizer.answers import SYMBOLS
 from earmark.sound.synthesis import synthesize_note
 from tiny import save_tiny, tiny_card
+from tiny_keys import save_keys
 from waiting import until
 
 RATE_HZ = 48_000
@@ -31,7 +32,7 @@ def melody(*, seconds: float) -> np.ndarray:
 
 
 def model_arguments(folder: Path) -> list[str]:
-    """Return the built-in recognizers of notes and symbols, or tiny ones under their names, and a tiny tagger."""
+    """Return recognizers of notes and symbols, built-in or tiny, a tiny tagger, and a tiny one of keys together."""
     shipped = zoo()
     symbols = tiny_card("ink-raster", task="symbol", labels=tuple(SYMBOLS))
     # Of these everything that sounds has two labels and not the third.
@@ -40,6 +41,7 @@ def model_arguments(folder: Path) -> list[str]:
         "notes": shipped.get("notes") or save_tiny(folder / "notes.onnx", tiny_card(temperature=40.0)),
         "symbols": shipped.get("symbols") or save_tiny(folder / "symbols.onnx", symbols),
         "tagger": save_tiny(folder / "tagger.onnx", tiny_card(temperature=200.0, **several)),
+        "keys": save_keys(folder / "keys.onnx"),
     }
     return [f"{name}={path}" for name, path in made.items()]
 

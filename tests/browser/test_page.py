@@ -10,6 +10,8 @@ import soundfile
 
 from browser.conftest import RATE_HZ, melody
 from tiny import save_tiny, tiny_card
+from tiny_keys import RATE_HZ as KEYS_RATE_HZ
+from tiny_keys import played
 from waiting import until
 
 
@@ -81,6 +83,30 @@ def test_several_labels_are_chips_and_lanes(page, song, snapshot):
     page.locator(".track button").first.click()
     until(page, "document.querySelector('#player').currentTime > 0")
     snapshot(page, "tags")
+
+
+def test_all_keys_of_a_chord_light_up_and_its_notes_are_a_roll(page, tmp_path, snapshot):
+    notes = [(0.2, 1.6, midi) for midi in (64, 67, 72)] + [(1.8, 2.8, midi) for midi in (65, 69, 72, 76)]
+    for name, chosen, seconds in (("chord", notes[:3], 1.6), ("piece", notes, 3.0)):
+        soundfile.write(tmp_path / f"{name}.wav", played(*chosen, seconds=seconds), KEYS_RATE_HZ)
+    choose(page, "keys")
+    page.locator("#sound-file").set_input_files(tmp_path / "chord.wav")
+    until(page, "document.querySelectorAll('.chip').length == 3")
+    assert page.locator("#answer strong").text_content() == "C major over E"
+    assert page.locator(".chip").all_text_contents() == ["E4", "G4", "C5"]
+    assert page.locator("#piano .lit").count() == 3
+    assert page.locator("#piano").get_attribute("aria-label") == "Piano keyboard, E4 G4 C5 lit"
+    snapshot(page, "chord")
+    page.locator("#sound-file").set_input_files(tmp_path / "piece.wav")
+    until(page, "document.querySelectorAll('#roll button').length == 7")
+    assert page.locator("#answer strong").text_content().startswith("7 notes")
+    page.locator("#roll button").last.click()
+    until(page, "document.querySelectorAll('#piano .lit').length == 4")
+    assert "F4 A4 C5 E5 lit" in page.locator("#piano").get_attribute("aria-label")
+    snapshot(page, "roll")
+    choose(page, "notes")
+    assert page.locator("#roll").is_hidden()
+    assert page.locator("#piano .lit").count() == 0
 
 
 def test_the_microphone_is_heard_while_it_records(page, snapshot):

@@ -69,16 +69,42 @@ _TAGGED = {
     "labels": [{"label": "rock", "confidence": 0.41}, {"label": "80s", "confidence": 0.22}],
 }
 
+_KEYS = {"C4": (60, 261.63), "E4": (64, 329.63), "G4": (67, 392.0)}
+_STRUCK = [
+    {"label": name, "confidence": 0.98, "note": name, "midi": midi, "hz": hz} for name, (midi, hz) in _KEYS.items()
+]
+_SOUNDING = [{"midi": midi, "name": name, "frequency_hz": hz, "confidence": 0.98} for name, (midi, hz) in _KEYS.items()]
+_CHORD = {
+    "input": "chord.wav",
+    **_STRUCK[0],
+    "top": _STRUCK,
+    "labels": _STRUCK,
+    "sounding": _SOUNDING,
+    "chord": {"symbol": "C", "name": "C major", "root": "C", "quality": "major", "bass": "C"},
+    "timeline": [{"start_s": 0.0, "end_s": 1.5, **_STRUCK[0]}],
+    "segments": [{"start_s": 0.0, "end_s": 1.5, **_STRUCK[0]}],
+    "notes": [{"start_s": 0.1, "end_s": 1.4, "midi": 60, "name": "C4", "velocity": 64, "confidence": 0.99}],
+    "key": {
+        "name": "C major",
+        "scale": "C major",
+        "degrees": ["C", "D", "E", "F", "G", "A", "B"],
+        "correlation": 0.9,
+        "runner_up": "A minor",
+    },
+}
+
 _RESPONSES: dict[str, dict[str, Any]] = {
     "200": {
         "description": "One prediction, or `results` when the request holds several inputs. A multi-label model also"
-        " gives `labels`: all that reach their thresholds.",
+        " gives `labels`: all that reach their thresholds. A model of piano keys also gives `sounding`, the keys that"
+        " sound, and `chord`; with frame outputs, `timeline=true` also gives `notes` and the `key` of the piece.",
         "content": {
             "application/json": {
                 "examples": {
                     "one": {"value": _PREDICTION},
                     "declined": {"value": _DECLINED},
                     "multi-label": {"value": _TAGGED},
+                    "chord with its notes": {"value": _CHORD},
                     "several": {"value": {"results": [_PREDICTION]}},
                 }
             }

@@ -6,6 +6,7 @@ import { inkPanel } from "/page/ink.js";
 import { soundPanel } from "/page/sound.js";
 
 const $ = (id) => document.getElementById(id);
+const MOST_CHIPS = 12;
 let models = {};
 
 const percent = (share) => `${(Math.floor(share * 1000) / 10).toFixed(1)} %`;
@@ -16,11 +17,29 @@ function described(answer) {
   return answer.hz ? `${answer.label} (${answer.hz} Hz)` : answer.label;
 }
 
+// What is said of several labels at once: the chord that keys are, or how many notes a piece has, and in which key.
+function summary({ chord, notes, key, sounding }) {
+  if (chord && !(notes?.length > sounding.length)) return [chord.name];
+  return notes?.length ? [`${notes.length} ${notes.length === 1 ? "note" : "notes"}${key ? `, ${key.name}` : ""}`] : [];
+}
+
+// All labels that are given; of piano keys those that sound, from the lowest up.
+function givenOf({ labels, sounding }) {
+  if (!labels || !sounding) return labels ?? [];
+  return sounding.map((key) => ({ label: key.name, hz: key.frequency_hz, confidence: key.confidence }));
+}
+
 // One of several labels that hold at once.
 function chip(answer) {
   const element = document.createElement("span");
   element.className = "chip";
-  element.textContent = described(answer);
+  element.textContent = answer.hz ? answer.label : described(answer);
+  return element;
+}
+
+function heading(text) {
+  const element = document.createElement("strong");
+  element.textContent = text;
   return element;
 }
 
@@ -31,11 +50,12 @@ function show(values, waiting = "Nothing yet.") {
     return;
   }
   const sure = values.top?.length ? ` ${percent(values.confidence)}` : "";
-  if (values.labels?.length) $("answer").replaceChildren(...values.labels.map(chip));
+  const given = givenOf(values), said = summary(values).map(heading);
+  const chips = given.slice(0, MOST_CHIPS).map(chip);
+  if (given.length || said.length) $("answer").replaceChildren(...said, ...chips);
   else $("answer").textContent = values.reason ?? (values.labels ? values.label : described(values) + sure);
-  const given = values.labels ?? [];
   const others = (values.top ?? []).filter((answer) => !given.some(({ label }) => label === answer.label));
-  $("bars").replaceChildren(...[...given, ...others].map((answer) => {
+  $("bars").replaceChildren(...[...given.slice(0, MOST_CHIPS), ...others].map((answer) => {
     const item = document.createElement("li");
     item.classList.toggle("given", given.includes(answer));
     const label = document.createElement("span");

@@ -108,9 +108,12 @@ export function piano(element) {
   }
   svg.append(...whites, ...blacks);
   element.replaceChildren(svg);
-  return (midi, name) => {
-    for (const key of svg.children) key.classList.toggle("lit", Number(key.dataset.midi) === midi);
-    element.setAttribute("aria-label", midi ? `Piano keyboard, ${name} lit` : "Piano keyboard, no key lit");
+  // Lights keys, each with `midi` and `name`, and no others.
+  return (keys) => {
+    const lit = new Set(keys.map(({ midi }) => midi));
+    for (const key of svg.children) key.classList.toggle("lit", lit.has(Number(key.dataset.midi)));
+    const names = keys.map(({ name }) => name).join(" ");
+    element.setAttribute("aria-label", names ? `Piano keyboard, ${names} lit` : "Piano keyboard, no key lit");
   };
 }
 

@@ -2,21 +2,34 @@
 
 import * as api from "/page/api.js";
 import * as draw from "/page/draw.js";
+import { pianoRoll, soundingAt } from "/page/roll.js";
 
 const MOST_LANES = 12;
 const $ = (id) => document.getElementById(id);
 
 export function soundPanel({ model, show, fail }) {
   const light = draw.piano($("piano"));
-  let request = null, recording = null, timeline = [];
+  let request = null, recording = null, timeline = [], notes = [];
 
   function setTask(task) {
     $("piano").hidden = task !== "note";
-    light(null);
+    light([]);
+    setNotes([], 0);
   }
 
-  function lit(answer) {
-    light(answer?.midi ?? null, answer?.note);
+  function lit({ sounding, midi, note }) {
+    light(sounding ?? (midi ? [{ midi, name: note }] : []));
+  }
+
+  function playFrom(second) {
+    $("player").currentTime = second;
+    $("player").play();
+  }
+
+  function setNotes(found, lengthS) {
+    notes = found;
+    pianoRoll($("roll"), notes, lengthS, playFrom);
+    if (notes.length) $("timeline-title").hidden = false;
   }
 
   async function hear(file) {
@@ -26,11 +39,14 @@ export function soundPanel({ model, show, fail }) {
     show(null, "Listening …");
     picture(file);
     setTimeline([]);
+    setNotes([], 0);
     try {
       const values = await api.predictFile(model(), file, { timeline: true, signal: request.signal });
       show(values);
       lit(values);
-      if (values.labels) setLanes(values.segments ?? [], values.timeline?.at(-1)?.end_s ?? 0);
+      const lengthS = values.timeline?.at(-1)?.end_s ?? 0;
+      if (values.notes) setNotes(values.notes, lengthS);
+      else if (values.labels) setLanes(values.segments ?? [], lengthS);
       else setTimeline(values.segments ?? []);
     } catch (error) {
       if (error.name !== "AbortError") fail(error);
@@ -62,10 +78,7 @@ export function soundPanel({ model, show, fail }) {
       button.type = "button";
       button.textContent = `${start.toFixed(1)}–${end.toFixed(1)} s ${label}`;
       button.setAttribute("aria-label", `Play from ${start.toFixed(1)} to ${end.toFixed(1)} seconds: ${label}`);
-      button.onclick = () => {
-        $("player").currentTime = start;
-        $("player").play();
-      };
+      button.onclick = () => playFrom(start);
       item.append(button);
       return item;
     }));
@@ -104,15 +117,13 @@ export function soundPanel({ model, show, fail }) {
     const text = `${label}, ${start.toFixed(1)} to ${end.toFixed(1)} seconds, ${Math.round(100 * confidence)} %`;
     button.title = text;
     button.setAttribute("aria-label", `Play ${text}`);
-    button.onclick = () => {
-      $("player").currentTime = start;
-      $("player").play();
-    };
+    button.onclick = () => playFrom(start);
     return button;
   }
 
   $("player").ontimeupdate = () => {
     const now = $("player").currentTime;
+    if (notes.length && !$("player").paused) light(soundingAt(notes, now));
     const index = timeline.findIndex((stretch) => stretch.start_s <= now && now < stretch.end_s);
     [...$("timeline").querySelectorAll("button")].forEach((button, i) => button.setAttribute("aria-current", i === index));
     if (index >= 0 && !$("player").paused) lit(timeline[index]);

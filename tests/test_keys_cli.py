@@ -1,0 +1,132 @@
+"""Keys together on the command line and over HTTP: formats, MIDI files, piano rolls, the keyboard in the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from earmark.cli.keyboard import keyboard
+from earmark.notes import read_midi
+from earmark.units import note_midi
+from tiny import save_tiny
+from tiny_keys import RATE_HZ, played, save_keys
+
+CHORD = ((0.1, 1.2, 64), (0.1, 1.2, 67), (0.1, 1.2, 72))
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a recognizer and sounds."""
+    save_keys(tmp_path / "keys.onnx")
+    soundfile.write(tmp_path / "chord.wav", played(*CHORD, seconds=1.3), RATE_HZ)
+    soundfile.write(tmp_path / "piece.wav", played(*CHORD, (1.3, 2, 60), (2.1, 2.6, 62), (2.7, 3, 64)), RATE_HZ)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(RATE_HZ), RATE_HZ)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class TestFormats:
+    def test_a_table_names_the_chord_and_its_keys(self, place, run):
+        code, out, _ = run("predict", "keys.onnx", "chord.wav", "--top", "1")
+        assert code == 0
+        assert out.startswith("chord.wav  C major over E: E4 (MIDI 64, 329.63 Hz) ")
+        assert out.index("E4") < out.index("G4") < out.index("C5")
+
+    def test_a_table_lists_the_notes_of_a_timeline(self, place, run):
+        code, out, _ = run("predict", "keys.onnx", "piece.wav", "--timeline")
+        first, *notes = out.splitlines()
+        assert code == 0
+        assert first == "piece.wav  6 notes on 5 keys; C major (scale C major: C D E F G A B)"
+        assert len(notes) == 6
+        assert "1.31 – 2.06 s" in notes[3]
+        assert "C4 (MIDI 60, velocity" in notes[3]
+
+    def test_json(self, place, run):
+        _, out, _ = run("predict", "keys.onnx", "piece.wav", "--timeline", "--format", "json")
+        (values,) = json.loads(out)
+        assert [note["name"] for note in values["notes"]] == ["E4", "G4", "C5", "C4", "D4", "E4"]
+        assert all(note["start_s"] < note["end_s"] and 1 <= note["velocity"] <= 127 for note in values["notes"])
+        assert {"sounding", "chord", "key"} <= values.keys()
+
+    def test_csv(self, place, run):
+        _, out, _ = run("predict", "keys.onnx", "chord.wav", "--format", "csv")
+        (row,) = csv.DictReader(io.StringIO(out))
+        assert (row["sounding"], row["chord"]) == ("E4;G4;C5", "C/E")
+        _, out, _ = run("predict", "keys.onnx", "piece.wav", "--format", "csv", "--timeline")
+        rows = list(csv.DictReader(io.StringIO(out)))
+        assert [row["name"] for row in rows] == ["E4", "G4", "C5", "C4", "D4", "E4"]
+        assert list(rows[0]) == ["input", "start_s", "end_s", "midi", "name", "velocity", "confidence"]
+
+    def test_listening_prints_chords(self, place, run):
+        code, out, _ = run("listen", "--model", "keys.onnx", "--input", "chord.wav", "--fast")
+        assert code == 0
+        assert "C major over E: E4 " in out
+        _, out, _ = run("listen", "--model", "keys.onnx", "--input", "chord.wav", "--fast", "--json")
+        updates = [json.loads(line) for line in out.splitlines()]
+        assert sorted(note["name"] for update in updates for note in update["notes"]) == ["C5", "E4", "G4"]
+
+
+class TestMidiFiles:
+    @pytest.mark.parametrize("timeline", [(), ("--timeline",)])
+    def test_a_piece_becomes_a_midi_file(self, place, run, timeline):
+        code, _, err = run("predict", "keys.onnx", "piece.wav", *timeline, "-o", "piece.mid")
+        assert (code, err) == (0, "")
+        notes = read_midi("piece.mid")
+        assert [note.name for note in notes] == ["E4", "G4", "C5", "C4", "D4", "E4"]
+        assert notes[3].start_s == pytest.approx(1.3, abs=0.03)
+
+    def test_a_folder_gets_rolls_and_midi_files(self, place, run):
+        code, _, _ = run("predict", "keys.onnx", "piece.wav", "chord.wav", "--timeline", "-o", "out")
+        assert code == 0
+        assert sorted(path.name for path in (place / "out").iterdir()) == [
+            "chord.wav.mid",
+            "chord.wav.timeline.png",
+            "piece.wav.mid",
+            "piece.wav.timeline.png",
+        ]
+
+    def test_a_roll_is_a_picture(self, place, run):
+        assert run("predict", "keys.onnx", "piece.wav", "--timeline", "-o", "roll.png")[0] == 0
+        assert (place / "roll.png").read_bytes().startswith(b"\x89PNG")
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "said"),
+        [
+            (("tiny.onnx", "piece.wav", "-o", "a.mid"), 1, "tiny: gives no notes with start and end"),
+            (("tiny.onnx", "nowhere.wav", "-o", "a.mid"), 1, "tiny: gives no notes with start and end"),
+            (("keys.onnx", "piece.wav", "chord.wav", "-o", "a.mid"), 2, "one MIDI file for 2 inputs; give a folder"),
+            (("keys.onnx", "piece.wav", "--explain", "-o", "a.mid"), 2, "leave --explain out"),
+            (("keys.onnx", "silence.wav", "-o", "a.mid"), 1, "silence.wav: silence: the sound never rises above"),
+        ],
+    )
+    def test_what_cannot_be_written_is_one_sentence(self, place, run, arguments, code, said):
+        save_tiny(place / "tiny.onnx")
+        found, _, err = run("predict", *arguments)
+        assert found == code
+        assert said in err
+        assert err.count("\n") == 1
+        assert not (place / "a.mid").exists()
+
+    def test_a_sound_without_notes_gives_no_file(self, place, run):
+        soundfile.write("quiet.wav", 1e-3 * played(*CHORD, seconds=1.3), RATE_HZ)
+        code, _, err = run("predict", "keys.onnx", "quiet.wav", "-o", "a.mid")
+        assert (code, err) == (1, "earmark: quiet.wav: no notes were found (no key); no MIDI file was written\n")
+        assert not (place / "a.mid").exists()
+
+
+class TestKeyboard:
+    def test_it_has_88_keys_in_52_columns(self):
+        black, white, names = keyboard(range(21, 109)).plain.split("\n")
+        assert (len(black), len(white), len(names)) == (52, 52, 53)
+        assert (black + white).count("●") == 88
+
+    def test_keys_light_where_they_are(self):
+        black, white, names = keyboard({note_midi("C4"), note_midi("F#5")}).plain.split("\n")
+        assert white.index("●") == names.index("C4")
+        assert black.index("●") == names.index("C5") + 3
+        assert (black + white).count("●") == 2
