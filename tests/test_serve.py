@@ -19,6 +19,7 @@ from fastapi.testclient import TestClient
 
 from earmark import cli
 from earmark.errors import ModelError, UsageError
+from earmark.files import write_bytes
 from earmark.live import Listener
 from earmark.recognizer import Recognizer, as_dict
 from earmark.recognizer.answers import SYMBOLS
@@ -456,3 +457,45 @@ def test_the_process_holds_its_limits_and_drains(service):
     begun.close()
     assert process.wait(timeout=20) == 0
     assert process.stderr.read().splitlines()[0] == f"earmark: ears, eyes at {address}/"
+
+
+def test_a_replaced_file_is_loaded_and_one_that_is_no_recognizer_is_not(tmp_path, caplog):
+    path = save_tiny(tmp_path / "model.onnx", tiny_card("ink-raster", task="symbol", labels=("G-Clef", "Dot", "Flat")))
+    app = make_app({"eyes": path}, limits=LIMITS)
+    models = app.state.service.models
+
+    def labels() -> list[str]:
+        return client.get("/v1/models").json()["models"]["eyes"]["labels"]
+
+    def replace(with_: bytes) -> None:
+        write_bytes(path, with_)
+        models.reload_changed()  # sees that it has changed
+        models.reload_changed()  # and that it is no longer being written
+
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        begun = models["eyes"]
+        other = tiny_card("ink-raster", task="symbol", labels=("Sharp", "Dot", "Flat"))
+        replace(save_tiny(tmp_path / "other.onnx", other).read_bytes())
+        assert labels() == ["Sharp", "Dot", "Flat"]
+        assert client.post("/v1/predict/eyes", json={"strokes": G_CLEF}).status_code == 200
+        assert begun.recognizer.predict(G_CLEF).top[0].label in {"G-Clef", "Dot", "Flat"}
+        replace(b"no recognizer")
+        assert "the recognizer before goes on" in caplog.text
+        assert labels() == ["Sharp", "Dot", "Flat"]
+        counts = client.get("/metrics").text
+    assert 'earmark_reloads_total{model="eyes",result="loaded"} 1.0' in counts
+    assert 'earmark_reloads_total{model="eyes",result="refused"} 1.0' in counts
+
+
+def test_the_thread_of_a_replaced_recognizer_ends_with_its_last_request(tmp_path):
+    card = tiny_card("ink-raster", task="symbol", labels=("G-Clef", "Dot", "Flat"))
+    path = save_tiny(tmp_path / "model.onnx", card)
+    app = make_app({"eyes": path}, limits=LIMITS)
+    models = app.state.service.models
+    thread = models["eyes"].session._thread
+    write_bytes(path, path.read_bytes())
+    models.reload_changed()
+    models.reload_changed()
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+    app.state.service.close()

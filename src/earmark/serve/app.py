@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ from earmark.serve.problems import PROBLEM_JSON, Problem, problem_of
 from earmark.serve.service import Service
 
 _PREDICT = "/v1/predict/{model}"
+
+_LOOK_S = 1.0
+"""Between looks whether a recognizer file was replaced."""
 
 
 class _App(FastAPI):
@@ -67,7 +71,9 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(_reload_changed(service))
         yield
+        watching.cancel()
         service.close()
 
     app = _App(**about(), lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
@@ -83,6 +89,12 @@ def make_app(
         await service.streams.run(socket)
 
     return app
+
+
+async def _reload_changed(service: Service) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        await asyncio.to_thread(service.models.reload_changed)
 
 
 def _answer_errors(app: FastAPI) -> None:
@@ -138,4 +150,4 @@ def _add_info(app: FastAPI, service: Service) -> None:
         with service.admission.admitted():
             async with service.admission.body(request) as file:
                 await service.admission.work(request, lambda: service.models.bring(name, file))
-        return summary(service.models[name].card)
+        return summary(service.models[name].recognizer.card)

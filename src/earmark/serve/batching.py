@@ -158,9 +158,13 @@ class BatchingSession:
         """Return what the session returns."""
         return self._session.get_overridable_initializers()
 
+    def finish(self) -> None:
+        """Let the thread end once it has finished what waits."""
+        self._arrivals.put(None)
+
     def close(self) -> None:
         """Finish what waits, and end the thread."""
-        self._arrivals.put(None)
+        self.finish()
         self._thread.join()
 
     def _work(self) -> None:

@@ -36,6 +36,12 @@ class Metrics:
         self.abandoned = Counter(
             "earmark_requests_abandoned", "Predictions whose client went away.", registry=self.registry
         )
+        self.reloads = Counter(
+            "earmark_reloads",
+            "Recognizer files that were replaced: loaded, or refused because they are none.",
+            ["model", "result"],
+            registry=self.registry,
+        )
         self.streams = Gauge("earmark_streams", "Open WebSockets.", registry=self.registry)
 
     def answered(self, model: str, status: int, seconds: float) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from earmark.errors import ModelError, UsageError, did_you_mean
+from earmark.errors import EarmarkError, ModelError, UsageError, did_you_mean
 from earmark.recognizer import Card, Recognizer, find
 from earmark.recognizer.file import card_of, open_session
 from earmark.serve.batching import BatchingSession
@@ -17,14 +20,46 @@ from earmark.serve.event_loop_batcher import EventLoopBatcher
 from earmark.serve.metrics import Metrics
 from earmark.serve.problems import Problem
 
+log = logging.getLogger(__name__)
+
+Stamp: TypeAlias = tuple[int, int, int]
+
 _NAME = re.compile(r"[\w.-]{1,64}")
 
 _OTHER_FILE = re.compile(rb"[\x00\x08]location")
 """The key, behind the last byte of its length however long that is written, of values that lie in some other file."""
 
 
+@dataclass(frozen=True)
+class Served:
+    """A recognizer at work.
+
+    Attributes
+    ----------
+    recognizer
+        Answers requests of any size, from threads.
+    batcher
+        Answers small requests, from the event loop.
+    session
+        Of both.
+    """
+
+    recognizer: Recognizer
+    batcher: EventLoopBatcher
+    session: BatchingSession
+
+
+@dataclass
+class _Source:
+    """The file behind a name, as it was when it was last looked at and when it was last loaded."""
+
+    path: Path
+    seen: Stamp | None
+    loaded: Stamp | None
+
+
 class Models:
-    """Recognizers by the name they are served under.
+    """Recognizers by the name they are served under; a file that is replaced is loaded anew, see `reload_changed`.
 
     Parameters
     ----------
@@ -37,11 +72,6 @@ class Models:
     n_own
         Most files that people may upload later.
 
-    Attributes
-    ----------
-    batchers
-        By name, what answers small requests.
-
     Raises
     ------
     ModelError
@@ -52,20 +82,42 @@ class Models:
         self._metrics, self._n_threads = metrics, n_threads
         self._n_most, self._n_own = len(files) + n_own, n_own
         self._changing = threading.Lock()
-        self._recognizers: dict[str, Recognizer] = {}
-        self._sessions: list[BatchingSession] = []
-        self.batchers: dict[str, EventLoopBatcher] = {}
+        self._served: dict[str, Served] = {}
+        self._sources: list[tuple[str, _Source]] = []
         for name, path in files.items():
-            self._add(name, path)
+            stamp = _stamp(path)
+            self._served[name] = self._load(name, path)
+            self._sources.append((name, _Source(path, stamp, stamp)))
 
-    def _add(self, name: str, path: Path) -> None:
+    def _load(self, name: str, path: Path) -> Served:
         session = open_session(path, n_threads=self._n_threads)
         card = card_of(session, where=path)
         batching = BatchingSession(session, on_batch=self._metrics.windows.labels(name).observe)
         recognizer = Recognizer(batching, card)
-        self._sessions.append(batching)
-        self.batchers[name] = EventLoopBatcher(recognizer, batching)
-        self._recognizers[name] = recognizer
+        # Requests and streams that have begun keep their recognizer; its thread ends with the last of them.
+        weakref.finalize(recognizer, batching.finish)
+        return Served(recognizer, EventLoopBatcher(recognizer, batching), batching)
+
+    def reload_changed(self) -> None:
+        """Load the files anew that were replaced since they were loaded, and are no longer being written.
+
+        What has begun is answered by the recognizer that it began with. A file that is no recognizer leaves the one
+        before in service, with a warning in the log.
+        """
+        for name, source in self._sources:
+            stamp, before = _stamp(source.path), source.seen
+            source.seen = stamp
+            if stamp in {None, source.loaded} or stamp != before:
+                continue
+            source.loaded = stamp
+            try:
+                self._served[name] = self._load(name, source.path)
+            except EarmarkError as error:
+                log.warning("%s: the file was replaced, and the recognizer before goes on, because %s", name, error)
+                self._metrics.reloads.labels(name, "refused").inc()
+            else:
+                log.info("%s: the file was replaced; requests from now on are answered by the new one", name)
+                self._metrics.reloads.labels(name, "loaded").inc()
 
     @property
     def takes_own(self) -> bool:
@@ -85,9 +137,9 @@ class Models:
         if not _NAME.fullmatch(name):
             raise Problem(422, f"the name {name[:80]!r} will not do; give up to 64 letters, digits, dots, - and _")
         with self._changing:
-            if name in self._recognizers:
+            if name in self._served:
                 raise Problem(409, f"there is a model {name!r} already; give another name")
-            if len(self._recognizers) >= self._n_most:
+            if len(self._served) >= self._n_most:
                 raise Problem(409, f"{self._n_own} models were uploaded, which is the most; use one of them")
             self._bring(name, file)
 
@@ -98,27 +150,34 @@ class Models:
             path = Path(folder, "model.onnx")
             path.write_bytes(file)
             try:
-                self._add(name, path)
+                self._served[name] = self._load(name, path)
             except ModelError as error:
                 raise Problem(422, str(error).replace(str(path), name)) from error
 
-    def __getitem__(self, name: str) -> Recognizer:
-        recognizer = self._recognizers.get(name)
-        if recognizer is None:
-            known = ", ".join(self._recognizers)
-            raise Problem(
-                404, f"there is no model {name!r} here{did_you_mean(name, self._recognizers)}; known: {known}"
-            )
-        return recognizer
+    def __getitem__(self, name: str) -> Served:
+        served = self._served.get(name)
+        if served is None:
+            known = ", ".join(self._served)
+            raise Problem(404, f"there is no model {name!r} here{did_you_mean(name, self._served)}; known: {known}")
+        return served
 
     def cards(self) -> dict[str, Card]:
         """Return the card of every model."""
-        return {name: recognizer.card for name, recognizer in self._recognizers.items()}
+        return {name: served.recognizer.card for name, served in self._served.items()}
 
     def close(self) -> None:
         """Finish what waits in the batches."""
-        for session in self._sessions:
-            session.close()
+        for served in self._served.values():
+            served.session.close()
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """Return what changes when a file is replaced; None while there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def model_files(given: Iterable[str]) -> dict[str, Path]:

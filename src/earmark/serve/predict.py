@@ -19,6 +19,7 @@ from earmark.errors import EarmarkError
 from earmark.features import WindowFeatures
 from earmark.recognizer import Recognizer, as_dict
 from earmark.recognizer.windows import WindowBatch
+from earmark.serve.event_loop_batcher import EventLoopBatcher
 from earmark.serve.inputs import JSON, Item, content_of, items_of
 from earmark.serve.limits import CURRENT_WORK, AbandonedError, Limits
 from earmark.serve.problems import Problem, problem_of
@@ -77,10 +78,11 @@ class Predict:
         service, request = self._service, Request(scope, receive)
         began_s, status, model = time.monotonic(), 500, scope["path_params"]["model"]
         service.check_token(request)
-        recognizer = service.models[model]  # one that is not there is not counted
+        served = service.models[model]  # one that is not there is not counted
         try:
             query = _parsed(scope["query_string"])
-            answer = await self._answer(request, model, _PredictRequest(recognizer, query, service.limits))
+            job = _PredictRequest(served.recognizer, query, service.limits)
+            answer = await self._answer(request, job, served.batcher)
             status = 200
         except Problem as problem:
             status = problem.status
@@ -96,7 +98,7 @@ class Predict:
             service.metrics.answered(model, status, time.monotonic() - began_s)
         await Response(to_json(answer), media_type=JSON)(scope, receive, send)
 
-    async def _answer(self, request: Request, model: str, job: _PredictRequest) -> dict[str, Any]:
+    async def _answer(self, request: Request, job: _PredictRequest, batcher: EventLoopBatcher) -> dict[str, Any]:
         """Return one prediction, or ``{"results": …}`` when the request holds several inputs."""
         admission, content_type = self._service.admission, request.headers.get("content-type", "")
         with admission.admitted():
@@ -106,7 +108,6 @@ class Predict:
                     return await admission.work(request, lambda: job.answer_all(body, content_type))
                 token, (item,) = admission.begin(), items
                 CURRENT_WORK.set(token)
-                batcher = self._service.models.batchers[model]
                 answer = batcher.answer(job.cut(item), item.name, job.query.options)
                 try:
                     return await admission.watched(request, token, answer)

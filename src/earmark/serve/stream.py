@@ -77,7 +77,7 @@ class Streams:
     async def _serve(self, socket: WebSocket) -> None:
         start = await self._start(socket)
         listener = Listener(
-            self._models[start.model],
+            self._models[start.model].recognizer,
             start.sample_rate_hz,
             config=ListenConfig(top=start.top, force=start.force, denoise=DenoiseConfig() if start.denoise else None),
             skip_late=True,
