@@ -42,6 +42,7 @@ def test_genre_pictures(tmp_path):
     assert (out / "gallery" / "gallery.html").exists()
     assert "confusion" in (out / "test.html").read_text().lower()
     assert (out / "run" / "figures" / "confusion.csv").exists()
+    assert (out / "run" / "figures" / "confusion.png").read_bytes().startswith(b"\x89PNG")
     rows = (out / "submission.csv").read_text().splitlines()
     assert len(rows) == 10
     assert {row.split(",")[1] for row in rows[1:]} <= {"low", "mid", "high"}

@@ -63,8 +63,10 @@ def test_a_report_tells_figures_settings_and_counts(tmp_path):
     losses = {"train_loss": 0.5, "train_accuracy": 0.75, "valid_loss": 0.6, "valid_accuracy": 0.5}
     rows = [{"epoch": 1, "seconds": 3.0, **losses}]
     scores = score(outcome, protocol="grouped")
-    facts = facts_of(load_recipe("drawing"), manifest, rows=rows, scores=scores, validation=outcome)
+    facts = facts_of(load_recipe("drawing"), manifest, rows=rows, scores=scores, validation=outcome, learned=outcome)
     assert facts["Figures"][1][:3] == ("training, while learning", "75.0 %", "0.500")
+    assert facts["Figures"][2][0] == "training, finished"
+    assert facts["Figures"][2][3:5] == facts["Figures"][3][3:5] == ("100.0 %", "100.0 %")
     assert facts["Examples of each label"][-1] == ("all", "4", "2", "2", "8")
     assert ("training.batch_size", "64") in facts["Settings"]
     assert dict(row for row in facts["Run"] if len(row) == 2)["time in the loop"] == "3 s"

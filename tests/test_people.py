@@ -11,6 +11,7 @@ import soundfile
 from earmark import sound
 from earmark.data import read_manifest
 from earmark.data.table import read_table
+from earmark.doctor import check
 from earmark.errors import DataError, UnreadableError, UsageError
 from earmark.features import FeatureCache
 from earmark.runs.sample import read_sample, spellings
@@ -80,6 +81,12 @@ class TestTables:
             path = write_table(tmp_path / f"{name[:2]}.csv", head=(name, *HEAD), rows=indexed)
             assert read_table(path).names == ("chroma_stft_mean", "mfcc1_mean")
             assert f"leaves out the column(s) {name!r}" in caplog.text
+
+    def test_check_names_columns_that_are_no_features(self, tmp_path):
+        indexed = [(str(place), *row) for place, row in enumerate(ROWS)]
+        report = check(write_table(tmp_path / "t.csv", head=("Unnamed: 0", *HEAD), rows=indexed))
+        (finding,) = (each for each in report.findings if each.kind == "no-feature")
+        assert finding.message.startswith("the column 'Unnamed: 0' only counts or names the rows")
 
     @pytest.mark.parametrize(("separator", "encoding"), [(";", "utf-8"), ("\t", "utf-16"), (",", "utf-8-sig")])
     def test_as_spreadsheets_write_them(self, tmp_path, separator, encoding):

@@ -10,6 +10,7 @@ import typer
 from earmark import extras
 from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.cli.progress import progress_on_stderr
+from earmark.cli.source import As, Groups, read_source
 from earmark.text import percent
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def add_rejection(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set precision=0.95 --set measure=true."),
     ] = None,
+    kind: As = None,
+    groups: Groups = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a finished recognizer answer 'unknown'.
@@ -50,7 +53,7 @@ def add_rejection(
     with progress_on_stderr() as progress:
         rejection = add_rejection(
             model,
-            data,
+            data if kind is None and groups is None else read_source(data, kind=kind, groups=groups),
             out=out,
             settings=rejection_config_of(model, overrides=changes or ()),
             folders=foreign or (),

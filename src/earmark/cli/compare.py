@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.output import AsJson, print_json, print_table
+from earmark.cli.progress import progress_on_stderr
 from earmark.text import percent
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def compare(
     """Compare finished runs: scores, significance, cost."""
     from earmark.runs.compare import compare_runs, differing_settings, write_comparison, write_learning_curves
 
-    entries = compare_runs(runs)
+    with progress_on_stderr() as progress:
+        entries = compare_runs(runs, progress=progress)
     if html is not None:
         write_comparison(html, entries)
     if curve is not None:

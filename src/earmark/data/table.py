@@ -39,10 +39,13 @@ class Table:
         One a column.
     values
         float64 of shape ``(n_rows, n_columns)``, all finite.
+    left_out
+        Columns of the file that are no features, and why.
     """
 
     names: tuple[str, ...]
     values: RealArray
+    left_out: tuple[tuple[str, str], ...] = ()
 
     def without(self, columns: Sequence[str]) -> Table:
         """Return the same rows without some columns; one that is not there is no error."""
@@ -139,7 +142,7 @@ def read_table(path: Path) -> Table:
         given = rows[row][names[column]]
         raise DataError(f"{path}, row {row + 2}: {names[column]} is {given!r}; {what_is_wrong(given)}")
     values.flags.writeable = False
-    return Table(names=names, values=values)
+    return Table(names=names, values=values, left_out=tuple(left_out.items()))
 
 
 def parquet_modules(what: str) -> tuple[Any, Any]:

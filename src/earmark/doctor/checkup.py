@@ -11,6 +11,7 @@ from pathlib import Path
 from earmark import extras
 from earmark.data import SPLITS, Manifest, Split, apply_split, read_manifest
 from earmark.data.facts import gtzan_fault
+from earmark.data.table import read_table
 from earmark.doctor.condition import broken, suspicious
 from earmark.doctor.examine import Examined
 from earmark.doctor.findings import Finding, Report, in_order
@@ -115,6 +116,7 @@ def _looked(
     yield from split_findings(manifest)
     yield from counts(manifest)
     yield from known_faults(manifest)
+    yield from columns_left_out(manifest)
     if interrupted:
         return
     yield from suspicious(manifest, examined)
@@ -166,6 +168,22 @@ def known_faults(manifest: Manifest) -> Iterator[Finding]:
             family="facts",
             evidence=faults,
             quarantine=tuple(faults),
+        )
+
+
+def columns_left_out(manifest: Manifest) -> Iterator[Finding]:
+    """Yield a warning for every column of a feature table that would give the answer away or says nothing."""
+    if manifest.domain != "table" or manifest.table_file is None:
+        return
+    for name, why in read_table(manifest.table_file).left_out:
+        yield Finding(
+            "no-feature",
+            "warning",
+            (),
+            f"the column {name!r} {why}; it is never learned from",
+            "remove it from the table",
+            family="suspicious",
+            evidence={"column": name},
         )
 
 

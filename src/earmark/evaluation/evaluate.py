@@ -123,6 +123,12 @@ def calibrate(
     return temperature, outputs.outcome(temperature)
 
 
+def answers_to(recognizer: Recognizer, manifest: Manifest, *, progress: Progress = no_progress) -> Outcome:
+    """Return the answers to every example of `manifest` beside the truth, whatever was learned from."""
+    outputs = _window_outputs(recognizer, manifest, None, batch_size=BATCH_SIZE, progress=progress)
+    return outputs.outcome(recognizer.card.temperature, thresholds=recognizer.card.thresholds)
+
+
 def example_feature_maps(
     recognizer: Recognizer, manifest: Manifest, outcome: Outcome
 ) -> Callable[[int], npt.NDArray[Any]]:

@@ -20,6 +20,7 @@ from earmark.evaluation.calibration import Reliability
 from earmark.types import RealArray
 
 Origin: TypeAlias = Literal["lower", "upper"]
+Form: TypeAlias = Literal["svg", "png"]
 CurvePoint: TypeAlias = tuple[float, float, tuple[float, float]]
 """Of a learning curve: training examples a label, accuracy 0…1, and its interval."""
 
@@ -52,7 +53,7 @@ STYLE: dict[Any, Any] = {
 N_LABELS_ANNOTATED = 16
 
 
-def curves_figure(rows: Sequence[Mapping[str, Any]]) -> str:
+def curves_figure(rows: Sequence[Mapping[str, Any]], *, form: Form = "svg") -> str:
     """Draw loss, accuracy and learning rate over the epochs.
 
     Parameters
@@ -60,6 +61,8 @@ def curves_figure(rows: Sequence[Mapping[str, Any]]) -> str:
     rows
         One mapping an epoch with ``epoch`` and any of ``train_loss``, ``valid_loss``, ``train_accuracy``,
         ``valid_accuracy``, ``learning_rate``; values may be texts, missing or empty.
+    form
+        Of the address that is returned.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -80,10 +83,10 @@ def curves_figure(rows: Sequence[Mapping[str, Any]]) -> str:
         axis.grid(visible=True)
     axes[0].legend(frameon=False, labelcolor=INK)
     axes[2].ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
-    return _svg(figure)
+    return _rendered(figure, form)
 
 
-def confusion_figure(confusion: npt.ArrayLike, labels: Sequence[str]) -> str:
+def confusion_figure(confusion: npt.ArrayLike, labels: Sequence[str], *, form: Form = "svg") -> str:
     """Draw a confusion matrix, each row normalised to its truths: right answers blue, wrong ones orange.
 
     Parameters
@@ -92,6 +95,8 @@ def confusion_figure(confusion: npt.ArrayLike, labels: Sequence[str]) -> str:
         Counts, shape ``(n_labels, n_labels)``, rows are truths.
     labels
         In the order of rows and columns.
+    form
+        Of the address that is returned.
     """
     from matplotlib.collections import PatchCollection
     from matplotlib.colors import to_rgb
@@ -125,10 +130,10 @@ def confusion_figure(confusion: npt.ArrayLike, labels: Sequence[str]) -> str:
     if n > N_LABELS_ANNOTATED:
         axis.grid(visible=True, linewidth=0.5)
         axis.set_axisbelow(True)
-    return _svg(figure)
+    return _rendered(figure, form)
 
 
-def reliability_figure(after: Reliability, *, before: Reliability | None = None) -> str:
+def reliability_figure(after: Reliability, *, before: Reliability | None = None, form: Form = "svg") -> str:
     """Draw how often answers are right against how sure they were, and how many there were of each.
 
     Parameters
@@ -137,6 +142,8 @@ def reliability_figure(after: Reliability, *, before: Reliability | None = None)
         Of the recognizer as it is.
     before
         Without the temperature, drawn beside it.
+    form
+        Of the address that is returned.
     """
     shown = [("As it answers", after)] if before is None else [("Before", before), ("After temperature", after)]
     figure, axes = _figure(len(shown), size=(4.4 * len(shown), 4.2))
@@ -157,7 +164,7 @@ def reliability_figure(after: Reliability, *, before: Reliability | None = None)
         axis.set_aspect("equal")
         axis.grid(visible=True)
     axes[0].legend(loc="upper left", fontsize=8.5, frameon=False, labelcolor=INK)
-    return _svg(figure)
+    return _rendered(figure, form)
 
 
 def intervals_figure(
@@ -287,6 +294,15 @@ def _figure(n_panels: int, *, size: tuple[float, float]) -> tuple[Any, Any]:
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(1, n_panels, squeeze=False)[0]
     return figure, axes
+
+
+def _rendered(figure: Any, form: Form) -> str:
+    """Return a figure as SVG that follows the scheme of its reader, or as PNG, dark on white."""
+    if form == "svg":
+        return _svg(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150, facecolor="white")
+    return _address("image/png", buffer.getvalue())
 
 
 def _svg(figure: Any) -> str:

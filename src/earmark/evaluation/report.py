@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.config import Config
 from earmark.evaluation.figures import (
+    Form,
     Origin,
     confusion_figure,
     curves_figure,
@@ -91,22 +93,23 @@ def write_report(  # noqa: PLR0913 - the sections of the page
 def write_figures(
     folder: Path, *, scores: Scores, outcome: Outcome, curves: Sequence[Mapping[str, Any]] | None = None
 ) -> None:
-    """Write the figures of a report as SVG, and their numbers as CSV, into `folder`.
+    """Write the figures of a report as SVG and PNG, and their numbers as CSV, into `folder`.
 
     Raises
     ------
     MissingExtraError
         When Matplotlib is not installed.
     """
-    figures = {"reliability": _reliability(outcome)}
+    figures: dict[str, Callable[..., str]] = {"reliability": partial(_reliability, outcome)}
     if not outcome.is_multi_label:
-        figures["confusion"] = confusion_figure(scores.confusion, scores.labels)
+        figures["confusion"] = partial(confusion_figure, scores.confusion, scores.labels)
         counts = ([label, *map(str, row)] for label, row in zip(scores.labels, scores.confusion, strict=True))
         write_csv(folder / "confusion.csv", counts, columns=("truth", *scores.labels))
     if curves:
-        figures["curves"] = curves_figure(curves)
-    for name, address in figures.items():
-        write_bytes(folder / f"{name}.svg", base64.b64decode(address.partition(",")[2]))
+        figures["curves"] = partial(curves_figure, curves)
+    for name, draw in figures.items():
+        for form in get_args(Form):
+            write_bytes(folder / f"{name}.{form}", base64.b64decode(draw(form=form).partition(",")[2]))
     per_label = ([row.label, row.precision, row.recall, row.f1, row.support] for row in scores.per_class)
     write_csv(folder / "labels.csv", per_label, columns=("label", "precision", "recall", "f1", "examples"))
 
@@ -156,8 +159,9 @@ def _confusions(scores: Scores) -> list[dict[str, Any]]:
     ]
 
 
-def _reliability(outcome: Outcome) -> str:
+def _reliability(outcome: Outcome, *, form: Form = "svg") -> str:
     after = calibration_of(outcome)
     if outcome.logits_uncalibrated is None:
-        return reliability_figure(after)
-    return reliability_figure(after, before=calibration_of(replace(outcome, logits=outcome.logits_uncalibrated)))
+        return reliability_figure(after, form=form)
+    before = calibration_of(replace(outcome, logits=outcome.logits_uncalibrated))
+    return reliability_figure(after, before=before, form=form)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from earmark.data import Manifest
 from earmark.errors import ConfigError, ModelError, UnknownNameError
 from earmark.evaluation import Outcome, Scores, write_outcome, write_report
-from earmark.evaluation.evaluate import example_feature_maps
+from earmark.evaluation.evaluate import answers_to, example_feature_maps
 from earmark.evaluation.report import write_figures
 from earmark.files import write_bytes, write_text
 from earmark.recognizer import Card, Recognizer, assemble
-from earmark.runs.facts import facts_of
+from earmark.runs.facts import facts_of, some_of
 from earmark.training.distributed import wait
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe
@@ -123,6 +123,9 @@ def write_artifacts(  # noqa: PLR0913 - all that a run leaves
 ) -> None:
     """Write the scores, the answers, the report and its figures of the recognizer file `model` into `folder`."""
     recognizer = Recognizer.load(model)
+    part = manifest.part("train")
+    # After cross-validation nothing is divided, and everything was learned from.
+    learned = answers_to(recognizer, some_of(part if len(part) else manifest))
     write_text(folder / "scores.json", scores.to_json())
     write_outcome(folder / OUTCOME, outcome)
     write_outcome(folder / VALIDATION, validation)
@@ -135,7 +138,7 @@ def write_artifacts(  # noqa: PLR0913 - all that a run leaves
         picture=example_feature_maps(recognizer, manifest, outcome),
         origin="upper" if recognizer.card.features.domain == "ink" else "lower",
         card=recognizer.card,
-        facts=facts_of(recipe, manifest, rows=rows, scores=scores, validation=validation),
+        facts=facts_of(recipe, manifest, rows=rows, scores=scores, validation=validation, learned=learned),
     )
     write_figures(folder / "figures", scores=scores, outcome=outcome, curves=rows)
 

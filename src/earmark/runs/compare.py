@@ -29,7 +29,7 @@ from earmark.runs.facts import settings_table
 from earmark.runs.pipeline import ALL_FOLDS
 from earmark.training.crops import frames_of
 from earmark.training.recipe import Recipe
-from earmark.types import Sound
+from earmark.types import Progress, Sound, no_progress
 from earmark.units import seconds_to_samples
 
 N_TIMED = 15
@@ -97,8 +97,15 @@ def differing_settings(entries: Sequence[Entry]) -> dict[str, tuple[str, ...]]:
     return {field: found for field, found in values.items() if len(set(found)) > 1}
 
 
-def compare_runs(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
+def compare_runs(folders: Sequence[str | Path], *, progress: Progress = no_progress) -> tuple[Entry, ...]:
     """Compare finished runs, the best first.
+
+    Parameters
+    ----------
+    folders
+        Of two runs or more.
+    progress
+        Called after each run is read and timed, and after each is compared.
 
     Raises
     ------
@@ -110,7 +117,10 @@ def compare_runs(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
     paths = [Path(folder) for folder in folders]
     if len({path.resolve() for path in paths}) < max(2, len(paths)):
         raise UsageError(f"{len(paths)} runs were given; name at least two, each once")
-    entries = [_entry(path, name) for path, name in zip(paths, short_names(paths), strict=True)]
+    entries = []
+    for path, name in zip(paths, short_names(paths), strict=True):
+        entries.append(_entry(path, name))
+        progress("runs", len(entries), len(paths), name)
     order = sorted(range(len(paths)), key=lambda i: -entries[i].scores.headline[1])
     outcomes = [read_outcome(paths[i] / "outcome.npz") for i in order]
     compared: list[Entry] = []
@@ -118,6 +128,7 @@ def compare_runs(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
         pairs = ((entry.name, _paired(outcome, rival)) for entry, rival in zip(compared, outcomes, strict=False))
         rival, comparison = next((pair for pair in pairs if pair[1]), (None, None))
         compared.append(replace(entries[i], rival=rival, against_rival=comparison))
+        progress("comparisons", len(compared), len(paths), entries[i].name)
     return tuple(compared)
 
 

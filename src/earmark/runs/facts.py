@@ -7,6 +7,7 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,6 +21,9 @@ from earmark.training.recipe import Recipe
 Table: TypeAlias = tuple[tuple[str, ...], ...]
 """Rows of cells; the first is the heading."""
 
+MOST_LEARNED = 200
+"""Examples of the training part that the finished file is asked for the report."""
+
 PART_NAMES = {"train": "training", "valid": "validation", "test": "test"}
 
 
@@ -30,26 +34,33 @@ def facts_of(
     rows: Sequence[Row],
     scores: Scores,
     validation: Outcome,
+    learned: Outcome,
 ) -> dict[str, Table]:
-    """Return named tables for the report."""
+    """Return named tables for the report; `learned` are the answers to some of the training part."""
     return {
-        "Figures": _figures(rows, scores, validation),
+        "Figures": _figures(rows, scores, validation, learned),
         "Run": _run(recipe, manifest, rows),
         "Examples of each label": _counts(manifest),
         "Settings": settings_table(recipe),
     }
 
 
-def _figures(rows: Sequence[Row], scores: Scores, validation: Outcome) -> Table:
+def some_of(manifest: Manifest) -> Manifest:
+    """Return at most `MOST_LEARNED` examples, evenly spread: to answer them all would take as long as an epoch."""
+    step = -(-len(manifest) // MOST_LEARNED) or 1
+    return replace(manifest, examples=manifest.examples[::step])
+
+
+def _figures(rows: Sequence[Row], scores: Scores, validation: Outcome, learned: Outcome) -> Table:
     """Return training, validation and scored part side by side."""
     from earmark.evaluation import score
 
     best = min(rows, key=lambda row: row.get("valid_loss", row["train_loss"]))
-    valid = score(validation, protocol="validation") if len(validation.truth) else None
+    train, valid = (score(part, protocol="") if len(part.truth) else None for part in (learned, validation))
     lines = [("", "accuracy", "loss", "precision", "recall", "macro F1", "examples")]
     learning = percent(best["train_accuracy"]), f"{best['train_loss']:.3f}"
     lines.append(("training, while learning", *learning, "", "", "", ""))
-    for name, found in (("validation", valid), ("scored part", scores)):
+    for name, found in (("training, finished", train), ("validation", valid), ("scored part", scores)):
         if found is not None:
             shares = (
                 percent(found.macro_precision),

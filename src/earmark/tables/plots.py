@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -15,23 +16,30 @@ _N_REPEATS = 5
 _N_SHOWN = 20
 _CLUSTER_COUNTS = range(2, 13)
 _MOST_ROWS = 1500
+_LOGARITHMIC = 30
+"""Ratio of the largest to the smallest value of a setting from which its axis is logarithmic."""
+_TICK_LETTERS = 14
 
 Importances = list[tuple[str, float, float]]
 
 
 def heat_map(axes: Any, findings: ExplorationResult) -> None:
-    """Draw the accuracy of every transform with every model."""
+    """Draw the accuracy of every transform with every model; under a leaky protocol also what groups leave of it."""
     transforms = sorted({c.transform for c in findings.candidates})
     models = sorted({c.model for c in findings.candidates})
     leaky = findings.best.grouped_accuracy is not None
     # Beside a random protocol stands what is left of it when groups are kept whole.
-    columns = [f"{model}{kind}" for model in models for kind in (("", ", grouped") if leaky else ("",))]
+    kinds = ("", ", GROUPED", ", LEAKED") if leaky else ("",)
+    columns = [f"{model}{kind}" for model in models for kind in kinds]
     values = np.full((len(transforms), len(columns)), np.nan)
     for candidate in findings.candidates:
         row, column = transforms.index(candidate.transform), columns.index(candidate.model)
         values[row, column] = candidate.scores.accuracy
         if candidate.grouped_accuracy is not None:
             values[row, column + 1] = candidate.grouped_accuracy
+            # A difference has no place on the scale of colours.
+            leaked = 100 * (candidate.scores.accuracy - candidate.grouped_accuracy)
+            axes.text(column + 2, row, f"{leaked:+.1f}", ha="center", va="center", fontsize="small")
     _grid(axes, 100 * values, transforms, columns, form="{:.1f}")
     axes.set_title(f"accuracy in %, {findings.protocol}")
 
@@ -57,13 +65,30 @@ def search(figure: Any, candidate: Candidate) -> None:
         best: dict[str, Tried] = {}
         for tried in sorted(candidate.search, key=lambda tried: tried.valid_accuracy):
             best[str(tried.parameters[name])] = tried
-        values = list(dict.fromkeys(str(tried.parameters[name]) for tried in candidate.search))
-        axes.plot(values, [best[value].train_accuracy for value in values], "o-", label="train")
-        axes.plot(values, [best[value].valid_accuracy for value in values], "o-", label="valid")
+        given = {str(tried.parameters[name]): tried.parameters[name] for tried in candidate.search}
+        numbers = _as_numbers(given.values())
+        values = list(given) if numbers is None else sorted(given, key=lambda text: float(given[text]))
+        places = values if numbers is None else sorted(numbers)
+        axes.plot(places, [best[value].train_accuracy for value in values], "o-", label="train")
+        axes.plot(places, [best[value].valid_accuracy for value in values], "o-", label="valid")
         axes.set_xlabel(name.split("__")[-1])
+        if numbers is None:
+            axes.set_xticks(range(len(values)), [_short(value) for value in values], rotation=45, ha="right")
+        elif min(numbers) > 0 and max(numbers) >= _LOGARITHMIC * min(numbers):
+            axes.set_xscale("log")
     panels[0].set_ylabel("accuracy")
     panels[0].legend()
     figure.suptitle(candidate.name)
+
+
+def _as_numbers(values: Collection[Any]) -> list[float] | None:
+    """Return settings as numbers for an axis; None where some are names, switches or lists."""
+    found = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    return found if len(found) == len(values) else None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TICK_LETTERS else f"{text[: _TICK_LETTERS - 1]}…"
 
 
 def importances(findings: ExplorationResult) -> Importances:

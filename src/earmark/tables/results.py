@@ -123,11 +123,19 @@ def _draw(path: Path, draw: Callable[[Any], None]) -> None:
     _draw_many(path, lambda figure: draw(figure.subplots()))
 
 
+def _widen(figure: Any) -> None:
+    """Give every column of a matrix, and every panel, the room that its text takes."""
+    columns = max((image.get_array().shape[1] for axes in figure.axes for image in axes.get_images()), default=0)
+    panels = sum(not axes.get_images() for axes in figure.axes)
+    figure.set_figwidth(max(9, 0.62 * columns + 3, 2.6 * panels))
+
+
 def _draw_many(path: Path, draw: Callable[[Any], None]) -> None:
     # The object interface, not pyplot: nothing is registered globally, so nothing leaks when drawing fails.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 5), layout="constrained")
     draw(figure)
+    _widen(figure)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100)
