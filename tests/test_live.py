@@ -13,11 +13,12 @@ from earmark import cli
 from earmark.errors import ConfigError, ModelError, UnreadableError, UsageError
 from earmark.features import Window
 from earmark.live import DenoiseConfig, FileSource, ListenConfig, Listener
+from earmark.live.answering import SteadyRejection
 from earmark.live.listener import level_db
 from earmark.live.ring import Ring
 from earmark.live.smoother import AnswerSmoother
-from earmark.recognizer import Recognizer
-from earmark.types import Sound
+from earmark.recognizer import Recognizer, Rejection
+from earmark.types import Answer, Sound
 from tiny import LABELS, save_tiny, tiny_card, tone
 
 RATE_HZ = 22050
@@ -121,6 +122,26 @@ def test_smoothing_is_exponential():
     smoother = AnswerSmoother(keep=0.75, margin=0.0, unknown_below=0.0)
     smoother.update(np.float32([1, 0]))
     assert smoother.update(np.float32([0, 1]))[1] == pytest.approx([0.75, 0.25])
+
+
+def test_a_rejection_does_not_flicker():
+    steady = SteadyRejection(Rejection(min_familiarity=0.5), margin=0.1)
+
+    def is_rejected(familiarity):
+        return steady.reason(Answer("A4", familiarity, {}), familiarity=familiarity, salience=0.0) is not None
+
+    assert [is_rejected(each) for each in (0.48, 0.52, 0.48, 0.46, 0.44, 0.48)] == [
+        True,
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert not is_rejected(0.6)
+    steady.reset()
+    assert is_rejected(0.48)
+    assert SteadyRejection(None, margin=0.1).reason(Answer("A4", 0.1, {}), familiarity=0, salience=0) is None
 
 
 @settings(deadline=None)

@@ -376,6 +376,14 @@ def test_errors_and_cancelled_work_in_a_batch():
     session.close()
 
 
+def test_a_body_is_called_as_its_sender_says(client):
+    sound = tone()
+    answered = client.post("/v1/predict/ears?name=disco.00098.wav", content=wav(sound))
+    assert answered.json()["input"] == "disco.00098.wav"
+    refused = client.post("/v1/predict/ears?name=disco.00098.wav", content=b"no sound")
+    assert refused.json()["detail"].startswith("disco.00098.wav: is not a sound")
+
+
 def test_models_are_named(files, tmp_path):
     assert model_files([f"mine={files['ears']}", str(files["eyes"])]) == {"mine": files["ears"], "eyes": files["eyes"]}
     with pytest.raises(UsageError, match="empty or taken"):

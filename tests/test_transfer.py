@@ -23,9 +23,11 @@ from earmark.training.crops import WindowCrops
 from earmark.training.embeddings import embed_examples
 from earmark.training.examples import FeatureSet, prepare
 from earmark.training.fit import learn_scales, unscaled_network, warn_of_gap, with_floor
-from earmark.training.logistic import fit_logistic
+from earmark.training.logistic import USUAL_STRENGTH, fit_logistic
 from earmark.training.loop import validate
 from earmark.training.recipe import Training
+from earmark.training.split import split_for
+from synthetic_pictures import write_pictures
 
 RATE_HZ = 16000
 WINDOW = Window(length_s=1.0, hop_s=0.5, min_s=0.5)
@@ -176,11 +178,20 @@ def test_uneven_labels_count_the_same():
     assert biases[1] > biases[0]
 
 
-def test_one_example_a_label():
+def test_one_example_a_label(caplog):
     examples = embeddings_of(1)
     head = head_of(examples, 2)
-    with pytest.raises(DataError, match=r"a label has 1 training example\(s\); a logistic head needs two a label"):
-        fit_logistic(head, examples, balanced=True, seed=0)
+    assert fit_logistic(head, examples, balanced=True, seed=0) == USUAL_STRENGTH
+    assert "a label has 1 training example, so the strength" in caplog.text
+    assert validate(head, examples, batch_size=8, device=torch.device("cpu"))["valid_accuracy"] == 1
+
+
+def test_a_backbone_for_sounds_sees_no_pictures(tmp_path):
+    with pytest.raises(ConfigError, match="trained on log-mel spectrograms of sounds, and cannot see pictures; choose"):
+        load_recipe("genre/musicnn", overrides=["features.kind=picture"])
+    data = read_manifest(write_pictures(tmp_path / "p", each=2))
+    with pytest.raises(DataError, match="of sounds itself; choose picture/minivgg or picture/resnet18"):
+        split_for(load_recipe("genre/musicnn"), data)
 
 
 def test_a_backbone_that_wants_another_rate():

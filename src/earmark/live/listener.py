@@ -47,7 +47,8 @@ class ListenConfig(Config):
     smoothing_s
         Time constant with which answers follow the windows.
     margin, unknown_below
-        See `AnswerSmoother`; of a multi-label recognizer the margin is that of a `LabelSmoother`.
+        See `AnswerSmoother`; of a multi-label recognizer the margin is that of a `LabelSmoother`. It also is
+        that of `SteadyRejection`: an answer is kept until it is this share below the thresholds of the card.
     gate_db
         Windows with a lower root-mean-square level, in dB of full scale, are silence.
     force
@@ -242,10 +243,10 @@ def _speaker(card: Card, config: ListenConfig, *, hop_s: float) -> SmoothedAnswe
     keep = float(np.exp(-hop_s / config.smoothing_s)) if config.smoothing_s else 0.0
     if card.is_multi_label:
         labels = LabelSmoother(keep=keep, margin=config.margin, thresholds=card.thresholds)
-        return SmoothedLabels(card, labels, top=config.top, force=config.force)
+        return SmoothedLabels(card, labels, margin=config.margin, top=config.top, force=config.force)
     least = 0.0 if config.force else config.unknown_below
     smoother = AnswerSmoother(keep=keep, margin=config.margin, unknown_below=least)
-    return SmoothedAnswer(card, smoother, top=config.top, force=config.force)
+    return SmoothedAnswer(card, smoother, margin=config.margin, top=config.top, force=config.force)
 
 
 def _hop_samples(config: ListenConfig, features: SoundFeatures, window: Window) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -48,12 +48,15 @@ class PredictQuery(Config):
         Give the best label even where the recognizer would answer ``unknown``.
     sample_rate_hz
         The body is raw float32 samples at this rate.
+    name
+        What the answer and messages call a body that is one file.
     """
 
     top: int = Field(default=5, ge=1, le=1000)
     timeline: bool = False
     force: bool = False
     sample_rate_hz: int | None = Field(default=None, ge=1000, le=768_000)
+    name: str | None = Field(default=None, min_length=1, max_length=255)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -133,7 +136,8 @@ class _PredictRequest:
         return content_type == JSON and len(body) <= _SMALL_JSON_BYTES
 
     def items(self, body: bytes, content_type: str) -> list[Item]:
-        return items_of(body, content_type, limits=self.limits)
+        items = items_of(body, content_type, limits=self.limits)
+        return items if self.query.name is None or len(items) != 1 else [replace(items[0], name=self.query.name)]
 
     def cut(self, item: Item) -> WindowBatch:
         return WindowBatch.joined(self.recognizer.cut(self.content(item)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from collections.abc import Iterator
@@ -23,11 +24,14 @@ from earmark.types import FloatArray, IntArray
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
+log = logging.getLogger(__name__)
+
 STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 """Inverse strengths of regularisation (scikit-learn's C, for a weight of 1 an example) that are tried."""
 MOST_FOLDS = 5
 TOLERANCE = 1e-3
 MOST_STEPS = 200
+USUAL_STRENGTH = 0.1
 FEW_AT_ONCE = 1024
 """Embeddings that are scored at once."""
 
@@ -57,20 +61,23 @@ def fit_logistic(head: StandardizedHead, examples: FeatureSet, *, balanced: bool
     seed
         Of the folds.
 
+    A label with one example leaves none to hold out; then the strength is `USUAL_STRENGTH`, and that is said.
+
     Raises
     ------
     DataError
-        When a label has one example only, so that none can be held out.
+        When a label has no example.
     """
     counts = np.bincount(examples.targets[:, 0], minlength=head.n_labels)
-    if counts.min() < 2:
-        raise DataError(
-            f"a label has {counts.min()} training example(s); a logistic head needs two a label, of which one is held"
-            " out to choose its strength: add examples, or set model.head = 'linear'"
-        )
+    if not counts.min():
+        raise DataError("a label has no training example; add some, or leave the label out")
     windows, pooled = _rows(head, examples)
     groups = np.unique(examples.groups, return_inverse=True)[1]
-    strength = _choose(pooled, groups, balanced=balanced, seed=seed)
+    if counts.min() < 2:
+        log.warning("a label has 1 training example, so the strength of the logistic head is not chosen by others")
+        strength = USUAL_STRENGTH
+    else:
+        strength = _choose(pooled, groups, balanced=balanced, seed=seed)
     rows, biases = _of_all_labels(_fitted(_regression(strength), windows, windows.weights(balanced=balanced)))
     head.head.load_state_dict({"weight": torch.from_numpy(rows), "bias": torch.from_numpy(biases)})
     return strength

@@ -228,6 +228,11 @@ class Recipe(Config):
         wanted = self.model.wanted_features
         if wanted is None or wanted == self.features:
             return self
+        if self.features.domain != wanted.domain:
+            raise ConfigError(
+                f"recipe {self.name!r}: its backbone was trained on {wanted.kind} spectrograms of sounds, and cannot"
+                f" see {self.features.domain}s; choose a recipe whose network can, such as 'picture/resnet18'"
+            )
         given, needed = self.features.model_dump(), wanted.model_dump()
         different = [
             f"{key} = {value!r}, not {given.get(key)!r}" for key, value in needed.items() if given.get(key) != value

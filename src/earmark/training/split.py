@@ -42,9 +42,12 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
         )
     readable = recipe.features.reads
     if manifest.domain == "picture" and isinstance(recipe.features, SoundFeatures) and _in_image_files(manifest):
+        # A backbone that was trained on sounds cannot see pictures in an unknown scale.
+        bound = recipe.model.wanted_features is not None
+        way = "" if bound else "add --set features.kind=picture to train its network on the pictures, or "
         raise DataError(
             f"{manifest.name}: holds spectrogram pictures, and recipe {recipe.name!r} computes spectrograms of sounds "
-            "itself; add --set features.kind=picture to train its network on the pictures, or choose picture/minivgg"
+            f"itself; {way}choose picture/minivgg or picture/resnet18"
         )
     if manifest.domain not in readable:
         hint = _HINTS.get((manifest.domain, recipe.features.domain), "choose another recipe or other data")
