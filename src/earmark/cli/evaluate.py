@@ -52,7 +52,8 @@ def evaluate(
 ) -> None:
     """Score a recognizer on labelled examples.
 
-    The parts are those of the data when it is divided, else those that the recognizer was trained with. With
+    The parts are those of the data when it is divided, else those that the recognizer was trained with. A recognizer
+    that gives notes is also scored on a folder of recordings with MIDI files of the same names beside them. With
     --protocols the recipe of MODEL, or a baseline model when MODEL is 'baseline', is trained under each protocol, and
     the scores are printed side by side with the gap.
     """
@@ -72,6 +73,8 @@ def evaluate(
 
     extras.require("scoring", "train", "sklearn")
     recognizer = load(model)
+    if _print_note_scores(recognizer, data, as_json=as_json, others=split or html or kind or groups):
+        return
     reads = recognizer.card.features.reads
     manifest = read_source(data, kind=kind, groups=groups, prefer=reads[0] if len(reads) == 1 else None)
     words = describe_protocol(None, split, source=manifest.name)
@@ -90,6 +93,29 @@ def evaluate(
             complain(f"{failure.input}: {failure.reason}")
         complain(f"{counted(scores.n_failed, 'example')} could not be scored; 'earmark check' says more")
         raise typer.Exit(1)
+
+
+def _print_note_scores(recognizer: Recognizer, data: str, *, as_json: bool, others: object) -> bool:
+    """Score the notes of recordings beside their MIDI files, if `data` is a folder of them; return whether it is."""
+    from earmark.evaluation.notes import NoteScores, evaluate_notes, recordings_with_midi
+
+    if not Path(data).is_dir() or not (pairs := recordings_with_midi(Path(data))):
+        return False
+    if others:
+        raise UsageError(f"{data}: recordings with MIDI files are scored whole; give --data alone, or with --json")
+    with progress_on_stderr() as progress:
+        scores: NoteScores = evaluate_notes(recognizer, pairs, progress=progress)
+    if as_json:
+        print_json(scores.to_dict())
+        return True
+    found = (("note F1", scores.f1), ("with offset", scores.f1_with_offset), ("frame F1", scores.frame_f1))
+    worst = sorted(scores.pieces, key=lambda piece: piece.f1)[:_N_WORST]
+    print(f"{counted(len(pairs), 'piece')}, {counted(sum(piece.n_notes for piece in scores.pieces), 'note')}")
+    print_pairs(
+        {name: f"{mean:.3f} (95 % interval {low:.3f} to {high:.3f})" for name, (mean, (low, high)) in found}
+        | {"worst pieces": ", ".join(f"{Path(piece.piece).name} {piece.f1:.3f}" for piece in worst)}
+    )
+    return True
 
 
 def _divided(manifest: Manifest, card: Card, *, part: str, protocol: str | None) -> tuple[Manifest, str]:
