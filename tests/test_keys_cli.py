@@ -43,7 +43,7 @@ class TestFormats:
         assert code == 0
         assert first == "piece.wav  6 notes on 5 keys; C major (scale C major: C D E F G A B)"
         assert len(notes) == 6
-        assert "1.31 – 2.06 s" in notes[3]
+        assert "1.31 – 1.98 s" in notes[3]
         assert "C4 (MIDI 60, velocity" in notes[3]
 
     def test_json(self, place, run):

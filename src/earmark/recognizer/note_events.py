@@ -22,6 +22,8 @@ _REACH = 2
 """Frames on either side that an onset is higher than."""
 _GAP = 1
 """Frames below the threshold that do not end a note."""
+_RELEASE_S = 0.08
+"""Strings are heard on after the damper has fallen, which is when a note ends in a MIDI file."""
 _LOUDEST = 127
 
 
@@ -74,7 +76,7 @@ class NoteDecoder:
         silence = np.zeros((_REACH, len(self._midi)), np.float32)
         after_s = self._held.times_s[-1] + self._frames.hop_s * np.arange(1, _REACH + 1)
         notes = self.feed(FrameScores(after_s, silence, silence, silence))
-        return notes + self._end(self._is_down, self._last_s)
+        return notes + self._end(self._is_down, self._last_s + self._frames.hop_s / 2)
 
     def _follow(self, held: FrameScores, n: int) -> list[Note]:
         """Follow frames `_REACH` to `_REACH + n`, which have neighbours on both sides."""
@@ -84,8 +86,8 @@ class NoteDecoder:
         for row in range(n):
             time_s = float(held.times_s[_REACH + row])
             self._last_s[self._is_down & sounding[row]] = time_s
-            longest_s = (_GAP + 0.5) * self._frames.hop_s
-            notes += self._end(self._is_down & (time_s - self._last_s > longest_s), self._last_s)
+            silent = self._is_down & (time_s - self._last_s > (_GAP + 0.5) * self._frames.hop_s)
+            notes += self._end(silent, self._last_s + self._frames.hop_s / 2 - _RELEASE_S)
             if struck[row].any():
                 notes += self._strike(struck[row], time_s + shifts[row] * self._frames.hop_s, time_s)
                 self._velocities[struck[row]] = held.velocity[_REACH + row, struck[row]]
@@ -94,20 +96,20 @@ class NoteDecoder:
 
     def _strike(self, struck: npt.NDArray[np.bool_], starts_s: npt.NDArray[np.float64], time_s: float) -> list[Note]:
         """Begin notes; return those that they end."""
-        before = self._end(self._is_down & struck, starts_s - self._frames.hop_s / 2)
+        before = self._end(self._is_down & struck, starts_s)
         self._is_down |= struck
         self._starts_s[struck] = np.maximum(0, starts_s[struck])
         self._struck_s[struck] = self._last_s[struck] = time_s
         return before
 
-    def _end(self, ended: npt.NDArray[np.bool_], last_s: npt.NDArray[np.float64]) -> list[Note]:
-        """Return the notes of some keys, whose last frames are known, and lift these keys."""
+    def _end(self, ended: npt.NDArray[np.bool_], ends_s: npt.NDArray[np.float64]) -> list[Note]:
+        """Return the notes of some keys, and lift these keys."""
         keys = np.flatnonzero(ended & (self._last_s > self._struck_s))
         self._is_down = self._is_down & ~ended
         return [
             Note(
                 start_s=float(self._starts_s[key]),
-                end_s=float(max(last_s[key], self._starts_s[key]) + self._frames.hop_s / 2),
+                end_s=float(max(ends_s[key], self._starts_s[key] + self._frames.hop_s)),
                 midi=self._midi[key],
                 name=note_name(self._midi[key]),
                 velocity=int(np.clip(round(_LOUDEST * self._velocities[key]), 1, _LOUDEST)),
