@@ -11,7 +11,7 @@ from earmark.data import Example, Manifest
 from earmark.evaluation import Outcome, score
 from earmark.live import SessionStats
 from earmark.live.update import Update
-from earmark.runs.architecture import architecture_of
+from earmark.runs.architecture import architecture_of, rough_time_s
 from earmark.runs.facts import facts_of
 from earmark.text import in_words
 from earmark.training import load_recipe
@@ -25,6 +25,12 @@ def test_layers_and_weights_are_those_of_the_network():
     assert found.n_parameters == found.n_trainable == sum(weights.numel() for weights in network.parameters())
     assert sum(layer.n_parameters for layer in found.layers) == found.n_parameters
     assert found.layers[-1].shape == (7,)
+    # The first convolution alone: every weight once for each pixel that it gives.
+    first = next(layer for layer in found.layers if layer.kind == "Conv2d")
+    _, height, width = first.shape
+    assert found.n_operations > 2 * first.n_parameters * height * width / 2
+    fast, slow = (rough_time_s(recipe, found, n_examples=n) for n in (1, 1000))
+    assert 0 < fast < slow
 
 
 def test_frozen_weights_are_not_trained():
@@ -38,6 +44,7 @@ def test_the_command_prints_settings_and_layers(run):
     assert code == 0
     assert 'kind = "ink-raster"' in out
     assert "LAYER" in out
+    assert "rough time" in out
     assert "1 × 48 × 48" in out
     values = json.loads(run("recipes", "drawing", "--json")[1])
     assert values["n_parameters"] > 100_000

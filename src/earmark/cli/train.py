@@ -12,6 +12,7 @@ from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import As, Groups, source_for
 from earmark.errors import UsageError
+from earmark.text import in_words
 
 if TYPE_CHECKING:
     from earmark.runs.architecture import Layer
@@ -105,17 +106,21 @@ def _listed(name: str, path: Path, values: dict[str, Any]) -> dict[str, object]:
     return {**dict(zip(keys, _short(name, values), strict=True)), "file": str(path)}
 
 
+_N_EXAMPLES = 1000
+
+
 def _show_recipe(name: str, *, n_labels: int, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from earmark.runs.architecture import architecture_of
+    from earmark.runs.architecture import architecture_of, rough_time_s
     from earmark.training import load_recipe, shipped_recipes
 
     recipe = load_recipe(name)
     path = Path(name) if name.endswith(".toml") else shipped_recipes()[name]
     found = architecture_of(recipe, n_labels=n_labels)
+    time_s = rough_time_s(recipe, found, n_examples=_N_EXAMPLES)
     if as_json:
-        print_json({"recipe": recipe.model_dump(mode="json"), **asdict(found)})
+        print_json({"recipe": recipe.model_dump(mode="json"), **asdict(found), "rough_time_s_of_1000_examples": time_s})
         return
     print(path.read_text(encoding="utf-8").rstrip())
     print()
@@ -125,6 +130,8 @@ def _show_recipe(name: str, *, n_labels: int, as_json: bool) -> None:
             "input": f"{shape} (channels × frequency or height × time or width)",
             "split": recipe.split.description,
             "weights": f"{found.n_parameters:,}, of which {found.n_trainable:,} are trained, for {n_labels} labels",
+            "rough time": f"{in_words(time_s)} for {recipe.training.epochs} epochs of {_N_EXAMPLES:,} examples on this"
+            " machine, beside the making of features",
         }
     )
     print()

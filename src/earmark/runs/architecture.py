@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from earmark.features import InkFeatures, NumberFeatures, PictureFeatures, SoundFeatures, WindowFeatures
 from earmark.models import Network
@@ -17,6 +19,13 @@ from earmark.training.recipe import Recipe
 
 N_LABELS = 10
 """As many as GTZAN has genres, where no data says how many there are."""
+
+_N_PROBED = 2
+_BACKWARD = 2
+"""A pass back costs about two passes forward."""
+_SHARE_OF_PEAK = 0.3
+"""What convolutions reach of the speed of a large matrix product, roughly."""
+_SIDE = 768
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +50,15 @@ class Architecture:
         In the order in which they are passed.
     n_parameters, n_trainable
         Weights, and those of them that the recipe trains.
+    n_operations
+        Additions and multiplications of convolutions and matrices, for one example.
     """
 
     input_shape: tuple[int, int, int]
     layers: tuple[Layer, ...]
     n_parameters: int
     n_trainable: int
+    n_operations: int = 0
 
 
 def architecture_of(recipe: Recipe, *, n_labels: int = N_LABELS) -> Architecture:
@@ -60,12 +72,32 @@ def architecture_of(recipe: Recipe, *, n_labels: int = N_LABELS) -> Architecture
     shape = input_shape_of(recipe)
     network = blank_network(recipe, n_labels=n_labels, input_shape=shape)
     parameters = list(network.parameters())
+    with FlopCounterMode(display=False) as counter:
+        layers = _layers(network)
     return Architecture(
         input_shape=shape,
-        layers=tuple(_layers(network)),
+        layers=tuple(layers),
+        n_operations=counter.get_total_flops() // _N_PROBED,
         n_parameters=sum(parameter.numel() for parameter in parameters),
         n_trainable=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
     )
+
+
+def rough_time_s(recipe: Recipe, network: Architecture, *, n_examples: int) -> float:
+    """Return about how long the epochs of a recipe take on this machine; decoding and features come on top.
+
+    The speed of the machine is that of one matrix product, which takes some milliseconds.
+    """
+    square = torch.ones(_SIDE, _SIDE)
+    times_s = []
+    for _ in range(4):
+        started_s = time.perf_counter()
+        torch.mm(square, square)
+        times_s.append(time.perf_counter() - started_s)
+    operations_a_second = _SHARE_OF_PEAK * 2 * _SIDE**3 / min(times_s)
+    # The embeddings of a frozen backbone are computed once.
+    passes = 1 if recipe.is_frozen else recipe.training.epochs * (1 + _BACKWARD)
+    return n_examples * passes * network.n_operations / operations_a_second
 
 
 def blank_network(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
@@ -111,7 +143,7 @@ def _layers(network: Network) -> list[Layer]:
     ]
     network.eval()
     with torch.no_grad():
-        network(torch.zeros(2, *network.input_shape, device=next(network.parameters()).device))
+        network(torch.zeros(_N_PROBED, *network.input_shape, device=next(network.parameters()).device))
     for hook in hooks:
         hook.remove()
     return layers
