@@ -81,11 +81,24 @@ const shared = { model: () => $("model").value, show, fail };
 const sound = soundPanel(shared);
 let ink = null;
 
+// What the card says of a model, in a list: what it answers with, how often it was right, and what it cannot do.
+function cardFacts({ labels, scores, limits, licence }) {
+  const known = labels.length > 12 ? `${labels.slice(0, 12).join(", ")} and ${labels.length - 12} more` : labels.join(", ");
+  const scored = scores.map(({ n, accuracy, protocol }) => `Right for ${percent(accuracy)} of ${n} examples. Protocol: ${protocol}.`);
+  const all = [`It answers with ${labels.length} labels: ${known}. Of anything else it knows nothing.`, ...scored, ...limits];
+  return [...all, ...(licence ? [`Licence: ${licence}`] : [])].map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    return item;
+  });
+}
+
 function choose() {
   const chosen = models[$("model").value];
   if (!chosen) return;
   const [draws, looks] = [chosen.domain === "ink", chosen.domain === "picture"];
   $("about").textContent = chosen.about || `${chosen.labels.length} labels`;
+  $("card-facts").replaceChildren(...cardFacts(chosen));
   $("sound").hidden = draws || looks;
   $("picture").hidden = !looks;
   $("ink").hidden = !draws;

@@ -2,6 +2,7 @@
 
 import * as api from "/page/api.js";
 import * as draw from "/page/draw.js";
+import { DRAWINGS, buttonsOf } from "/page/examples.js";
 
 const $ = (id) => document.getElementById(id);
 const EVERY_MS = 150;
@@ -83,6 +84,11 @@ export function inkPanel({ model, show, fail }) {
     changed();
   };
 
+  $("ink-examples").replaceChildren(...buttonsOf(DRAWINGS, (example) => {
+    clear();
+    strokes = example.map((points) => points.map(([x, y]) => [Math.round(x * pad.width), Math.round(y * pad.height)]));
+    changed();
+  }));
   $("clear").onclick = clear;
   $("undo").onclick = () => {
     strokes.pop();

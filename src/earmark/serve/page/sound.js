@@ -2,6 +2,7 @@
 
 import * as api from "/page/api.js";
 import * as draw from "/page/draw.js";
+import { SOUNDS, buttonsOf } from "/page/examples.js";
 import { pianoRoll, soundingAt } from "/page/roll.js";
 
 const MOST_LANES = 12;
@@ -169,7 +170,7 @@ export function soundPanel({ model, show, fail }) {
     $("record").setAttribute("aria-pressed", "false");
     $("record").textContent = "Record";
     $("level").value = -60;
-    const file = wav(blocks, context.sampleRate);
+    const file = wav(blocks, context.sampleRate, "recording.wav");
     await context.close();
     if (blocks.length) await hear(file);
   }
@@ -179,6 +180,10 @@ export function soundPanel({ model, show, fail }) {
     if (target.files[0]) hear(target.files[0]);
     target.value = "";
   };
+  $("sound-examples").replaceChildren(...buttonsOf(SOUNDS, (make, name) => {
+    const { samples, rateHz } = make();
+    hear(wav([samples], rateHz, `${name}.wav`));
+  }));
   const drop = $("drop");
   drop.ondragover = (event) => { event.preventDefault(); drop.classList.add("over"); };
   drop.ondragleave = () => drop.classList.remove("over");
@@ -191,7 +196,7 @@ export function soundPanel({ model, show, fail }) {
 }
 
 // A 16-bit WAV file of blocks of samples.
-function wav(blocks, rateHz) {
+function wav(blocks, rateHz, name) {
   const n = blocks.reduce((sum, block) => sum + block.length, 0);
   const view = new DataView(new ArrayBuffer(44 + 2 * n));
   const text = (at, value) => [...value].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
@@ -207,5 +212,5 @@ function wav(blocks, rateHz) {
       at += 2;
     }
   }
-  return new File([view.buffer], "recording.wav", { type: "audio/wav" });
+  return new File([view.buffer], name, { type: "audio/wav" });
 }
