@@ -384,6 +384,20 @@ def test_a_body_is_called_as_its_sender_says(client):
     assert refused.json()["detail"].startswith("disco.00098.wav: is not a sound")
 
 
+def test_what_an_answer_rests_on(client):
+    found = client.post("/v1/explain/eyes", json={"strokes": G_CLEF}).json()
+    assert found["label"] in ("G-Clef", "Dot", "Flat")
+    assert np.shape(found["feature_map"]) == np.shape(found["importance"])
+    assert np.max(found["feature_map"]) == 255
+    assert not found["is_sound"]
+    heard = client.post("/v1/explain/ears", content=wav(tone(seconds=1.5))).json()
+    assert heard["is_sound"]
+    assert 0 <= heard["deciding_s"][0] < heard["deciding_s"][1] <= 1.6
+    several = client.post("/v1/explain/eyes", json={"items": [{"strokes": G_CLEF}] * 2})
+    assert (several.status_code, several.json()["detail"]) == (422, "2 inputs; one is explained at a time")
+    assert client.post("/v1/explain/nobody", content=b"x").status_code == 404
+
+
 def test_models_are_named(files, tmp_path):
     assert model_files([f"mine={files['ears']}", str(files["eyes"])]) == {"mine": files["ears"], "eyes": files["eyes"]}
     with pytest.raises(UsageError, match="empty or taken"):

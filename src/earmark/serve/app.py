@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from earmark.errors import EarmarkError
 from earmark.serve.describe import RECOGNIZER_BODY, about, predict_operation
+from earmark.serve.explain import explained
 from earmark.serve.limits import AbandonedError, Limits
 from earmark.serve.models import summary
 from earmark.serve.pages import add_page
@@ -83,6 +85,16 @@ def make_app(
     app.router.routes.append(Route(_PREDICT, Predict(service), methods=["POST"]))
     _add_info(app, service)
     add_page(app)
+
+    @app.post("/v1/explain/{model}", summary="What the answer to one input rests on")
+    async def explain(request: Request, model: str) -> dict[str, Any]:
+        service.check_token(request)
+        recognizer, limits = service.models[model].recognizer, service.limits
+        content_type = request.headers.get("content-type", "")
+        with service.admission.admitted():
+            async with service.admission.body(request) as body:
+                work = partial(explained, recognizer, body, content_type, limits=limits)
+                return await service.admission.work(request, work)
 
     @app.websocket("/v1/listen")
     async def listen(socket: WebSocket) -> None:

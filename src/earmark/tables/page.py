@@ -10,6 +10,25 @@ from earmark.files import write_text
 from earmark.tables.exploration import ExplorationResult
 
 
+_CAPTIONS = {
+    "heatmap": "Accuracy of every transform with every model",
+    "importances": "What the best model loses when one column is shuffled",
+    "components": "Principal components: the variance that they explain, and the rows on the first two",
+    "clusters": "Clusters without labels: how well k of them fit, and which labels are in which",
+    "learning": "Loss over the epochs",
+    "search": "Accuracy by setting, of the training rows and of those that settings are chosen by",
+    "confusion": "Answers (columns) to each label (rows)",
+}
+
+
+def _caption(place: Path) -> str:
+    """Return what a figure shows, in words."""
+    if len(place.parts) == 1:
+        return _CAPTIONS[place.stem]
+    transform, _, model = place.stem.partition("-")
+    return f"{_CAPTIONS[place.parts[0]]}: {transform} + {model}"
+
+
 def write_page(findings: ExplorationResult, folder: Path) -> Path:
     """Write ``exploration.html`` beside the figures that `write_results` has written; return it.
 
@@ -25,7 +44,7 @@ def write_page(findings: ExplorationResult, folder: Path) -> Path:
     places += sorted((folder / "learning").glob("*.png")) + sorted((folder / "search").glob("*.png"))
     places += sorted((folder / "confusion").glob("*.png"))
     figures = [
-        (place.relative_to(folder).with_suffix("").as_posix(), base64.b64encode(place.read_bytes()).decode())
+        (_caption(place.relative_to(folder)), base64.b64encode(place.read_bytes()).decode())
         for place in places
         if place.is_file()
     ]

@@ -50,6 +50,17 @@ export function predictStrokes(model, strokes, { signal } = {}) {
   });
 }
 
+// What an answer rests on: of a file, or of strokes.
+export function explain(model, { file, strokes }) {
+  const path = `/v1/explain/${encodeURIComponent(model)}`;
+  if (strokes) {
+    return answered(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ strokes }) });
+  }
+  const form = new FormData();
+  form.append("file", file, file.name ?? "recording.wav");
+  return answered(path, { method: "POST", body: form });
+}
+
 // Opens a stream; `onAnswer` and `onError` are called for every message of the service.
 export function listen(model, sampleRateHz, { onAnswer, onError }) {
   const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/listen`);

@@ -4,6 +4,7 @@ import * as api from "/page/api.js";
 import { loadSymbols } from "/page/draw.js";
 import { inkPanel } from "/page/ink.js";
 import { soundPanel } from "/page/sound.js";
+import { whyPanel } from "/page/why.js";
 
 const $ = (id) => document.getElementById(id);
 const MOST_CHIPS = 12;
@@ -77,14 +78,19 @@ function fail(error) {
   if (error instanceof api.NeedsToken) $("token-form").hidden = false;
 }
 
-const shared = { model: () => $("model").value, show, fail };
+const model = () => $("model").value;
+const why = whyPanel({ model, fail });
+const shared = { model, show, fail, why };
 const sound = soundPanel(shared);
 let ink = null;
 
 // What the card says of a model, in a list: what it answers with, how often it was right, and what it cannot do.
 function cardFacts({ labels, scores, limits, licence }) {
   const known = labels.length > 12 ? `${labels.slice(0, 12).join(", ")} and ${labels.length - 12} more` : labels.join(", ");
-  const scored = scores.map(({ n, accuracy, protocol }) => `Right for ${percent(accuracy)} of ${n} examples. Protocol: ${protocol}.`);
+  const scored = scores.map(({ n, accuracy, mean_average_precision: precision, protocol }) => {
+    const figure = precision === null ? `Right for ${percent(accuracy)}` : `Mean average precision ${precision.toFixed(2)}`;
+    return `${figure} of ${n} examples. Protocol: ${protocol}.`;
+  });
   const all = [`It answers with ${labels.length} labels: ${known}. Of anything else it knows nothing.`, ...scored, ...limits];
   return [...all, ...(licence ? [`Licence: ${licence}`] : [])].map((text) => {
     const item = document.createElement("li");
@@ -104,6 +110,7 @@ function choose() {
   $("ink").hidden = !draws;
   fail(null);
   show(null);
+  why.forget();
   ink.clear();
   sound.setTask(chosen.task);
 }
@@ -133,6 +140,7 @@ $("picture-file").onchange = async ({ target }) => {
   fail(null);
   try {
     show(await api.predictFile($("model").value, file));
+    why.about({ file });
   } catch (error) {
     fail(error);
   }

@@ -7,7 +7,7 @@ import { DRAWINGS, buttonsOf } from "/page/examples.js";
 const $ = (id) => document.getElementById(id);
 const EVERY_MS = 150;
 
-export function inkPanel({ model, show, fail }) {
+export function inkPanel({ model, show, fail, why }) {
   const pad = $("pad");
   const kept = [];
   let strokes = [], current = null, best = null;
@@ -30,6 +30,7 @@ export function inkPanel({ model, show, fail }) {
     try {
       const values = await api.predictStrokes(model(), strokes);
       if (asked === version) {
+        why.about({ strokes: structuredClone(strokes) });
         if (failed) fail(null); // and nobody else's failure
         failed = false;
         answered(values);
@@ -55,6 +56,7 @@ export function inkPanel({ model, show, fail }) {
     current = null;
     draw.strokes(pad, strokes);
     answered(null);
+    why.forget();
   }
 
   function point(event) {
@@ -115,7 +117,10 @@ export function inkPanel({ model, show, fail }) {
     const asked = version;
     try {
       const values = await api.predictFile(model(), file);
-      if (asked === version) answered(values);
+      if (asked === version) {
+        answered(values);
+        why.about({ file });
+      }
     } catch (error) {
       fail(error);
     }

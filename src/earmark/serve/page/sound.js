@@ -8,7 +8,7 @@ import { pianoRoll, soundingAt } from "/page/roll.js";
 const MOST_LANES = 12;
 const $ = (id) => document.getElementById(id);
 
-export function soundPanel({ model, show, fail }) {
+export function soundPanel({ model, show, fail, why }) {
   const light = draw.piano($("piano"));
   let request = null, recording = null, timeline = [], notes = [];
 
@@ -41,9 +41,11 @@ export function soundPanel({ model, show, fail }) {
     picture(file);
     setTimeline([]);
     setNotes([], 0);
+    why.forget();
     try {
       const values = await api.predictFile(model(), file, { timeline: true, signal: request.signal });
       show(values);
+      why.about({ file });
       lit(values);
       const lengthS = values.timeline?.at(-1)?.end_s ?? 0;
       if (values.notes) setNotes(values.notes, lengthS);
