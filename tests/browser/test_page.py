@@ -141,6 +141,27 @@ def test_a_symbol_is_recognised_while_it_is_drawn_and_printed(page, snapshot):
     assert page.locator("#line").get_attribute("aria-label") == "Empty staff"
 
 
+def test_examples_are_answered_and_explained(page, snapshot):
+    choose(page, "notes")
+    page.get_by_role("button", name="A melody").click()
+    page.locator("#why:enabled").click()
+    page.locator("#reasons:not([hidden])").wait_for()
+    assert page.locator("#reasons-text").inner_text().startswith("Orange is what speaks for ")
+    assert page.locator("#player").get_attribute("src").startswith("blob:")
+    page.get_by_text("What it is, and what it is not").click()
+    assert page.locator("#card-facts li").first.inner_text().startswith("It answers with ")
+    snapshot(page, "why")
+    choose(page, "symbols")
+    assert page.locator("#reasons").is_hidden()
+    page.get_by_role("button", name="Sharp", exact=True).click()
+    answered(page)
+    page.locator("#why:enabled").click()
+    page.locator("#reasons:not([hidden])").wait_for()
+    page.get_by_role("button", name="Clear").click()
+    assert page.locator("#reasons").is_hidden()
+    assert page.locator("#why").is_disabled()
+
+
 def test_a_finger_draws_on_a_phone_in_the_dark(chromium, address, snapshot):
     context = chromium.new_context(
         viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, color_scheme="dark"

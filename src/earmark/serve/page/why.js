@@ -39,6 +39,7 @@ export function whyPanel({ model, fail }) {
 function show({ label, confidence, without, deciding_s: span, is_sound: isSound, feature_map: map, importance }) {
   const canvas = $("reasons-picture"), [height, width] = [map.length, map[0].length];
   [canvas.width, canvas.height] = [width, height];
+  canvas.classList.toggle("ink", !isSound);
   const image = new ImageData(width, height);
   for (let row = 0; row < height; row++) {
     // Low frequencies are the first rows, and stand at the bottom.
