@@ -98,7 +98,7 @@ def _table_lines(prediction: Prediction, width: int) -> Iterator[str]:
     given = prediction.labels or prediction.top[: _n_given(prediction)]
     rivals = [answer for answer in prediction.top if answer not in given]
     if prediction.sounding:  # from the lowest key up, as chords are read
-        given = sorted(given, key=lambda answer: int(answer.details["midi"]))
+        given = tuple(sorted(given, key=lambda answer: int(answer.details["midi"])))
     chord = f"{prediction.chord.name}: " if prediction.chord else ""
     first = ", ".join(map(_answer_text, given)) or prediction.label
     rest = " · ".join(f"{answer.label} {percent(answer.confidence)}" for answer in rivals)
