@@ -313,7 +313,8 @@ def fuzz(n: int, *, seed: int) -> tuple[Counter[str], list[str]]:
     done = 0
     while done < n:
         call = [sys.executable, __file__, "--seed", str(seed), "--work", str(done), str(n)]
-        with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as worker:
+        # Without a buffer: lines that lie in one are not seen by `select`, so a busy worker would seem to be silent.
+        with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as worker:
             begun, ended = _follow(worker, counts, failures)
         if ended is None and begun is None:
             raise SystemExit("the worker does not start; run: python benchmarks/fuzz.py --only 0")
