@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 def add_rejection(
     model: Annotated[str, typer.Argument(help="A name from 'earmark models', an .onnx file, or the folder of a run.")],
-    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="What it was trained on.")],
+    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="The data that the recognizer was trained on.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="ONNX", help="The file to write.")],
     foreign: Annotated[
         list[Path] | None,
         typer.Option(
-            "--foreign", metavar="DIR", help="A folder of sounds or drawings to reject, beside synthetic ones."
+            "--foreign", metavar="DIR", help="A folder of sounds or drawings to reject, besides the synthetic ones."
         ),
     ] = None,
     outcome: Annotated[

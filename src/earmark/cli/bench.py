@@ -32,7 +32,8 @@ def zoo(
         list[str] | None, typer.Option("--only", metavar="NAME", help="Only this recognizer; may be repeated.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=2, help="Score at most so many examples of each.")
+        int | None,
+        typer.Option("--limit", metavar="N", min=2, help="Score at most this many examples with each recognizer."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -29,14 +29,17 @@ def check(
     ] = None,
     quarantine: Annotated[
         Path | None,
-        typer.Option("--quarantine", metavar="FILE", help="Also write a list of examples for --data to leave out."),
+        typer.Option(
+            "--quarantine", metavar="FILE", help="Also write a list of bad examples; --data then leaves them out."
+        ),
     ] = None,
     protocol: Annotated[
         str | None,
         typer.Option("--protocol", metavar="NAME", help="Check this split: grouped, random, or a published one."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes that read; one a core by default.")
+        int | None,
+        typer.Option("--workers", min=1, help="Number of processes that read files; by default one for each core."),
     ] = None,
     kind: As = None,
     groups: Groups = None,

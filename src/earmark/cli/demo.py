@@ -15,9 +15,9 @@ from earmark.text import percent
 
 def demo(
     data: Annotated[
-        str | None, typer.Option("--data", metavar="SOURCE", help="Learn from this instead of synthesised keys.")
+        str | None, typer.Option("--data", metavar="SOURCE", help="Train on this data instead of synthesised keys.")
     ] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where everything is written.")] = Path(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for all results.")] = Path(
         "earmark-demo"
     ),
 ) -> None:

@@ -14,13 +14,15 @@ def denoise(
     *,
     noise: Annotated[
         Path | None,
-        typer.Option("--noise", help="A recording of the noise alone; else the beginning of SOURCE is the noise."),
+        typer.Option(
+            "--noise", help="A recording of the noise alone; by default the beginning of SOURCE is the noise."
+        ),
     ] = None,
     noise_s: Annotated[
-        float | None, typer.Option("--noise-s", help="How many seconds of the beginning are noise; 1 by default.")
+        float | None, typer.Option("--noise-s", help="Seconds at the beginning that hold only noise; 1 by default.")
     ] = None,
     strength: Annotated[
-        float | None, typer.Option("--strength", help="How many times the noise is subtracted; 3 by default.")
+        float | None, typer.Option("--strength", help="Factor by which the noise is subtracted; 3 by default.")
     ] = None,
     floor: Annotated[
         float | None, typer.Option("--floor", help="Share of the sound that always stays; 0.05 by default.")

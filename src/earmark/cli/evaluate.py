@@ -43,10 +43,18 @@ def evaluate(
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a report.")] = None,
     protocols: Annotated[
         str | None,
-        typer.Option("--protocols", metavar="NAMES", help="Train anew under each: random,grouped,fault-filtered."),
+        typer.Option(
+            "--protocols",
+            metavar="NAMES",
+            help="Train again under each of these protocols: random,grouped,fault-filtered.",
+        ),
     ] = None,
-    folds: Annotated[int, typer.Option("--folds", min=3, help="Of random and grouped, with --protocols.")] = 5,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How often to repeat it, with --protocols.")] = 1,
+    folds: Annotated[
+        int, typer.Option("--folds", min=3, help="With --protocols: number of folds of random and grouped.")
+    ] = 5,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="With --protocols: number of repetitions, each with its own seed.")
+    ] = 1,
     kind: As = None,
     groups: Groups = None,
 ) -> None:

@@ -60,27 +60,31 @@ def explore(
         list[int] | None, typer.Option("--width", help="Units of a hidden layer of the neural net; may be repeated.")
     ] = None,
     dropout: Annotated[
-        list[float] | None, typer.Option("--dropout", help="Share dropped in that layer; once for every --width.")
+        list[float] | None, typer.Option("--dropout", help="Dropout of that layer, 0 to 1; give one for each --width.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the split and the models.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the split and the models.")] = 0,
     window_s: Annotated[
-        float | None, typer.Option("--window-s", help="Seconds a row describes; from the column length when missing.")
+        float | None,
+        typer.Option("--window-s", help="Seconds of sound that a row describes; by default from the column length."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes; as many as processors, at most 8, by default.")
+        int | None,
+        typer.Option("--workers", min=1, help="Number of processes; by default one for each core, at most 8."),
     ] = None,
     as_published: Annotated[
         bool, typer.Option("--as-published", help="The table is the published one; see 'earmark features'.")
     ] = False,
-    scale: Annotated[Scale, typer.Option("--scale", help="What is done to each column first.")] = Scale.standard,
-    keep: Annotated[Keep, typer.Option("--keep", help="Which models are written as recognizers.")] = Keep.best,
+    scale: Annotated[
+        Scale, typer.Option("--scale", help="Scaling of each column before the transform.")
+    ] = Scale.standard,
+    keep: Annotated[Keep, typer.Option("--keep", help="Which models become recognizer files.")] = Keep.best,
     groups: Groups = None,
 ) -> None:
     """Compare classical models on a feature table.
 
     Every transform is combined with every model, and the best becomes a recognizer. It is chosen by its score in the
     search, on rows that are not scored.
-    When the command was stopped, the same command continues it.
+    If the command was stopped, the same command continues it.
     """
     from earmark.tables import Exploration, write_recognizer, write_results
     from earmark.tables import explore as explored

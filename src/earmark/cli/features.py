@@ -17,10 +17,11 @@ def features(
     source: Annotated[str, typer.Argument(help="Folder of classes, manifest, zip, GTZAN folder: labelled sounds.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="TABLE", help="A .csv or .parquet file.")],
     segment_s: Annotated[
-        float | None, typer.Option("--segment-s", help="Length of a segment; without it, one row a sound.")
+        float | None,
+        typer.Option("--segment-s", help="Length of a segment in seconds; without it, each sound is one row."),
     ] = None,
     hop_s: Annotated[
-        float | None, typer.Option("--hop-s", help="Seconds between segments; their length by default.")
+        float | None, typer.Option("--hop-s", help="Seconds between the starts of segments; by default their length.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 1,
     group: Annotated[
@@ -32,13 +33,13 @@ def features(
     ] = None,
     as_published: Annotated[
         bool,
-        typer.Option("--as-published", help="Treat the ends of a sound as the published GTZAN table did."),
+        typer.Option("--as-published", help="Treat the ends of a sound as the published GTZAN table does."),
     ] = False,
     groups: Groups = None,
 ) -> None:
     """Write a table of 57 features of every sound.
 
-    The layout is that of the published GTZAN tables. When the command was stopped, the same command continues it. A
+    The layout is that of the published GTZAN tables. If the command was stopped, the same command continues it. A
     sound that cannot be read is named on stderr; the others are still done, and the exit code is 1.
     """
     from earmark.data import Split, apply_split

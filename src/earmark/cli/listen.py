@@ -30,23 +30,27 @@ _MUTED = "only silence for a minute; is the microphone muted, or the wrong one? 
 def listen(
     *,
     model: Annotated[str, typer.Option("--model", help="A name, an .onnx file, or the folder of a run.")] = "notes",
-    device: Annotated[str | None, typer.Option("--device", help="Microphone: number or part of its name.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Number of the microphone, or part of its name.")
+    ] = None,
     rate: Annotated[
-        int | None, typer.Option("--rate", min=1000, help="Samples a second; the device's own by default.")
+        int | None, typer.Option("--rate", min=1000, help="Sample rate in hertz; by default that of the device.")
     ] = None,
     file: Annotated[Path | None, typer.Option("--input", help="Play a file instead of a microphone.")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="With --input: do not wait for real time.")] = False,
-    seconds: Annotated[float | None, typer.Option("--seconds", min=0.0, help="Stop after so long.")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", min=0.0, help="Stop after so many seconds.")] = None,
     save: Annotated[Path | None, typer.Option("--save", help="Also save the sound: .wav, .flac or .ogg.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for every answer.")] = False,
     clean: Annotated[bool, typer.Option("--denoise", help="Remove noise; the first second is only noise.")] = False,
     noise: Annotated[Path | None, typer.Option("--noise", help="A recording of the noise to remove.")] = None,
     hop_s: Annotated[float | None, typer.Option("--hop-s", help="Seconds between answers; at most 0.25.")] = None,
-    gate_db: Annotated[float, typer.Option("--gate-db", help="Quieter windows are silence.")] = -60.0,
+    gate_db: Annotated[
+        float, typer.Option("--gate-db", help="Level in dB below which a window counts as silence.")
+    ] = -60.0,
     force: Annotated[bool, typer.Option("--force", help="Give the best label instead of 'unknown'.")] = False,
     list_devices: Annotated[bool, typer.Option("--devices", help="List the microphones and stop.")] = False,
 ) -> None:
-    """Recognise sound from a microphone as it comes.
+    """Recognise sound from a microphone, live.
 
     With --input a file takes the place of the microphone. Stop with Ctrl-C.
     """

@@ -27,9 +27,9 @@ def predict(
     model: Annotated[str, typer.Argument(help="A name from 'earmark models', an .onnx file, or the folder of a run.")],
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, or - for stdin.", show_default=False)],
     form: Annotated[Format, typer.Option("--format", help="How results are written to stdout.")] = Format.table,
-    top: Annotated[int, typer.Option("--top", min=1, help="Answers for each input.")] = 5,
+    top: Annotated[int, typer.Option("--top", min=1, help="Number of answers for each input.")] = 5,
     timeline: Annotated[
-        bool, typer.Option("--timeline", help="Also answer for every stretch, or give the notes; -o also draws it.")
+        bool, typer.Option("--timeline", help="Also answer for each part of a sound, or list its notes; -o draws them.")
     ] = False,
     explain: Annotated[
         bool,
@@ -38,7 +38,10 @@ def predict(
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", metavar="PLACE", help="For pictures and notes: a folder, or a .png or .mid of one input."
+            "-o",
+            "--out",
+            metavar="PLACE",
+            help="Where to write pictures and notes: a folder, or a .png or .mid file for one input.",
         ),
     ] = None,
     window: Annotated[

@@ -11,7 +11,7 @@ from earmark.cli.output import print_table
 
 
 def samples(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where they are written.")] = Path("samples"),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder for the samples.")] = Path("samples"),
 ) -> None:
     """Write small sounds and drawings to try the commands on.
 

@@ -26,17 +26,17 @@ def serve(
         typer.Argument(help="NAME, FILE.onnx, RUN or NAME=FILE; all built-in recognizers unless given."),
     ] = None,
     *,
-    host: Annotated[str, typer.Option("--host", help="Address to listen at; others than this need tokens.")] = _LOCAL[
-        0
-    ],
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; any other than this one needs tokens.")
+    ] = _LOCAL[0],
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8000,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads of each network.")] = 1,
     token_file: Annotated[
         Path | None,
-        typer.Option("--tokens", help=f"File of bearer tokens, one a line; or the variable {_TOKENS_VARIABLE}."),
+        typer.Option("--tokens", help=f"File of access tokens, one on each line; or set {_TOKENS_VARIABLE}."),
     ] = None,
     name: Annotated[
-        list[str] | None, typer.Option("--name", help="A host name that the service is reached by, beside --host.")
+        list[str] | None, typer.Option("--name", help="A further host name under which clients reach the service.")
     ] = None,
     changes: Annotated[
         list[str] | None, typer.Option("--limit", metavar="KEY=VALUE", help="Change a limit: --limit duration_s=60.")

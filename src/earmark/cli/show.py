@@ -29,45 +29,58 @@ class Form(StrEnum):
 
 def show(
     source: Annotated[str, typer.Argument(help="Folder of classes, manifest, HOMUS zip, GTZAN folder, npz.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for what comes out.")],
-    per_label: Annotated[int, typer.Option("--per-label", min=1, help="Examples of each label in the gallery.")] = 3,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results.")],
+    per_label: Annotated[
+        int, typer.Option("--per-label", min=1, help="Number of examples of each label in the gallery.")
+    ] = 3,
     recipe: Annotated[
         str | None,
-        typer.Option("--recipe", metavar="RECIPE", help="Show what its network sees."),
+        typer.Option("--recipe", metavar="RECIPE", help="Also show what the network of this recipe sees."),
     ] = None,
     augmented: Annotated[
-        int, typer.Option("--augmented", min=0, help="With --recipe: also so many augmented inputs of each example.")
+        int,
+        typer.Option("--augmented", min=0, help="With --recipe: number of augmented inputs to show for each example."),
     ] = 0,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every example as a picture, instead of a gallery.")
+        bool, typer.Option("--all", help="Write a picture of every example instead of a gallery.")
     ] = False,
-    form: Annotated[Form, typer.Option("--as", help="With --all: a PNG each, or one array.")] = Form.png,
+    form: Annotated[Form, typer.Option("--as", help="With --all: write PNG files, or one array.")] = Form.png,
     segment_s: Annotated[
-        float | None, typer.Option("--segment-s", min=0.05, help="With --all: a picture of each segment of sounds.")
+        float | None,
+        typer.Option(
+            "--segment-s",
+            min=0.05,
+            help="With --all: cut sounds into segments of so many seconds, and write a picture of each.",
+        ),
     ] = None,
     features: Annotated[
-        str | None, typer.Option("--features", metavar="KIND", help="Of sounds: log-mel, linear or constant-q.")
+        str | None,
+        typer.Option(
+            "--features", metavar="KIND", help="Kind of spectrogram for sounds: log-mel, linear or constant-q."
+        ),
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change them: --set n_mels=64."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the spectrogram: --set n_mels=64."),
     ] = None,
     colour_map: Annotated[
-        str, typer.Option("--colours", metavar="NAME", help="Of spectrograms: magma, viridis, grey, …")
+        str, typer.Option("--colours", metavar="NAME", help="Colours of spectrograms: magma, viridis, grey, …")
     ] = "magma",
     size: Annotated[
         str | None, typer.Option("--size", metavar="HxW", help="Height and width of every picture in pixels.")
     ] = None,
-    pen: Annotated[float, typer.Option("--pen", min=0.5, help="Width of the pen of strokes in pixels.")] = 2.5,
+    pen: Annotated[float, typer.Option("--pen", min=0.5, help="Width of the pen that draws strokes, in pixels.")] = 2.5,
     kind: Annotated[
-        Kind | None, typer.Option("--read-as", help="What images are: picture (of a spectrogram) or ink.")
+        Kind | None, typer.Option("--read-as", help="Read images as picture (of a spectrogram) or ink (a drawing).")
     ] = None,
     groups: Groups = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; one a core by default.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Number of processes; by default one for each core.")
+    ] = None,
 ) -> None:
-    """Write a gallery of examples of every label, or with --all pictures of everything.
+    """Write a gallery of examples of each label, or with --all a picture of every example.
 
-    A command with --all that was stopped goes on where it was when it is given again. An example that cannot be read is
+    If a command with --all was stopped, the same command continues it. An example that cannot be read is
     named on stderr, the others are still done, and the exit code is 1.
     """
     from earmark.show import render_all, write_gallery

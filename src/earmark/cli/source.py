@@ -26,12 +26,17 @@ class Kind(StrEnum):
 
 As = Annotated[
     Kind | None,
-    typer.Option("--as", help="What images are, picture (of a spectrogram) or ink; or what to take of an archive."),
+    typer.Option(
+        "--as", help="Read images as picture (of a spectrogram) or ink (a drawing); of an archive, choose what to read."
+    ),
 ]
 Groups = Annotated[
     str | None,
     typer.Option(
-        "--groups", metavar="HOW", help="What no split divides: parent, prefix, a pattern with one (…), or a column."
+        "--groups",
+        metavar="HOW",
+        help="Keep together in every split: parent (folder), prefix (of the name), a pattern with one (…), or a"
+        " column.",
     ),
 ]
 

@@ -28,7 +28,9 @@ def submit(
     fallback: Annotated[
         str | None,
         typer.Option(
-            "--fallback", metavar="LABEL", help="For files that are silent or damaged; else they are refused."
+            "--fallback",
+            metavar="LABEL",
+            help="Answer for silent or damaged files; without it, the command refuses them.",
         ),
     ] = None,
     labels: Annotated[

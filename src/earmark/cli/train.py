@@ -46,7 +46,7 @@ def train(
 ) -> None:
     """Train a recognizer on labelled examples.
 
-    When a run was stopped, the same command continues it. Under torchrun, several processes train one network.
+    If a run was stopped, the same command continues it. Under torchrun, several processes train one network.
     """
     if resume and not (out / RECIPE_FILE).is_file():
         raise UsageError(f"{out}: holds no run to continue; leave --resume out to start one")
@@ -71,7 +71,9 @@ def train(
 
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Show this one, with the layers of its network.")] = None,
-    labels: Annotated[int, typer.Option("--labels", min=2, help="How many labels its network answers with.")] = 10,
+    labels: Annotated[
+        int, typer.Option("--labels", min=2, help="Number of labels that its network answers with.")
+    ] = 10,
     as_json: AsJson = False,
 ) -> None:
     """List the recipes that come with Earmark, or show one: its settings and the layers of its network."""

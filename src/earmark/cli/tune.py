@@ -20,8 +20,8 @@ _N_SHOWN = 10
 def tune(
     recipe: Annotated[str, typer.Argument(help="A name from 'earmark recipes', or a TOML file.")],
     data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="Training data: folder, manifest, zip, npz.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of the search.")],
-    trials: Annotated[int, typer.Option("--trials", min=1, help="How many to try, earlier ones included.")] = 20,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the search.")],
+    trials: Annotated[int, typer.Option("--trials", min=1, help="Number of trials, earlier ones included.")] = 20,
     search: Annotated[
         list[str] | None,
         typer.Option("--search", metavar="KEY=…", help="KEY=LOW..HIGH or KEY=A,B,C; may be repeated."),
@@ -34,7 +34,7 @@ def tune(
 ) -> None:
     """Search for better settings of a recipe.
 
-    Settings are compared on the validation part; the test part stays unseen. When a search was stopped, the same
+    Settings are compared on the validation part; the test part stays unseen. If a search was stopped, the same
     command continues it.
     """
     extras.require("a search", "train", "torch", "optuna")

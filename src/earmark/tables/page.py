@@ -9,7 +9,6 @@ from earmark.evaluation.templates import template
 from earmark.files import write_text
 from earmark.tables.exploration import ExplorationResult
 
-
 _CAPTIONS = {
     "heatmap": "Accuracy of every transform with every model",
     "importances": "What the best model loses when one column is shuffled",
