@@ -4,7 +4,7 @@
 
 Every client sends good requests in turn to each model. One request of ten is bad, in every way in turn; one of a
 hundred breaks off in the middle of its body; one client listens by WebSocket instead; and every half a minute the file
-of one model is replaced while it serves, by a copy of itself or, once in four times, by something that is no recognizer.
+of one model is replaced while it serves, by a copy of itself or, once in four times, by what is no recognizer.
 `--rate` limits the requests of a client to so many a second (0: as many as it can).
 
 An answer is wrong when a good request does not get the label and confidence that `predict` gives in this process, a bad
