@@ -515,9 +515,10 @@ def test_the_thread_of_a_replaced_recognizer_ends_with_its_last_request(tmp_path
     app = make_app({"eyes": path}, limits=LIMITS)
     models = app.state.service.models
     thread = models["eyes"].session._thread
-    write_bytes(path, path.read_bytes())
-    models.reload_changed()
-    models.reload_changed()
-    thread.join(timeout=30)
-    assert not thread.is_alive()
-    app.state.service.close()
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.post("/v1/predict/eyes", json={"strokes": G_CLEF}).status_code == 200
+        write_bytes(path, path.read_bytes())
+        models.reload_changed()
+        models.reload_changed()
+        thread.join(timeout=30)
+        assert not thread.is_alive()

@@ -172,9 +172,7 @@ class BatchingSession:
         while is_open or self._waiting:
             is_open = self._receive() and is_open
             if self._waiting:
-                batch = [run for run in self._waiting.take() if not _is_over(run)]
-                if batch:
-                    self._compute(batch)
+                self._compute_next()
 
     def _receive(self) -> bool:
         """Queue all that has arrived; wait for one when nothing does. Return False at the end."""
@@ -186,6 +184,13 @@ class BatchingSession:
         except queue.Empty:
             return True
         return False
+
+    def _compute_next(self) -> None:
+        # In a function of its own, so that a thread that waits for requests holds on to none of those it has answered,
+        # and through them to their recognizer, which may have been replaced.
+        batch = [run for run in self._waiting.take() if not _is_over(run)]
+        if batch:
+            self._compute(batch)
 
     def _compute(self, batch: list[_Run]) -> None:
         lengths = [run.n_windows for run in batch]
