@@ -139,6 +139,12 @@ class TestDecoding:
         first, last = decoded(blocks(12, C4=[(0, 4)], C5=[(9, 11)]))
         assert (first.start_s, last.end_s) == (0, pytest.approx(11.5 * HOP_S))
 
+    def test_what_sounds_from_the_beginning_on_began_with_it(self):
+        scores = blocks(40, C4=[(0, 20)], E4=[(0, 3)], G4=[(4, 20)])
+        scores.onset[:] = 0
+        (note,) = decoded(scores)
+        assert (note.name, note.start_s, note.confidence) == ("C4", 0, pytest.approx(0.9))
+
     def test_blocks_of_any_size_give_the_same_notes(self):
         scores = blocks(200, C4=[(5, 30), (50, 70), (60, 90)], G4=[(0, 199)], E5=[(197, 199)])
         pieces = [scores.part(slice(start, start + 7)) for start in range(0, 200, 7)]

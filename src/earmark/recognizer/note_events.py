@@ -1,8 +1,9 @@
 """Note events from frames: a note begins at a peak of its onset probability and lasts while its key sounds.
 
 This is the decoding of Hawthorne et al., "Onsets and frames: dual-objective piano transcription" (ISMIR 2018), in which
-no note begins without an onset, but for three things: an onset is a local maximum, so that a key struck twice gives two
-notes; its time is interpolated between frames; and what sounds for one frame alone is no note.
+no note begins without an onset, but for some things: an onset is a local maximum, so that a key struck twice gives two
+notes; its time is interpolated between frames; what sounds for one frame alone is no note; and what sounds from the
+beginning of the recording on began with it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _GAP = 1
 """Frames below the threshold that do not end a note."""
 _RELEASE_S = 0.08
 """Strings are heard on after the damper has fallen, which is when a note ends in a MIDI file."""
+_BEGINNING = (2, 5)
+"""Frames, from the first, in which a key must sound that began with the recording."""
 _LOUDEST = 127
 
 
@@ -57,7 +60,8 @@ class NoteDecoder:
         self._held = FrameScores(
             self._frames.hop_s * np.arange(-_REACH, 0, dtype=np.float64), silence, silence, silence
         )
-        self._is_down = np.zeros(n, np.bool_)
+        self._n_followed = 0
+        self._is_down, self._is_first = np.zeros(n, np.bool_), np.ones(n, np.bool_)
         self._starts_s, self._struck_s, self._last_s = np.zeros(n), np.zeros(n), np.zeros(n)
         self._velocities, self._confidences = np.zeros(n), np.zeros(n)
 
@@ -88,11 +92,22 @@ class NoteDecoder:
             self._last_s[self._is_down & sounding[row]] = time_s
             silent = self._is_down & (time_s - self._last_s > (_GAP + 0.5) * self._frames.hop_s)
             notes += self._end(silent, self._last_s + self._frames.hop_s / 2 - _RELEASE_S)
-            if struck[row].any():
-                notes += self._strike(struck[row], time_s + shifts[row] * self._frames.hop_s, time_s)
-                self._velocities[struck[row]] = held.velocity[_REACH + row, struck[row]]
-                self._confidences[struck[row]] = held.onset[_REACH + row, struck[row]]
+            begun = struck[row] | self._sound_from_the_first(sounding[row])
+            if begun.any():
+                starts_s = np.where(struck[row], time_s + shifts[row] * self._frames.hop_s, 0.0)
+                notes += self._strike(begun, starts_s, time_s)
+                self._velocities[begun] = held.velocity[_REACH + row, begun]
+                sure = np.where(struck[row], held.onset[_REACH + row], held.sounding[_REACH + row])
+                self._confidences[begun] = sure[begun]
         return notes
+
+    def _sound_from_the_first(self, sounding: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Take whether keys sound in the next frame; return those that began with the recording, when that is sure."""
+        first, last = _BEGINNING
+        frame, self._n_followed = self._n_followed, self._n_followed + 1
+        if frame >= first:
+            self._is_first &= sounding & ~self._is_down
+        return self._is_first if frame == last else np.zeros_like(sounding)
 
     def _strike(self, struck: npt.NDArray[np.bool_], starts_s: npt.NDArray[np.float64], time_s: float) -> list[Note]:
         """Begin notes; return those that they end."""

@@ -9,9 +9,11 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from fastapi.testclient import TestClient
 
 from earmark.cli.keyboard import keyboard
 from earmark.notes import read_midi
+from earmark.serve import make_app
 from earmark.units import note_midi
 from tiny import save_tiny
 from tiny_keys import RATE_HZ, played, save_keys
@@ -28,6 +30,13 @@ def place(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "silence.wav", np.zeros(RATE_HZ), RATE_HZ)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    path = save_keys(tmp_path_factory.mktemp("served") / "keys.onnx")
+    with TestClient(make_app({"keys": path}), base_url="http://127.0.0.1") as client:
+        yield client
 
 
 class TestFormats:
@@ -130,3 +139,30 @@ class TestKeyboard:
         assert white.index("●") == names.index("C4")
         assert black.index("●") == names.index("C5") + 3
         assert (black + white).count("●") == 2
+
+
+class TestService:
+    def test_a_chord_over_rest(self, client):
+        samples = played(*CHORD, seconds=1.3).tobytes()
+        short = client.post(f"/v1/predict/keys?sample_rate_hz={RATE_HZ}", content=samples).json()
+        assert [key["name"] for key in short["sounding"]] == ["E4", "G4", "C5"]
+        assert short["chord"]["symbol"] == "C/E"
+        assert "notes" not in short
+        long = client.post(f"/v1/predict/keys?sample_rate_hz={RATE_HZ}&timeline=true", content=samples).json()
+        assert [note["name"] for note in long["notes"]] == ["E4", "G4", "C5"]
+        assert long["key"] is None
+
+    def test_a_chord_over_a_websocket(self, client):
+        samples = played(*((0.1, 2.0, midi) for midi in (64, 67, 72)), seconds=2)
+        with client.websocket_connect("ws://127.0.0.1/v1/listen") as stream:
+            stream.send_json({"model": "keys", "sample_rate_hz": RATE_HZ})
+            stream.receive_json()
+            stream.send_bytes(samples.astype("<f4").tobytes())
+            stream.send_text("end")
+            updates = [stream.receive_json()]
+            while updates[-1]["end_s"] < 2:
+                updates.append(stream.receive_json())
+        lit = [" ".join(key["name"] for key in update["sounding"]) for update in updates]
+        assert "E4 G4 C5" in lit
+        assert updates[lit.index("E4 G4 C5")]["chord"]["name"] == "C major over E"
+        assert sorted(note["name"] for update in updates for note in update["notes"]) == ["C5", "E4", "G4"]
