@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from earmark.data.facts import published_split
 from earmark.errors import ConfigError, DataError, ModelError
 from earmark.features import FEATURES
 from earmark.models import CnnConfig, MlpConfig
+from earmark.runs.pipeline import train
 from earmark.training import Recipe, Training, loop
 from earmark.training import learner as learning
 from earmark.training.checkpoint import load_weights, save_weights
@@ -22,6 +24,7 @@ from earmark.training.examples import FeatureSet
 from earmark.training.memory import explains_memory
 from earmark.training.split import split_for
 from earmark.types import Picture
+from synthetic_pictures import write_pictures
 
 SOUND = {
     "name": "listener",
@@ -189,3 +192,16 @@ def test_the_share_spent_waiting_is_told(tmp_path):
     loop.train_epoch(learner, examples(), epoch=0, progress=lambda *row: told.append(row))
     assert told[-1][:3] == ("epoch 1 of 1", 1, 2)
     assert told[-1][3].endswith("% waiting for data")
+
+
+def test_what_cannot_be_learned_is_refused_before_anything_is_read(tmp_path, monkeypatch):
+    data = write_pictures(tmp_path / "p", each=2)
+    monkeypatch.setattr(
+        "earmark.runs.pipeline.set_aside_unreadable", lambda *_args, **_options: pytest.fail("was read")
+    )
+    with pytest.raises(DataError, match="reads ink"):
+        train("drawing", data=data, out=tmp_path / "run")
+    for label in ("low", "mid"):
+        shutil.rmtree(data / label)
+    with pytest.raises(DataError, match="has only one label"):
+        train("picture/minivgg", data=data, out=tmp_path / "run")

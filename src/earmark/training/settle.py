@@ -12,7 +12,7 @@ from earmark.data.splits import has_choice
 from earmark.errors import ConfigError
 from earmark.features import NumberFeatures, PictureFeatures
 from earmark.training.recipe import Recipe
-from earmark.training.split import split_for
+from earmark.training.split import fitting, split_for
 from earmark.types import Domain, Image
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,16 @@ def preferred_domain(recipe: Recipe) -> Domain | None:
 
 
 def read_for(recipe: Recipe, data: Manifest | Examples | str | Path) -> Manifest:
-    """Return a manifest of what the recipe reads, where the source leaves a choice."""
-    return as_manifest(data, domain=preferred_domain(recipe))
+    """Return a manifest of what the recipe reads, where the source leaves a choice.
+
+    Raises
+    ------
+    DataError
+        When the recipe cannot use it, which is found before any example is read.
+    """
+    manifest = as_manifest(data, domain=preferred_domain(recipe))
+    fitting(recipe, manifest)
+    return manifest
 
 
 def settle(recipe: Recipe, manifest: Manifest) -> tuple[Recipe, Manifest]:

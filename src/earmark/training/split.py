@@ -34,6 +34,27 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
         When the recipe cannot read the data or its labels, or change it as it wants to, or a label is missing from the
         training part.
     """
+    manifest = fitting(recipe, manifest)
+    manifest = apply_split(manifest.hashed(), recipe.split)
+    if leaking := leaks(manifest):
+        log.warning("%s", _leak_warning(leaking))
+    missing = set(manifest.labels) - set(manifest.part("train").labels)
+    if missing:
+        raise DataError(
+            f"{manifest.name}: the training part has no example of {', '.join(sorted(missing))}; every label needs "
+            "groups enough for all parts: add examples, leave the label out, or change [split]"
+        )
+    return manifest
+
+
+def fitting(recipe: Recipe, manifest: Manifest) -> Manifest:
+    """Return the examples with the target of the recipe; refuse, before any file is read, what it cannot use.
+
+    Raises
+    ------
+    DataError
+        When the recipe cannot read the data or its labels, or change it as it wants to, or there is only one label.
+    """
     manifest = manifest.with_target(recipe.target)
     if len(manifest.labels) < 2:
         raise DataError(
@@ -61,15 +82,6 @@ def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
                 f"{manifest.name}: holds {manifest.domain} data made of sounds, and {change.kind!r} of recipe "
                 f"{recipe.name!r} changes the sounds themselves; give the recordings, or remove it"
             )
-    manifest = apply_split(manifest.hashed(), recipe.split)
-    if leaking := leaks(manifest):
-        log.warning("%s", _leak_warning(leaking))
-    missing = set(manifest.labels) - set(manifest.part("train").labels)
-    if missing:
-        raise DataError(
-            f"{manifest.name}: the training part has no example of {', '.join(sorted(missing))}; every label needs "
-            "groups enough for all parts: add examples, leave the label out, or change [split]"
-        )
     return manifest
 
 
