@@ -11,6 +11,7 @@ from earmark.models.mlp import Mlp, MlpConfig
 from earmark.models.modulation import Modulation, ModulationConfig
 from earmark.models.pretrained import PRETRAINED, Pretrained
 from earmark.models.residual import Residual, ResidualConfig
+from earmark.models.transcription import Transcription, TranscriptionConfig
 from earmark.models.transfer import StandardizedHead, Transfer, TransferConfig
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "ResidualConfig",
     "Resize",
     "StandardizedHead",
+    "Transcription",
+    "TranscriptionConfig",
     "Transfer",
     "TransferConfig",
 ]

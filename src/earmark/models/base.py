@@ -185,6 +185,10 @@ class Network(nn.Module):
         logits: torch.Tensor = self.head(self.embed(normalized))
         return logits
 
+    def judged(self, normalized: torch.Tensor) -> torch.Tensor:
+        """Return what the training objective judges: the logits, unless a network has more outputs than these."""
+        return self.classify(normalized)
+
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return logits ``(batch, n_labels)`` of raw features."""
         return self.classify(self.normalize(features))

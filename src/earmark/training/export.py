@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from earmark.features import Features, SoundFeatures
-from earmark.models import Crnn, CrnnState, Network
+from earmark.models import Crnn, CrnnState, Network, Transcription
 from earmark.models.onnx_body import inline_bodies
+from earmark.models.transcription import VELOCITY_RANGE_DB
+from earmark.recognizer.card import FRAME_OUTPUTS
 from earmark.recognizer.file import NEXT
 
 if TYPE_CHECKING:
@@ -35,8 +37,22 @@ class _LogitsAndEmbedding(torch.nn.Module):
         return self.network.head(embedding), embedding
 
 
+class _Transcribed(torch.nn.Module):
+    """A network of keys with all its outputs, frame by frame; velocities are made independent of the loudest bin."""
+
+    def __init__(self, network: Transcription) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        frames, onsets, relative = self.network.maps(self.network.normalize(features))
+        embedding = self.network.pool(frames, onsets)
+        velocities = (relative + features.amax((1, 2, 3))[:, None, None] / VELOCITY_RANGE_DB).clamp(0, 1)
+        return (self.network.head(embedding), embedding, *(x.transpose(1, 2) for x in (frames, onsets, velocities)))
+
+
 def export_network(network: Network, features: Features) -> onnx.ModelProto:
-    """Return the network as ONNX: ``features`` in, ``logits`` and ``embedding`` out.
+    """Return the network as ONNX: ``features`` in, ``logits`` and ``embedding`` out, and those of `FRAME_OUTPUTS`.
 
     Parameters
     ----------
@@ -47,13 +63,15 @@ def export_network(network: Network, features: Features) -> onnx.ModelProto:
     """
     if isinstance(network, Crnn) and isinstance(features, SoundFeatures):
         return export_recurrent(network)
-    module = _LogitsAndEmbedding(network).eval().cpu()
+    is_transcription = isinstance(network, Transcription)
+    module = (_Transcribed(network) if isinstance(network, Transcription) else _LogitsAndEmbedding(network)).eval().cpu()
     # Two examples, because an example batch of one would be taken for a constant.
     example = torch.zeros(2, *network.input_shape)
     dynamic: dict[int, Any] = {0: torch.export.Dim("batch")}
     if features.domain == "sound" and network.input_shape[2] > 1:
         dynamic[3] = torch.export.Dim.DYNAMIC
-    return export_module(module, (example,), names=(["features"], ["logits", "embedding"]), dynamic=(dynamic,))
+    outputs = ["logits", "embedding", *(FRAME_OUTPUTS if is_transcription else ())]
+    return export_module(module, (example,), names=(["features"], outputs), dynamic=(dynamic,))
 
 
 class _Recurrent(torch.nn.Module):

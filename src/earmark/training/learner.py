@@ -19,10 +19,10 @@ from torch.optim.swa_utils import AveragedModel
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
 from earmark.training.distributed import layers_of_whole, local_part, sum_gradients, sum_over_processes, whole_batch
-from earmark.training.objective import OBJECTIVES, Objective
+from earmark.training.objective import OBJECTIVES, Aim, Objective
 from earmark.training.parameters import freeze, make_optimizer, make_schedule
 from earmark.training.recipe import Precision, Training
-from earmark.types import FloatArray, IntArray, Target
+from earmark.types import FloatArray, IntArray
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Learner:
     schedule: LRScheduler
     scaler: torch.amp.GradScaler
     device: torch.device
-    classify: Callable[[torch.Tensor], torch.Tensor]
+    judged: Callable[[torch.Tensor], torch.Tensor]
     class_weights: torch.Tensor | None = None
     objective: Objective = OBJECTIVES["multi-class"]
 
@@ -54,7 +54,7 @@ def make_learner(
     augment: Sequence[BatchAugmentation],
     n_steps: int,
     label_counts: npt.NDArray[np.int64] | None = None,
-    target: Target = "multi-class",
+    target: Aim = "multi-class",
 ) -> Learner:
     """Put the network on the best device and give it an optimiser with a schedule of `n_steps`.
 
@@ -69,12 +69,12 @@ def make_learner(
     if training.ema_decay:
         average = AveragedModel(network, avg_fn=partial(_move_average, decay=training.ema_decay), use_buffers=True)
     scaler = torch.amp.GradScaler(enabled=_amp_dtype(device, training.precision) is torch.float16)
-    classify = torch.compile(network.classify) if training.compile else network.classify
+    judged = torch.compile(network.judged) if training.compile else network.judged
     weights = None
     if training.class_weights == "balanced" and label_counts is not None:
         weights = torch.from_numpy(label_counts.mean() / label_counts.clip(1)).to(device, torch.float32)
     return Learner(
-        training, augment, network, average, optimizer, schedule, scaler, device, classify, weights, OBJECTIVES[target]
+        training, augment, network, average, optimizer, schedule, scaler, device, judged, weights, OBJECTIVES[target]
     )
 
 
@@ -143,7 +143,7 @@ def take_step(learner: Learner, x: torch.Tensor, y: torch.Tensor) -> tuple[float
     for pictures, targets in zip(x.tensor_split(n_pieces), y.tensor_split(n_pieces), strict=True):
         wanted = local_part(targets)
         with autocast(learner.device, learner.training.precision), layers_of_whole(len(pictures)):
-            logits = learner.classify(local_part(pictures))
+            logits = learner.judged(local_part(pictures))
             loss = learner.objective.loss(
                 logits, wanted, weights=learner.class_weights, smoothing=learner.training.label_smoothing
             )

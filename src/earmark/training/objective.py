@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from torch.nn import functional
 from earmark.types import IntArray, RealArray, Target
 
 LEAST_LIKELIHOOD = 1e-12
+
+Aim: TypeAlias = Target | Literal["transcription"]
+"""What a network is trained for: the target of its recipe, or the notes of clips that are rendered."""
 
 
 class Objective(Protocol):
@@ -78,4 +81,60 @@ class BinaryCrossEntropy:
         return float(-np.log(likelihood).mean()), float(((probabilities >= 0.5) == truth).mean())
 
 
-OBJECTIVES: dict[Target, Objective] = {"multi-class": SoftmaxCrossEntropy(), "multi-label": BinaryCrossEntropy()}
+class NoteTranscription:
+    """Keys that sound at each frame, that are struck there, and that sound in the whole clip; and how loud a stroke is.
+
+    Everything is packed into ``(batch, 3 * frame + 1, key)``: frames, onsets, velocities, the clip. A truth of -1, and
+    a velocity of NaN, counts for nothing.
+    """
+
+    onset_weight, clip_weight, velocity_weight = 2.0, 2.0, 1.0
+
+    def encode(self, labels: torch.Tensor, n_labels: int) -> torch.Tensor:
+        return labels.to(torch.float32)
+
+    def loss(
+        self, logits: torch.Tensor, wanted: torch.Tensor, *, weights: torch.Tensor | None, smoothing: float
+    ) -> torch.Tensor:
+        logits = logits.to(torch.float32)
+        frames, onsets, velocities, clip = _unpacked(logits)
+        true_frames, true_onsets, true_velocities, true_clip = _unpacked(wanted)
+        decisions = (
+            _known_cross_entropy(frames, true_frames)
+            + self.onset_weight * _known_cross_entropy(onsets, true_onsets)
+            + self.clip_weight * _known_cross_entropy(clip, true_clip)
+        )
+        known = true_velocities.isfinite()
+        error = torch.where(known, velocities - true_velocities.nan_to_num(), 0.0).square().sum()
+        return _LOSS_SCALE * decisions + self.velocity_weight * error / known.sum().clamp(min=1)
+
+    def n_right(self, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        clip, truth = logits[:, -1], wanted[:, -1]
+        return (((clip > 0) == (truth > 0.5)) | (truth < 0)).to(torch.float32).mean(1).sum()
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.sigmoid()
+
+    def score(self, probabilities: RealArray, truth: IntArray) -> tuple[float, float]:
+        return BinaryCrossEntropy().score(probabilities, truth)
+
+
+_LOSS_SCALE = 20.0
+"""Of a mean over all decisions, nearly all of which are silent keys."""
+
+
+def _unpacked(packed: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    n_frames = (packed.shape[1] - 1) // 3
+    return torch.split(packed, (n_frames, n_frames, n_frames, 1), dim=1)
+
+
+def _known_cross_entropy(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    known = (truth >= 0).to(logits.dtype)
+    return functional.binary_cross_entropy_with_logits(logits, truth.clamp(min=0), weight=known)
+
+
+OBJECTIVES: dict[Aim, Objective] = {
+    "multi-class": SoftmaxCrossEntropy(),
+    "multi-label": BinaryCrossEntropy(),
+    "transcription": NoteTranscription(),
+}
