@@ -101,12 +101,14 @@ def calibrate(
     *,
     split: str | None = "valid",
     batch_size: int = BATCH_SIZE,
+    common_threshold: bool = False,
     progress: Progress = no_progress,
 ) -> tuple[float, Outcome]:
     """Fit the temperature of `recognizer` on a part of `data` that it was not trained on (temperature scaling).
 
     It is the best one to divide the logits of every window by before their probabilities are averaged, as a recognizer
-    does. Parameters and errors as for `evaluate`.
+    does. Parameters and errors as for `evaluate`; with `common_threshold` all labels of a multi-label recognizer get
+    the same threshold.
 
     Returns
     -------
@@ -118,7 +120,7 @@ def calibrate(
     outputs = _window_outputs(loaded, manifest, split, batch_size=batch_size, progress=progress)
     if loaded.card.is_multi_label:
         fitted = fit_decision_temperature(outputs.logits, outputs.truth, row=outputs.row, weights=outputs.weights)
-        return fitted, with_chosen_thresholds(outputs.outcome(fitted))
+        return fitted, with_chosen_thresholds(outputs.outcome(fitted), common=common_threshold)
     temperature = fit_temperature(outputs.logits, outputs.truth, row=outputs.row, weights=outputs.weights)
     return temperature, outputs.outcome(temperature)
 

@@ -76,8 +76,14 @@ def choose_thresholds(probabilities: RealArray, truth: IntArray) -> tuple[float,
     return tuple(_threshold(claimed, right) for claimed, right in zip(probabilities.T, truth.T, strict=True))
 
 
-def with_chosen_thresholds(outcome: Outcome) -> Outcome:
-    """Return answers with the thresholds that are best for them."""
+def with_chosen_thresholds(outcome: Outcome, *, common: bool = False) -> Outcome:
+    """Return answers with the thresholds that are best for them, or with one for all labels, the best for all decisions.
+
+    One for all suits labels that are alike and have few examples each, such as the keys of a piano.
+    """
+    if common:
+        (best,) = choose_thresholds(outcome.probabilities.reshape(-1, 1), outcome.truth.reshape(-1, 1))
+        return replace(outcome, thresholds=(best,) * len(outcome.labels))
     return replace(outcome, thresholds=choose_thresholds(outcome.probabilities, outcome.truth))
 
 

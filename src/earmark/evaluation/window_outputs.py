@@ -19,7 +19,7 @@ from earmark.recognizer.decide import SILENT
 from earmark.recognizer.inputs import ink_input
 from earmark.recognizer.prediction import to_prediction
 from earmark.recognizer.recognizer import Recognizer
-from earmark.recognizer.windows import WindowBatch, WindowScores, drawing
+from earmark.recognizer.windows import HighestScores, WindowBatch, WindowScores, drawing
 from earmark.text import some
 from earmark.types import FloatArray, IntArray, Progress, Target
 from earmark.units import note_midi
@@ -213,6 +213,10 @@ def _listen(recognizer: Recognizer, part: Manifest, example: Example) -> _Window
 
 
 def _windows(recognizer: Recognizer, scored: WindowScores) -> _Windows:
+    if isinstance(scored, HighestScores):
+        # The temperature keeps the order of the windows, so their highest is what it is fitted to.
+        highest = replace(scored.part(slice(0, 1)), probabilities=scored.mean()[None], weights=np.ones(1, np.float32))
+        scored = replace(highest, familiarity=np.array([scored.mean_familiarity()], np.float32))
     counts = scored.weights > 0
     # The logits before the temperature, but for a constant that no softmax sees, and a floor that no score does.
     card = recognizer.card

@@ -33,7 +33,8 @@ class Window(Config):
         A shorter sound is extended with silence to this length.
     aggregate
         How the windows' probabilities become one answer: ``"mean"``, or ``"energy"``, weighted by the energy of each
-        window, so that the decay of a note does not outvote its onset.
+        window, so that the decay of a note does not outvote its onset; or ``"max"``, each label's highest, where a
+        label says what is somewhere in a sound.
     first_s
         Only so many seconds from the beginning of a sound are used, in training and in use; None: all of it.
     """
@@ -41,7 +42,7 @@ class Window(Config):
     length_s: float = Field(gt=0, le=600)
     hop_s: float = Field(gt=0)
     min_s: float = Field(gt=0)
-    aggregate: Literal["mean", "energy"] = "mean"
+    aggregate: Literal["mean", "energy", "max"] = "mean"
     first_s: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")

@@ -186,7 +186,7 @@ class Network(nn.Module):
         return logits
 
     def judged(self, normalized: torch.Tensor) -> torch.Tensor:
-        """Return what the training objective judges: the logits, unless a network has more outputs than these."""
+        """Return all outputs in one array, for an objective that judges more than the logits."""
         return self.classify(normalized)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,15 @@ from earmark.recognizer.network import OnnxNetwork, Request, State, log_probabil
 from earmark.recognizer.note_events import NoteDecoder, note_events
 from earmark.recognizer.prediction import to_prediction, with_notes
 from earmark.recognizer.stitching import FrameStitcher
-from earmark.recognizer.windows import LEAST_FAMILIAR, Shape, WindowBatch, WindowScores, cut, drawing
+from earmark.recognizer.windows import (
+    LEAST_FAMILIAR,
+    HighestScores,
+    Shape,
+    WindowBatch,
+    WindowScores,
+    cut,
+    drawing,
+)
 from earmark.types import Content, FloatArray, Note, Picture, Prediction
 
 
@@ -275,7 +283,9 @@ class Recognizer:
             familiarity[counts] = np.maximum(named[FAMILIARITY], LEAST_FAMILIAR)
         if FEATURES_OUT in named:
             salience[counts] = pitch_salience(named[FEATURES_OUT])
-        return WindowScores(batch.starts_s, batch.ends_s, probabilities, batch.weights, familiarity, salience)
+        is_highest = self.card.window is not None and self.card.window.aggregate == "max"
+        scores = HighestScores if is_highest else WindowScores
+        return scores(batch.starts_s, batch.ends_s, probabilities, batch.weights, familiarity, salience)
 
     def _batch_scores(self, batch: WindowBatch) -> WindowScores:
         outputs = self.network.execute(*self.request(batch)) if batch.weights.any() else ()

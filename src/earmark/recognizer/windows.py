@@ -97,8 +97,9 @@ class WindowScores:
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:
         """Return the windows of all `parts`, at least one, in their order."""
+        parts = list(parts)
         columns = zip(*([getattr(part, field.name) for field in fields(cls)] for part in parts), strict=True)
-        return cls(*(np.concatenate(column) for column in columns))
+        return type(parts[0])(*(np.concatenate(column) for column in columns))
 
     def part(self, rows: slice) -> Self:
         """Return some of the windows, at least one."""
@@ -131,6 +132,18 @@ class WindowScores:
     def mean_salience(self) -> float:
         """Return how far partials stand out in the windows that decide; 0 when everything is silent."""
         return float(_mean(self.salience, self.answer_weights))
+
+
+class HighestScores(WindowScores):
+    """Scores of windows whose labels say what is somewhere in a sound, so that one window is enough."""
+
+    __slots__ = ()
+
+    def mean(self) -> FloatArray:
+        """Return the highest probability of each label in any window that counts, ``(n_labels,)``."""
+        counts = self.answer_weights > 0
+        highest: FloatArray = np.where(counts[:, None], self.probabilities, np.float32(0)).max(axis=0)
+        return highest
 
 
 def _mean(values: FloatArray, weights: FloatArray) -> FloatArray:

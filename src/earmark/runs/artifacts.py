@@ -13,8 +13,10 @@ from earmark.errors import ConfigError, ModelError, UnknownNameError
 from earmark.evaluation import Outcome, Scores, write_outcome, write_report
 from earmark.evaluation.evaluate import answers_to, example_feature_maps
 from earmark.evaluation.report import write_figures
+from earmark.features import SoundFeatures
 from earmark.files import write_bytes, write_text
 from earmark.recognizer import Card, Recognizer, assemble
+from earmark.recognizer.frame_outputs import FrameOutputs
 from earmark.runs.facts import facts_of, some_of
 from earmark.training.distributed import wait
 from earmark.training.loop import Row
@@ -153,6 +155,14 @@ def draft_card(recipe: Recipe, manifest: Manifest) -> Card:
     """Return the card of a recognizer before it is calibrated and scored."""
     name = recipe.name.rpartition("/")[2]
     card = Card.draft(recipe.model_dump(mode="json"), manifest, name=name, libraries=("torch", "onnx", "numpy"))
+    if recipe.mixtures is not None and isinstance(recipe.features, SoundFeatures):
+        frames = FrameOutputs(
+            hop_s=recipe.features.hop_samples / recipe.features.sample_rate_hz,
+            margin_s=recipe.mixtures.margin_s,
+            onset_threshold=recipe.mixtures.onset_threshold,
+            frame_threshold=recipe.mixtures.frame_threshold,
+        )
+        card = card.model_copy(update={"frames": frames})
     if weights := recipe.model.weights_licence:
         card = card.model_copy(update={"licence": f"{card.licence} and {weights}"})
     return card

@@ -21,6 +21,7 @@ from earmark.features import FeatureCache, open_cache
 from earmark.models import Network
 from earmark.recognizer import Card, DataSummary, Rejection, Score
 from earmark.rejection.fit import add_rejection, min_confidence_for
+from earmark.rejection.sounds import some_of_each_kind
 from earmark.runs.artifacts import (
     OUTCOME,
     VALIDATION,
@@ -36,6 +37,7 @@ from earmark.training.distributed import first_ahead, is_first, process_group
 from earmark.training.export import export_network
 from earmark.training.fit import fit_network
 from earmark.training.loop import Row
+from earmark.training.mixtures.scored import single_notes, with_mixtures
 from earmark.training.readable import set_aside_unreadable
 from earmark.training.recipe import Recipe, as_recipe
 from earmark.training.settle import read_for, settle
@@ -91,7 +93,9 @@ def train(  # noqa: PLR0913 - what a run is made of
     store = open_cache(cache)
     with first_ahead():
         readable = set_aside_unreadable(read_for(asked, data), cache=store, strict=strict, progress=progress)
-    recipe, manifest = settle(_chosen_recipe(recipe, readable, overrides), readable)
+        recipe = _chosen_recipe(recipe, readable, overrides)
+        readable = with_mixtures(readable, recipe, cache=store)
+    recipe, manifest = settle(recipe, readable)
     pipeline = Pipeline(recipe, Path(out), store, progress)
     with first_ahead():
         claim_run_folder(pipeline.folder, recipe, manifest)
@@ -149,7 +153,8 @@ def cross_validate(  # noqa: PLR0913 - as train
     store = open_cache(cache)
     with first_ahead():
         manifest = set_aside_unreadable(read_for(asked, data), cache=store, strict=strict)
-    recipe = _chosen_recipe(recipe, manifest, overrides)
+        recipe = _chosen_recipe(recipe, manifest, overrides)
+        manifest = with_mixtures(manifest, recipe, cache=store)
     n_folds = recipe.split.folds
     if n_folds is None:
         raise ConfigError(f"recipe {recipe.name!r} has no folds; add --set split.folds=5")
@@ -173,7 +178,7 @@ def cross_validate(  # noqa: PLR0913 - as train
     temperature = fit_outcome_temperature(validation)
     outcome, validation = outcome.calibrated(temperature), validation.calibrated(temperature)
     if validation.is_multi_label:
-        validation = with_chosen_thresholds(validation)
+        validation = with_chosen_thresholds(validation, common=recipe.mixtures is not None)
         outcome = replace(outcome, thresholds=validation.thresholds)
     rejection = _threshold(recipe, validation)
     if rejection is not None:
@@ -219,6 +224,7 @@ class Pipeline:
             validated=validated,
             cache=self.cache,
             progress=self.progress,
+            others=some_of_each_kind,
         )
 
     def export(
@@ -226,14 +232,18 @@ class Pipeline:
     ) -> Draft:
         """Return a network as a graph with a card: a new one, or one `like` another but for what it has learned."""
         card = like or draft_card(self.recipe, manifest)
-        card = card.model_copy(update={"data": DataSummary.of(manifest, learned=learned)})
+        notes = single_notes(manifest)
+        examples = notes.part("train").examples
+        card = card.model_copy(update={"data": DataSummary.of(notes, learned=learned, examples=examples)})
         return Draft(export_network(network, self.recipe.features), card)
 
     def calibrate(self, draft: Draft, manifest: Manifest) -> tuple[Draft, Outcome]:
         """Choose temperature and rejection threshold on the validation part; return the answers to it as well."""
         log.info("calibrates the recognizer on the validation part")
         with self._file(draft) as candidate:
-            temperature, validation = calibrate(candidate, manifest, progress=self.progress)
+            temperature, validation = calibrate(
+                candidate, manifest, common_threshold=self.recipe.mixtures is not None, progress=self.progress
+            )
         rejection = _threshold(self.recipe, validation)
         return draft.calibrated(temperature, rejection, thresholds=validation.thresholds), validation
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from earmark.training.examples import FeatureSet
+from earmark.training.mixtures.examples import MixtureSet
 from earmark.types import FloatArray, IntArray
 
 T = TypeVar("T")
@@ -22,14 +23,16 @@ N_LOADERS = min(8, max(1, (os.cpu_count() or 1) // 2))
 
 
 def training_batches(
-    examples: FeatureSet,
+    examples: FeatureSet | MixtureSet,
     *,
     batch_size: int,
     vary_length: bool,
     rng: np.random.Generator,
     rows_of: Callable[[int], IntArray] = np.arange,
-) -> Iterator[tuple[FloatArray, IntArray]]:
+) -> Iterator[tuple[FloatArray, IntArray | FloatArray]]:
     """Yield shuffled batches of near-equal size: a random crop, one window long, of a random view of every example.
+
+    Mixtures are rendered instead.
 
     Parameters
     ----------
@@ -40,8 +43,11 @@ def training_batches(
     ------
     features, targets
         float32 ``(n_loaded, channel, freq|height, time|width)``, and the
-        `FeatureSet.targets` of the whole batch.
+        `FeatureSet.targets` of the whole batch, or what `MixtureSet.batches` gives.
     """
+    if isinstance(examples, MixtureSet):
+        yield from examples.batches(batch_size=batch_size, vary_length=vary_length, rng=rng, rows_of=rows_of)
+        return
     order = rng.permutation(len(examples))
     with ThreadPoolExecutor(N_LOADERS, thread_name_prefix="earmark-crops") as pool:
         for rows in np.array_split(order, n_batches(len(examples), batch_size)):

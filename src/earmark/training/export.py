@@ -13,8 +13,8 @@ from earmark.features import Features, SoundFeatures
 from earmark.models import Crnn, CrnnState, Network, Transcription
 from earmark.models.onnx_body import inline_bodies
 from earmark.models.transcription import VELOCITY_RANGE_DB
-from earmark.recognizer.card import FRAME_OUTPUTS
 from earmark.recognizer.file import NEXT
+from earmark.recognizer.frame_outputs import FRAME_OUTPUTS
 
 if TYPE_CHECKING:
     import onnx

@@ -26,6 +26,7 @@ from earmark.training.learner import Learner, make_learner
 from earmark.training.logistic import logistic_row
 from earmark.training.loop import Row, fit
 from earmark.training.memory import explains_memory
+from earmark.training.mixtures.examples import MixtureSet, OtherSounds, mixture_set
 from earmark.training.recipe import Recipe, Training
 from earmark.types import Progress
 
@@ -48,29 +49,35 @@ def fit_network(  # noqa: PLR0913 - what a fit consists of
     cache: FeatureCache,
     progress: Progress,
     watch: Callable[[Sequence[Row]], None] | None = None,
+    others: OtherSounds | None = None,
 ) -> tuple[Network, list[Row]]:
     """Fit a fresh network to the training part; return it with the log.
 
     With a frozen backbone, only what comes after it is fitted, to embeddings that are computed once and cached.
 
-    `watch` is called with the log after every epoch; what it raises ends the fit.
+    `watch` is called with the log after every epoch; what it raises ends the fit. `others` makes sounds without any key
+    for mixtures.
     """
     examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
     with first_ahead():
         recipe.model.fetch()
-        learning = examples(manifest.part("train"), augmented=True)
+        if recipe.mixtures is None:
+            learning: FeatureSet | MixtureSet = examples(manifest.part("train"), augmented=True)
+        else:
+            learning = mixture_set(manifest, recipe, others=others, progress=progress)
         validation = examples(manifest.part("valid")) if validated else None
     torch.manual_seed(recipe.training.seed)
     network = unscaled_network(recipe, learning, n_labels=len(manifest.labels))
     folder.mkdir(exist_ok=True)
     on_epoch = _EpochLog(folder, watch)
-    if isinstance(network, Transfer) and recipe.is_frozen:
+    if isinstance(network, Transfer) and isinstance(learning, FeatureSet) and recipe.is_frozen:
         with first_ahead():
             embed = partial(embed_examples, network=network, cache=cache, progress=progress)
             learning, validation = embed(learning), None if validation is None else embed(validation)
         rows = _fit_head(network, recipe, train=learning, valid=validation, folder=folder, on_epoch=on_epoch)
     else:
-        learn_scales(network, learning, batch_size=recipe.training.batch_size)
+        if isinstance(learning, FeatureSet):
+            learn_scales(network, learning, batch_size=recipe.training.batch_size)
         learner = _learner(network, recipe, learning)
         rows = fit(learner, train=learning, valid=validation, folder=folder, on_epoch=on_epoch, progress=progress)
     if is_first():
@@ -102,7 +109,7 @@ def _fit_head(
     return rows
 
 
-def _learner(network: Network, recipe: Recipe, examples: FeatureSet) -> Learner:
+def _learner(network: Network, recipe: Recipe, examples: FeatureSet | MixtureSet) -> Learner:
     """Return what trains a network on examples by the settings of a recipe."""
     training = with_floor(recipe.training, n_examples=len(examples))
     return make_learner(
@@ -149,7 +156,7 @@ def fresh_network(recipe: Recipe, examples: FeatureSet, *, n_labels: int) -> Net
     return network
 
 
-def unscaled_network(recipe: Recipe, examples: FeatureSet, *, n_labels: int) -> Network:
+def unscaled_network(recipe: Recipe, examples: FeatureSet | MixtureSet, *, n_labels: int) -> Network:
     """Return an untrained network that has not taken the statistics of its inputs yet."""
     shape = input_shape(examples, recipe)
     return recipe.model.build(n_labels=n_labels, input_shape=shape, n_numbers=recipe.features.n_numbers)
@@ -161,8 +168,10 @@ def learn_scales(network: Network, examples: FeatureSet, *, batch_size: int) -> 
     network.learn_scales(torch.from_numpy(pictures) for pictures, *_ in batches)
 
 
-def input_shape(examples: FeatureSet, recipe: Recipe) -> tuple[int, int, int]:
+def input_shape(examples: FeatureSet | MixtureSet, recipe: Recipe) -> tuple[int, int, int]:
     """Return ``(channel, freq|height, time|width)`` of what the network will see."""
+    if isinstance(examples, MixtureSet):
+        return examples.input_shape
     length_s = None if recipe.window is None else recipe.window.length_s
     n_channels, height, width = examples.load(0, 0).random(0.0, length_s).shape
     return n_channels, height - recipe.features.n_numbers, width

@@ -69,7 +69,8 @@ def make_learner(
     if training.ema_decay:
         average = AveragedModel(network, avg_fn=partial(_move_average, decay=training.ema_decay), use_buffers=True)
     scaler = torch.amp.GradScaler(enabled=_amp_dtype(device, training.precision) is torch.float16)
-    judged = torch.compile(network.judged) if training.compile else network.judged
+    judged = network.judged if target == "transcription" else network.classify
+    judged = torch.compile(judged) if training.compile else judged
     weights = None
     if training.class_weights == "balanced" and label_counts is not None:
         weights = torch.from_numpy(label_counts.mean() / label_counts.clip(1)).to(device, torch.float32)
@@ -98,7 +99,7 @@ def _amp_dtype(device: torch.device, precision: Precision) -> torch.dtype | None
 
 
 def train_batch(
-    learner: Learner, pictures: FloatArray, labels: IntArray, *, rng: torch.Generator
+    learner: Learner, pictures: FloatArray, labels: IntArray | FloatArray, *, rng: torch.Generator
 ) -> tuple[float, float]:
     """Normalise and augment a batch and take a step; return its mean loss and how many answers were right.
 
@@ -107,7 +108,8 @@ def train_batch(
     pictures
         Features ``(n_own, channel, freq|height, time|width)`` of the rows that this process computes.
     labels
-        Of the whole batch: label indices ``(batch,)``, or 1 for each label of an example ``(batch, n_labels)``.
+        Of the whole batch: label indices ``(batch,)``, 1 for each label of an example ``(batch, n_labels)``, or what
+        else the objective encodes.
     rng
         Of the augmentations.
     """

@@ -28,6 +28,7 @@ from earmark.training.checkpoint import (
 from earmark.training.distributed import is_first, local_part, local_rows, n_processes, sum_over_processes
 from earmark.training.examples import FeatureSet
 from earmark.training.learner import Learner, to_device, train_batch
+from earmark.training.mixtures.examples import MixtureSet
 from earmark.training.norms import estimate_norms
 from earmark.training.objective import OBJECTIVES
 from earmark.training.recipe import Training
@@ -44,7 +45,7 @@ ENOUGH_STEPS = 30
 def fit(
     learner: Learner,
     *,
-    train: FeatureSet,
+    train: FeatureSet | MixtureSet,
     valid: FeatureSet | None,
     folder: Path,
     on_epoch: Callable[[Sequence[Row]], None],
@@ -99,7 +100,7 @@ def fit(
     return rows
 
 
-def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress: Progress) -> Row:
+def train_epoch(learner: Learner, examples: FeatureSet | MixtureSet, *, epoch: int, progress: Progress) -> Row:
     """Take one pass over `examples`; return the mean loss, the accuracy and the share of time that data was awaited."""
     training = learner.training
     learner.network.train()
@@ -131,7 +132,7 @@ def train_epoch(learner: Learner, examples: FeatureSet, *, epoch: int, progress:
     return {"train_loss": loss_sum / n_seen, "train_accuracy": n_right / n_seen, "waiting_share": share}
 
 
-def _estimate_norms_of(learner: Learner, examples: FeatureSet, *, epoch: int) -> None:
+def _estimate_norms_of(learner: Learner, examples: FeatureSet | MixtureSet, *, epoch: int) -> None:
     """Give batch norms the statistics of clean examples, where an epoch has too few steps for them to follow."""
     training = learner.training
     if n_batches(len(examples), training.batch_size) >= ENOUGH_STEPS:

@@ -11,11 +11,13 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 from earmark.config import Config, Kind, apply_overrides, read_toml
 from earmark.data import Split
 from earmark.errors import ConfigError, UnknownNameError
-from earmark.features import FEATURES, Features, Window, WindowFeatures
+from earmark.features import FEATURES, Features, SoundFeatures, Window, WindowFeatures
 from earmark.models.base import MODELS, ModelConfig
+from earmark.models.transcription import TranscriptionConfig
 from earmark.models.transfer import TransferConfig
 from earmark.recognizer.card import Task
 from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
+from earmark.training.mixtures.config import MixtureConfig
 from earmark.training.rejection_config import RejectionConfig
 from earmark.training.shipped import shipped_recipes
 from earmark.types import Target
@@ -156,6 +158,9 @@ class Recipe(Config):
         How groups are held out.
     training
         The loop.
+    mixtures
+        Clips with any number of keys, rendered from single notes while the network is trained, and mixtures of each
+        piano to score by; None: the examples as they are.
     rejection
         How to reject out-of-distribution and uncertain inputs; None: not at all.
     small_data
@@ -174,6 +179,7 @@ class Recipe(Config):
     model: Annotated[SerializeAsAny[ModelConfig], Kind(MODELS, where="[model]")]
     augment: tuple[Annotated[SerializeAsAny[Augmentation], Kind(AUGMENTATIONS, where="[[augment]]")], ...] = ()
     training: Training = Field(default_factory=Training)
+    mixtures: MixtureConfig | None = None
     rejection: RejectionConfig | None = None
     small_data: SmallData | None = None
     limits: tuple[str, ...] = ()
@@ -273,6 +279,28 @@ class Recipe(Config):
             wanted.append("no [rejection], since none of the labels is an answer too")
         if wanted:
             raise ConfigError(f"recipe {self.name!r}: a multi-label recipe needs {', '.join(wanted)}")
+        return self
+
+    @model_validator(mode="after")
+    def _mixtures_are_transcribed(self) -> Self:
+        is_transcription = isinstance(self.model, TranscriptionConfig)
+        if is_transcription != (self.mixtures is not None):
+            have, lack = ("model 'transcription'", "[mixtures]") if is_transcription else ("[mixtures]", "its model")
+            raise ConfigError(
+                f"recipe {self.name!r}: has {have} and not {lack}; clips of several keys are what the model"
+                " 'transcription' learns from, and no other: write both or neither"
+            )
+        if self.mixtures is None:
+            return self
+        impossible = {
+            "target = 'multi-label'": self.target != "multi-label",
+            "task = 'note'": self.task != "note",
+            "[features] of a spectrogram": not isinstance(self.features, SoundFeatures),
+            "no [[augment]], since clips are changed as they are rendered": bool(self.augment),
+            "training.views = 0": self.training.views > 0,
+        }
+        if wanted := [setting for setting, is_needed in impossible.items() if is_needed]:
+            raise ConfigError(f"recipe {self.name!r}: [mixtures] need {', '.join(wanted)}")
         return self
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -26,9 +26,10 @@ from earmark.sound.degrade import add_noise, equalize, limit_band, reverberate
 from earmark.types import FloatArray, Sound
 from earmark.units import seconds_to_samples
 
-__all__ = ["FAMILIES", "choose_chord", "make_ood", "mix_chord", "ood_kinds"]
+__all__ = ["FAMILIES", "choose_chord", "make_ood", "mix_chord", "ood_kinds", "some_of_each_kind"]
 
 SHORTEST_S, LONGEST_S = 0.1, 120.0
+N_OF_EACH = 6
 
 _Maker: TypeAlias = Callable[[Rng, int, int], Curve]
 
@@ -146,6 +147,13 @@ def make_ood(kind: str, rng: Rng, *, duration_s: float, sample_rate_hz: int) -> 
         raise UsageError(f"sample_rate_hz is {sample_rate_hz}; allowed is 8000 to 96000; give a rate in that range")
     made = finished(maker(rng, seconds_to_samples(duration_s, sample_rate_hz), sample_rate_hz))
     return finished(_recorded(Sound(made, sample_rate_hz), rng).samples)
+
+
+def some_of_each_kind(rng: Rng, duration_s: float, sample_rate_hz: int) -> Iterator[FloatArray]:
+    """Yield `N_OF_EACH` sounds of every kind that is no music, ``(time,)`` each."""
+    for kind in ood_kinds():
+        for _ in range(N_OF_EACH):
+            yield make_ood(kind, rng, duration_s=duration_s, sample_rate_hz=sample_rate_hz)
 
 
 def _recorded(sound: Sound, rng: Rng) -> Sound:

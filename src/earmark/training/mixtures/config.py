@@ -29,7 +29,9 @@ class MixtureConfig(Config):
     alone
         Share of the clips with one key.
     scored
-        Mixtures rendered of the notes of the validation part and of the test part each, beside the notes themselves.
+        Mixtures rendered of the notes of each piano to score by, beside the notes themselves.
+    margin_s, onset_threshold, frame_threshold
+        What the card says of the frames, see `earmark.recognizer.frame_outputs.FrameOutputs`.
     """
 
     clips: int = Field(default=2048, ge=2)
@@ -40,4 +42,7 @@ class MixtureConfig(Config):
     timbres: tuple[str, ...] = Field(default=("grand", "upright", "electric-piano"), min_length=1)
     nothing: float = Field(default=0.1, ge=0, lt=1)
     alone: float = Field(default=0.2, ge=0, lt=1)
-    scored: int = Field(default=1200, ge=0)
+    scored: int = Field(default=144, ge=0)
+    margin_s: float = Field(default=0.25, ge=0)
+    onset_threshold: float = Field(default=0.4, gt=0, lt=1)
+    frame_threshold: float = Field(default=0.5, gt=0, lt=1)

@@ -5,26 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
+from earmark.data import Manifest
 from earmark.features import SoundFeatures, Window
 from earmark.features.front_end import session_of
 from earmark.models.transcription import VELOCITY_RANGE_DB
-from earmark.training.mixtures.bank import NoteBank
+from earmark.training.mixtures.bank import NoteBank, bank_of
 from earmark.training.mixtures.config import MixtureConfig
 from earmark.training.mixtures.recording import color, noise_alone, noises, record
 from earmark.training.mixtures.render import Sounding, Truth, mix, perform, truth_of
+from earmark.training.mixtures.scored import single_notes
 from earmark.training.mixtures.strokes import draw_strokes
-from earmark.types import FloatArray, IntArray
+from earmark.training.recipe import Recipe
+from earmark.types import FloatArray, IntArray, Progress, no_progress
 from earmark.units import note_midi, seconds_to_samples
 
 _ONE_PIANO_SHARE = 0.8
 _OTHER_SOUND_SHARE = 0.7
 _BACKGROUND_SHARE = 0.04
 _GAIN_DB = (-35.0, 10.0)
+OTHER_S = 4.0
+"""Length of the sounds without any key."""
 
 Rng = np.random.Generator
+
+OtherSounds: TypeAlias = Callable[[Rng, float, int], Iterator[FloatArray]]
+"""Gives sounds without any key, of a length in s at a rate in Hz."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +57,7 @@ class MixtureSet:
     labels: tuple[str, ...]
     others: Sequence[FloatArray] = ()
 
-    target = "transcription"
+    target: ClassVar[Literal["transcription"]] = "transcription"
 
     def __len__(self) -> int:
         return self.mixtures.clips
@@ -141,3 +150,27 @@ def packed(truth: Truth, peak_db: float) -> FloatArray:
     """
     velocities = truth.velocities - peak_db / VELOCITY_RANGE_DB
     return np.concatenate([truth.frames, truth.onsets, velocities, truth.clip[None]]).astype(np.float32)
+
+
+def mixture_set(
+    manifest: Manifest, recipe: Recipe, *, others: OtherSounds | None = None, progress: Progress = no_progress
+) -> MixtureSet:
+    """Return the clips to train on, rendered from the notes of the training part.
+
+    Raises
+    ------
+    DataError
+        As `bank_of`.
+    """
+    if recipe.mixtures is None or recipe.window is None or not isinstance(recipe.features, SoundFeatures):
+        raise TypeError(f"recipe {recipe.name!r} renders no mixtures")
+    seed, rate_hz = recipe.training.seed, recipe.features.sample_rate_hz
+    bank = bank_of(
+        single_notes(manifest.part("train")),
+        sample_rate_hz=rate_hz,
+        mixtures=recipe.mixtures,
+        seed=seed,
+        on_note=lambda done, total: progress("notes", done, total, ""),
+    )
+    made = () if others is None else tuple(others(np.random.default_rng([seed, 1]), OTHER_S, rate_hz))
+    return MixtureSet(bank, recipe.mixtures, recipe.features, recipe.window, manifest.labels, made)
