@@ -77,7 +77,7 @@ def choose_thresholds(probabilities: RealArray, truth: IntArray) -> tuple[float,
 
 
 def with_chosen_thresholds(outcome: Outcome, *, common: bool = False) -> Outcome:
-    """Return answers with the thresholds that are best for them, or with one for all labels, the best for all decisions.
+    """Return answers with the thresholds that are best for them, or with the best one for all labels together.
 
     One for all suits labels that are alike and have few examples each, such as the keys of a piano.
     """

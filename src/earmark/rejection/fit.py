@@ -26,8 +26,10 @@ from earmark.files import atomic_path
 from earmark.recognizer import Card, Recognizer, Rejection, add_detector, find, set_card
 from earmark.rejection.export import export_detector
 from earmark.rejection.fit_detector import DetectorTrainer, min_familiarity_for
+from earmark.rejection.mixtures import MixtureSampler
 from earmark.rejection.sources import RealExample, ood_sources
 from earmark.rejection.windows import WindowSampler, sample
+from earmark.training.mixtures.scored import with_mixtures
 from earmark.training.recipe import Recipe
 from earmark.training.rejection_config import RejectionConfig
 from earmark.training.split import split_for
@@ -82,7 +84,8 @@ def add_rejection(  # noqa: PLR0913 - what to learn from and where to put it
     recognizer = Recognizer.load(path)
     recipe = _recipe_of(recognizer.card)
     settings = settings or recipe.rejection or RejectionConfig()
-    manifest = split_for(recipe, as_manifest(data))
+    examples = with_mixtures(as_manifest(data), recipe, cache=open_cache(cache))
+    manifest = split_for(recipe, examples)
     learned, unlearned = manifest.part("train"), manifest.part("valid")
     if not len(unlearned):
         raise DataError(
@@ -90,7 +93,11 @@ def add_rejection(  # noqa: PLR0913 - what to learn from and where to put it
         )
     sources = ood_sources(recognizer.card, kinds=settings.kinds, folders=folders, real=_any_of(learned))
 
-    draw = WindowSampler(recognizer, recipe, sources, cache=open_cache(cache), progress=progress)
+    draw = (
+        WindowSampler(recognizer, recipe, sources, cache=open_cache(cache), progress=progress)
+        if recipe.mixtures is None
+        else MixtureSampler(recognizer, recipe, sources, progress=progress)
+    )
     n, n_validation, seed = settings.n_examples, settings.n_validation, settings.seed
     trainer = DetectorTrainer(
         recognizer.card,
@@ -101,7 +108,9 @@ def add_rejection(  # noqa: PLR0913 - what to learn from and where to put it
         progress=progress,
     )
     measured = trainer.measure(sources) if settings.measure else ()
-    outcome = outcome or _validation_answers(recognizer, manifest, progress)
+    # Each label of a multi-label recognizer has a threshold of its own, below which it is not given.
+    is_one_label = not recognizer.card.is_multi_label
+    outcome = (outcome or _validation_answers(recognizer, manifest, progress)) if is_one_label else None
     rejection = Rejection(
         min_familiarity=0.0,
         min_confidence=0.0 if outcome is None else min_confidence_for(outcome, settings.precision),

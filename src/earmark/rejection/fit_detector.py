@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from earmark.recognizer import Card, OodScore
-from earmark.recognizer.network import log_softmax
+from earmark.recognizer.network import log_probabilities
 from earmark.rejection.detector import Detector
 from earmark.rejection.sources import OodSource
 from earmark.rejection.windows import REAL, Windows
@@ -134,7 +134,8 @@ class DetectorTrainer:
         odds, kinds = log_odds(detector, windows)
         familiarity = 1 / (1 + np.exp(-odds))
         logits = np.concatenate([part.logits for part in windows]) / self.card.temperature
-        return familiarity * np.exp(log_softmax(logits).max(axis=1)), familiarity, kinds
+        best = np.exp(log_probabilities(logits, target=self.card.target)).max(axis=1)
+        return familiarity * best, familiarity, kinds
 
 
 def min_familiarity_for(real: RealArray, settings: RejectionConfig) -> float:

@@ -107,7 +107,7 @@ def _sounds(card: Card, rate_hz: int, duration_s: float, real: RealExample | Non
     def make(rng: np.random.Generator, kind: str) -> Sound:
         return Sound(sounds.make_ood(kind, rng, duration_s=duration_s, sample_rate_hz=rate_hz), rate_hz)
 
-    one_key = card.task == "note"
+    one_key = card.task == "note" and not card.is_multi_label
     families = _families(sounds.FAMILIES)
     made = [OodSource(kind, families[kind], partial(make, kind=kind)) for kind in sounds.ood_kinds(chords=one_key)]
     if one_key and real is not None:

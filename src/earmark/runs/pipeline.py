@@ -307,7 +307,7 @@ def _chosen_recipe(recipe: Recipe | str | Path, manifest: Manifest, overrides: S
 
 def _threshold(recipe: Recipe, validation: Outcome) -> Rejection | None:
     """Return the rejection by confidence alone that reaches the precision the recipe asks for."""
-    if recipe.rejection is None:
+    if recipe.rejection is None or validation.is_multi_label:
         return None
     precision = recipe.rejection.precision
     return Rejection(min_confidence=min_confidence_for(validation, precision), precision=precision)

@@ -64,7 +64,9 @@ def export_network(network: Network, features: Features) -> onnx.ModelProto:
     if isinstance(network, Crnn) and isinstance(features, SoundFeatures):
         return export_recurrent(network)
     is_transcription = isinstance(network, Transcription)
-    module = (_Transcribed(network) if isinstance(network, Transcription) else _LogitsAndEmbedding(network)).eval().cpu()
+    module = (
+        (_Transcribed(network) if isinstance(network, Transcription) else _LogitsAndEmbedding(network)).eval().cpu()
+    )
     # Two examples, because an example batch of one would be taken for a constant.
     example = torch.zeros(2, *network.input_shape)
     dynamic: dict[int, Any] = {0: torch.export.Dim("batch")}

@@ -64,7 +64,8 @@ def fit_network(  # noqa: PLR0913 - what a fit consists of
         if recipe.mixtures is None:
             learning: FeatureSet | MixtureSet = examples(manifest.part("train"), augmented=True)
         else:
-            learning = mixture_set(manifest, recipe, others=others, progress=progress)
+            part = manifest.part("train")
+            learning = mixture_set(part, recipe, seed=recipe.training.seed, others=others, progress=progress)
         validation = examples(manifest.part("valid")) if validated else None
     torch.manual_seed(recipe.training.seed)
     network = unscaled_network(recipe, learning, n_labels=len(manifest.labels))

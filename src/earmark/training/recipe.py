@@ -275,7 +275,7 @@ class Recipe(Config):
             "model.head = 'linear'": isinstance(self.model, TransferConfig) and self.model.head == "logistic",
         }
         wanted = [setting for setting, is_needed in impossible.items() if is_needed]
-        if self.rejection is not None:
+        if self.rejection is not None and self.mixtures is None:
             wanted.append("no [rejection], since none of the labels is an answer too")
         if wanted:
             raise ConfigError(f"recipe {self.name!r}: a multi-label recipe needs {', '.join(wanted)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,7 +15,7 @@ from earmark.sound import resample
 from earmark.sound.degrade import change_speed
 from earmark.sound.synthesis import synthesize_note
 from earmark.training.mixtures.config import MixtureConfig
-from earmark.types import FloatArray, Sound
+from earmark.types import FloatArray, Progress, Sound, no_progress
 from earmark.units import note_midi
 
 LEAD_S = 0.01
@@ -97,7 +97,7 @@ def bank_of(
     sample_rate_hz: int,
     mixtures: MixtureConfig | None = None,
     seed: int = 0,
-    on_note: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> NoteBank:
     """Read the notes of a manifest and the copies and synthesised instruments that the settings ask for.
 
@@ -107,8 +107,8 @@ def bank_of(
         One label an example, the name of its key.
     mixtures
         None: the notes as they are, and no others.
-    on_note
-        Called with the number of notes read and of all.
+    progress
+        Called after each note.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def bank_of(
             if lowest <= moved <= highest:
                 shifted = change_speed(sound, semitones=semitones)
                 notes.append(make_note(shifted, midi=moved, piano=example.group, where=example.path))
-        on_note(done + 1, len(keys))
+        progress("notes", done + 1, len(keys), "")
     if mixtures is not None:
         notes += _synthesized(range(lowest, highest + 1), mixtures, sample_rate_hz=sample_rate_hz, seed=seed)
     return NoteBank(tuple(notes), sample_rate_hz)
@@ -192,9 +192,7 @@ def _shifts(mixtures: MixtureConfig | None, rng: np.random.Generator) -> Sequenc
     return shifts
 
 
-def _synthesized(
-    keys: Iterable[int], mixtures: MixtureConfig, *, sample_rate_hz: int, seed: int
-) -> Iterable[Note]:
+def _synthesized(keys: Iterable[int], mixtures: MixtureConfig, *, sample_rate_hz: int, seed: int) -> Iterable[Note]:
     for number in range(mixtures.synthesized):
         timbre = mixtures.timbres[number % len(mixtures.timbres)]
         for midi in keys:

@@ -153,9 +153,14 @@ def packed(truth: Truth, peak_db: float) -> FloatArray:
 
 
 def mixture_set(
-    manifest: Manifest, recipe: Recipe, *, others: OtherSounds | None = None, progress: Progress = no_progress
+    part: Manifest,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    others: OtherSounds | None = None,
+    progress: Progress = no_progress,
 ) -> MixtureSet:
-    """Return the clips to train on, rendered from the notes of the training part.
+    """Return the clips that are rendered from the notes of a part.
 
     Raises
     ------
@@ -164,13 +169,13 @@ def mixture_set(
     """
     if recipe.mixtures is None or recipe.window is None or not isinstance(recipe.features, SoundFeatures):
         raise TypeError(f"recipe {recipe.name!r} renders no mixtures")
-    seed, rate_hz = recipe.training.seed, recipe.features.sample_rate_hz
+    rate_hz = recipe.features.sample_rate_hz
     bank = bank_of(
-        single_notes(manifest.part("train")),
+        single_notes(part),
         sample_rate_hz=rate_hz,
         mixtures=recipe.mixtures,
         seed=seed,
-        on_note=lambda done, total: progress("notes", done, total, ""),
+        progress=progress,
     )
     made = () if others is None else tuple(others(np.random.default_rng([seed, 1]), OTHER_S, rate_hz))
-    return MixtureSet(bank, recipe.mixtures, recipe.features, recipe.window, manifest.labels, made)
+    return MixtureSet(bank, recipe.mixtures, recipe.features, recipe.window, part.labels, made)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
+from earmark.features.decibel import FLOOR_DB
 from earmark.types import FloatArray, RealArray
 
 Rng = np.random.Generator
@@ -19,7 +20,9 @@ _NARROW_HZ = (3500.0, 3500.0, 4000.0, 5000.0, 6000.0)
 NOISE_S = 30.0
 
 
-def noises(rng: Rng, *, sample_rate_hz: int, slopes_db: tuple[float, ...] = (0.0, 2.0, 3.0, 4.5, 6.0)) -> list[FloatArray]:
+def noises(
+    rng: Rng, *, sample_rate_hz: int, slopes_db: tuple[float, ...] = (0.0, 2.0, 3.0, 4.5, 6.0)
+) -> list[FloatArray]:
     """Return long noises with a mean square of 1 that fall by so many dB an octave."""
     n_samples = round(NOISE_S * sample_rate_hz)
     hz = np.maximum(fft.rfftfreq(n_samples, 1 / sample_rate_hz), 20.0)
@@ -50,19 +53,24 @@ def noise_alone(rng: Rng, n_samples: int, *, noise: list[FloatArray]) -> FloatAr
 
 
 def color(spectrograms: FloatArray, rng: Rng, *, frequencies_hz: RealArray) -> FloatArray:
-    """Return spectrograms in dB, ``(batch, 1, freq, time)``, as other microphones, loudspeakers and codecs change them."""
+    """Return spectrograms in dB, ``(batch, 1, freq, time)``, as microphones, loudspeakers and codecs change them."""
+    gains = np.stack([_gains_db(rng, frequencies_hz) for _ in spectrograms]).astype(np.float32)
+    return np.maximum(spectrograms + gains[:, None, :, None], np.float32(FLOOR_DB))
+
+
+def _gains_db(rng: Rng, frequencies_hz: RealArray) -> RealArray:
+    """Return what a microphone or a codec does to every frequency."""
     octaves = np.log2(frequencies_hz / 440)
-    knots = np.arange(-4.0, 5.0, 1.5)
-    for spectrogram in spectrograms:
-        gains_db = np.zeros(len(octaves))
-        if rng.random() < _EQUALIZED_SHARE:
-            gains_db += np.interp(octaves, knots, rng.normal(0, 4.5, len(knots))) + octaves * rng.normal(0, 1.8)
-        if rng.random() < _BASS_CUT_SHARE:
-            gains_db -= rng.uniform(6, 18) * np.maximum(0, np.log2(rng.uniform(80, 400) / frequencies_hz))
-        if rng.random() < _NARROW_SHARE:
-            gains_db -= 90 * np.maximum(0, np.log2(frequencies_hz / rng.choice(_NARROW_HZ)) * 6).clip(0, 1)
-        spectrogram += gains_db[None, :, None].astype(np.float32)
-    return np.maximum(spectrograms, np.float32(-100.0))
+    gains_db = np.zeros(len(octaves))
+    if rng.random() < _EQUALIZED_SHARE:
+        knots = np.arange(-4.0, 5.0, 1.5)
+        gains_db += np.interp(octaves, knots, rng.normal(0, 4.5, len(knots))) + octaves * rng.normal(0, 1.8)
+    if rng.random() < _BASS_CUT_SHARE:
+        gains_db -= rng.uniform(6, 18) * np.maximum(0, np.log2(rng.uniform(80, 400) / frequencies_hz))
+    if rng.random() < _NARROW_SHARE:
+        # Above the edge it falls by 90 dB within a sixth of an octave.
+        gains_db -= 90 * np.clip(6 * np.log2(frequencies_hz / rng.choice(_NARROW_HZ)), 0, 1)
+    return gains_db
 
 
 def _stretch(noise: FloatArray, n_samples: int, rng: Rng) -> FloatArray:

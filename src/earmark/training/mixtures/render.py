@@ -60,7 +60,9 @@ class Sounding:
     release_s: float
 
 
-def perform(strokes: Sequence[Stroke], bank: NoteBank, rng: np.random.Generator, *, pianos: Sequence[str]) -> list[Sounding]:
+def perform(
+    strokes: Sequence[Stroke], bank: NoteBank, rng: np.random.Generator, *, pianos: Sequence[str]
+) -> list[Sounding]:
     """Choose a recording for every stroke, by one of `pianos` each; keys that the bank lacks are not played."""
     chosen = []
     for stroke in ended(strokes):
