@@ -3,7 +3,7 @@
     python benchmarks/keys.py PIANOS --model FILE --basic-pitch nmp.onnx [--pianos kawai,steinway] [--per-cell 20]
 
 Mixtures of 1 to 6 keys are rendered from the single notes of pianos that the recognizer has not learned; half of them
-are struck together, half within 1.2 s; half of the sets are any keys, half octaves, fifths, chords and clusters. Printed
+are struck together, half within 1.2 s; half of the sets are any keys, half octaves, fifths, chords, clusters. Printed
 are the share of sets that are named exactly and the F1 of the keys, by number of keys and by register, with 95 %
 intervals by resampling the pianos; which keys are missed or added an octave from one that sounds; and how often sounds
 that are no keys are declined.

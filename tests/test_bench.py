@@ -108,7 +108,7 @@ def card(protocol: str, manifest, learned: tuple[str, ...], split: dict) -> tupl
 def test_only_what_the_file_has_not_learned_is_redone(made, protocol, learned, status, n, says):
     manifest = read_manifest(made / "homus" / "made.zip").hashed()
     values, score = card(protocol, manifest, learned, {"fractions": [0.34, 0.33, 0.33]})
-    plan = _plan(values, manifest, score)
+    plan = _plan(values, manifest, score, is_same=True)
     assert plan[0] == status
     assert (None if plan[1] is None else len(plan[1])) == n
     assert says in plan[2]

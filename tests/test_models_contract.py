@@ -28,6 +28,7 @@ SMALL = {
     "modulation": ({"patches": ((16, 8),), "hidden": 8}, (1, 32, 20)),
     "residual": ({"widths": (4, 8)}, (1, 16, 20)),
     "timm": ({"name": "test_resnet"}, (1, 64, 64)),
+    "transcription": ({"local_channels": 4, "channels": 8, "dilations": (1,)}, (1, 40, 20)),
     "transfer": ({"hidden": 8, "head": "mlp"}, (1, 96, 40)),
 }
 

@@ -13,6 +13,7 @@ from earmark.features import FEATURES
 from earmark.features.window import Window
 from earmark.models import MODELS
 from earmark.training import AUGMENTATIONS, Training, load_recipe, shipped_recipes
+from earmark.training.mixtures.config import MixtureConfig
 from earmark.training.rejection_config import RejectionConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "recipes.md"
@@ -30,6 +31,7 @@ def reference() -> str:
     parts = [
         ("[window]", Window),
         ("[training]", Training),
+        ("[mixtures]", MixtureConfig),
         ("[rejection]", RejectionConfig),
         *((f'[features] kind = "{kind}"', FEATURES[kind]) for kind in FEATURES),
         *((f'[model] kind = "{kind}"', MODELS[kind]) for kind in MODELS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,7 +38,8 @@ class Truth:
     frames
         1 where a key sounds, ``(frame, key)``.
     onsets
-        1 at the frame of a stroke, falling to 0 within 1.5 frames, ``(frame, key)``.
+        1 at the frame of a stroke, falling to 0 within 1.5 frames, ``(frame, key)``; unsure where the key is not heard,
+        as before the stroke.
     velocities
         Level of a stroke where `onsets` is above 0: 0 is 60 dB below full scale, and 1 is that; else NaN.
     clip
@@ -63,15 +64,14 @@ class Sounding:
 def perform(
     strokes: Sequence[Stroke], bank: NoteBank, rng: np.random.Generator, *, pianos: Sequence[str]
 ) -> list[Sounding]:
-    """Choose a recording for every stroke, by one of `pianos` each; keys that the bank lacks are not played."""
+    """Choose a recording for every stroke, by one of `pianos` each; keys that the bank lacks become others."""
+    owned = sorted(bank.by_midi)
+    played = [s if s.midi in bank.by_midi else replace(s, midi=owned[int(rng.integers(len(owned)))]) for s in strokes]
     chosen = []
-    for stroke in ended(strokes):
-        if stroke.midi not in bank.by_midi:
-            continue
+    for stroke in ended(played):
         note = bank.draw(stroke.midi, pianos[int(rng.integers(len(pianos)))], rng)
         off_s = HELD if stroke.midi >= FIRST_UNDAMPED else stroke.off_s
-        damped = Stroke(stroke.midi, stroke.onset_s, off_s, stroke.gain_db)
-        chosen.append(Sounding(damped, note, float(rng.uniform(*_RELEASE_S))))
+        chosen.append(Sounding(replace(stroke, off_s=off_s), note, float(rng.uniform(*_RELEASE_S))))
     return chosen
 
 

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +31,8 @@ LENGTH_S = 2.0
 _VERSION = 1
 _LATEST_S, _LAST_ONSET_S = 0.1, 1.2
 _SPREAD_DB, _NOISE_DB = 3.0, -80.0
+_TRIES = 200
+"""Of finding a hard set among the keys that a piano has."""
 
 
 def with_mixtures(manifest: Manifest, recipe: Recipe, *, cache: FeatureCache) -> Manifest:
@@ -89,9 +90,9 @@ def scored_mixture(
     """
     owned = np.array(sorted(bank.by_piano[piano]))
     n_keys = min(n_keys, len(owned))
-    keys: Sequence[int] = ()
-    while len(set(keys) & set(owned.tolist())) < n_keys:
-        keys = choose_keys(rng, n_keys) if hard else rng.choice(owned, n_keys, replace=False).tolist()
+    hard_sets = (choose_keys(rng, n_keys) for _ in range(_TRIES if hard else 0))
+    possible = (keys for keys in hard_sets if set(keys) <= set(owned.tolist()))
+    keys = next(possible, None) or tuple(rng.choice(owned, n_keys, replace=False).tolist())
     first_s = rng.uniform(0, _LATEST_S)
     strokes = [
         Stroke(key, first_s + (0.0 if together else rng.uniform(0, _LAST_ONSET_S)), gain_db=rng.normal(0, _SPREAD_DB))

@@ -151,6 +151,8 @@ def _two_hands(rng: Rng, length_s: float) -> list[Stroke]:
 def piece(rng: Rng, length_s: float, *, start_s: float = 0.0) -> list[Stroke]:
     """Return a piece for two hands in a random key: chords or broken chords below a line of its scale.
 
+    Keys of a broken chord that come after the end of its bar are stilled as they are struck, unless there is pedal.
+
     Parameters
     ----------
     length_s
