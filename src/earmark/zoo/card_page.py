@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from earmark.recognizer.answers import no_label
 from earmark.recognizer.card import PART_NAMES
 from earmark.text import counted, percent
 
@@ -122,7 +123,8 @@ def _refusals(card: Card) -> Iterator[str]:
         named = _thresholds(card) if card.is_multi_label else "it names one of its labels"
         yield f"Nothing{' but silence' if always else ''}: {named}."
         return
-    yield _table({**always, **{name: text for name, text in card.rejection.in_words().items() if text}})
+    labels = {"of the others": _thresholds(card)} if card.is_multi_label else {}
+    yield _table({**always, **{name: text for name, text in card.rejection.in_words().items() if text}, **labels})
 
 
 def _thresholds(card: Card) -> str:
@@ -132,7 +134,8 @@ def _thresholds(card: Card) -> str:
         if low == high
         else f"as probable as its threshold, {percent(low)} to {percent(high)}"
     )
-    return f"it gives every label that is at least {which}, and says 'no tag' where there is none"
+    nothing = no_label(0.0, task=card.task).label
+    return f"it gives every label that is at least {which}, and says {nothing!r} where there is none"
 
 
 def _cost(cost: Cost) -> str:
