@@ -46,7 +46,7 @@ COMMANDS = {
 }
 _NEEDS = re.compile(r"earmark: .* needs the (\w+) extra: pip install 'earmark\[\1\]'$")
 # `serve` of a model that is not there refuses before it opens a port, with a sentence of its own.
-_REFUSED = re.compile(r"earmark: no-such-model")
+_REFUSED = re.compile(r"earmark: there is no recognizer called 'no-such-model'")
 
 
 def build(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import starmap
 from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -197,7 +197,7 @@ def _render(
         segments = list(_cut(content, name, segment_s))
         if form == "png":
             return [_segment(out, each, samples, look) for each, samples in segments]
-        levels = {each: levels_of(samples, look) for each, samples in segments}
+        levels: dict[str, Any] = {each: levels_of(samples, look) for each, samples in segments}
         with atomic_path(part) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **levels)
         return list(starmap(_Shown, levels.items()))

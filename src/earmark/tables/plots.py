@@ -67,7 +67,7 @@ def search(figure: Any, candidate: Candidate) -> None:
             best[str(tried.parameters[name])] = tried
         given = {str(tried.parameters[name]): tried.parameters[name] for tried in candidate.search}
         numbers = _as_numbers(given.values())
-        values = list(given) if numbers is None else sorted(given, key=lambda text: float(given[text]))
+        values = list(given) if numbers is None else [text for _, text in sorted(zip(numbers, given, strict=True))]
         places = values if numbers is None else sorted(numbers)
         axes.plot(places, [best[value].train_accuracy for value in values], "o-", label="train")
         axes.plot(places, [best[value].valid_accuracy for value in values], "o-", label="valid")
