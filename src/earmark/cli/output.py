@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import sys
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,6 @@ import typer
 from earmark.text import counted, percent, printable
 
 if TYPE_CHECKING:
-    from earmark.recognizer import Card
     from earmark.types import Answer, Prediction
 
 
@@ -27,6 +25,7 @@ class Format(StrEnum):
     json = "json"
     jsonl = "jsonl"
     csv = "csv"
+    parquet = "parquet"
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -70,7 +69,7 @@ def formatted(predictions: Iterable[Prediction], *, form: Format, width: int, he
     width
         Of the longest input, so that the table is aligned before everything is known.
     heading
-        The columns of CSV, from `csv_heading`.
+        The columns of CSV, from `earmark.recognizer.rows.columns_of`.
     """
     if form is Format.table:
         for prediction in predictions:
@@ -91,11 +90,13 @@ def _values(prediction: Prediction) -> dict[str, Any]:
 
 
 def _table_lines(prediction: Prediction, width: int) -> Iterator[str]:
+    from earmark.recognizer.rows import n_given
+
     reason = f" ({prediction.reason})" if prediction.reason else ""
     if prediction.notes:
         yield from _note_lines(prediction, width)
         return
-    given = prediction.labels or prediction.top[: _n_given(prediction)]
+    given = prediction.labels or prediction.top[: n_given(prediction)]
     rivals = [answer for answer in prediction.top if answer not in given]
     if prediction.sounding:  # from the lowest key up, as chords are read
         given = tuple(sorted(given, key=lambda answer: int(answer.details["midi"])))
@@ -120,11 +121,6 @@ def _note_lines(prediction: Prediction, width: int) -> Iterator[str]:
         yield f"  {note.start_s:8.2f} – {note.end_s:.2f} s  {note.name} ({facts}) {percent(note.confidence)}"
 
 
-def _n_given(prediction: Prediction) -> int:
-    """Return how many of the best guesses are the answer: none of them, when it is declined."""
-    return int(bool(prediction.top) and prediction.top[0].label == prediction.label)
-
-
 def _answer_text(answer: Answer) -> str:
     facts = [str(answer.details[name]) for name in ("character", "name") if name in answer.details]
     if "hz" in answer.details:
@@ -133,75 +129,13 @@ def _answer_text(answer: Answer) -> str:
     return f"{label} {percent(answer.confidence)}"
 
 
-def csv_heading(card: Card, *, top: int, timeline: bool) -> list[str]:
-    """Return the columns of CSV output: one row a prediction with its runners-up, or one row a window.
-
-    Of a multi-label recognizer a window has one row for each of its labels. Of one with frames a note has a row.
-    """
-    from earmark.recognizer.answers import DETAIL_NAMES
-
-    if timeline and card.frames is not None:
-        return ["input", "start_s", "end_s", "midi", "name", "velocity", "confidence"]
-    details = DETAIL_NAMES.get(card.task, ())
-    if timeline and card.is_multi_label:
-        return ["input", "start_s", "end_s", "label", "confidence", *details]
-    if timeline:
-        return ["input", "start_s", "end_s", "label", "confidence", *details, "segment", "segment_label"]
-    ranks = range(1 if card.is_multi_label else 2, min(top, len(card.labels)) + 1)
-    chord = ("sounding", "chord") if card.is_multi_label and card.task == "note" else ()
-    labels = ("labels", *chord) if card.is_multi_label else ()
-    return [
-        *(
-            "input",
-            *labels,
-            "label",
-            "confidence",
-            *details,
-            *(("familiarity",) if card.has_detector else ()),
-            "reason",
-        ),
-        *(f"{column}_{rank}" for rank in ranks for column in ("label", "confidence")),
-    ]
-
-
 def _csv_lines(predictions: Iterable[Prediction], heading: list[str]) -> Iterator[str]:
+    from earmark.recognizer.rows import rows_of
+
     yield _csv_line(heading)
     for prediction in predictions:
-        rows = _window_rows(prediction) if prediction.timeline is not None else [_row(prediction)]
-        for row in rows:
+        for row in rows_of(prediction):
             yield _csv_line([row.get(name, "") for name in heading])
-
-
-def _row(prediction: Prediction) -> dict[str, Any]:
-    from earmark.recognizer.answers import answer_as_dict
-
-    values = _values(prediction)
-    rivals, first = values.pop("top")[_n_given(prediction) :], 2
-    if prediction.labels is not None:
-        values["labels"] = ";".join(answer.label for answer in prediction.labels)
-        values["sounding"] = ";".join(key.name for key in prediction.sounding or ())
-        values["chord"] = prediction.chord.symbol if prediction.chord else ""
-        rivals, first = [answer_as_dict(answer) for answer in prediction.top], 1
-    ranked = {
-        f"{key}_{rank}": answer[key]
-        for rank, answer in enumerate(rivals, start=first)
-        for key in ("label", "confidence")
-    }
-    return {**values, **ranked}
-
-
-def _window_rows(prediction: Prediction) -> list[dict[str, Any]]:
-    values = _values(prediction)
-    if prediction.notes is not None:
-        return [{"input": prediction.input, **note} for note in values["notes"]]
-    if prediction.labels is not None:
-        return [{"input": prediction.input, **window} for window in values["timeline"]]
-    rows, ends_s = [], [segment["end_s"] for segment in values["segments"]]
-    for window in values["timeline"]:
-        place = bisect_right(ends_s[:-1], (window["start_s"] + window["end_s"]) / 2)
-        segment = {"segment": place + 1, "segment_label": values["segments"][place]["label"]}
-        rows.append({"input": prediction.input, **window, **segment})
-    return rows
 
 
 def _csv_line(cells: list[Any]) -> str:

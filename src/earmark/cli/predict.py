@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar
 
 import typer
 
-from earmark.cli.output import Format, complain, csv_heading, formatted
+from earmark.cli.output import Format, complain, formatted
 from earmark.cli.pictures import MidiFile, Pictures
+from earmark.cli.progress import progress_on_stderr
+from earmark.cli.source import OnCluster, on_cluster
 from earmark.errors import DataError, UsageError
 from earmark.files import files_under
+from earmark.storage import as_path, refuse_unreachable
+from earmark.text import counted
 
 if TYPE_CHECKING:
-    from earmark.recognizer import Recognizer
+    from earmark.recognizer import Failure, Recognizer
+    from earmark.recognizer.inputs import Input
     from earmark.types import Numbers, Prediction
+
+T = TypeVar("T")
 
 STDIN = "-"
 _MANY = 20
+_CHUNK = 8  # inputs that travel together to a node
 _MIDI = frozenset({".mid", ".midi"})
 
 
@@ -41,7 +50,9 @@ def predict(
             "-o",
             "--out",
             metavar="PLACE",
-            help="Where to write pictures and notes: a folder, or a .png or .mid file for one input.",
+            parser=as_path,
+            help="Where to write pictures and notes: a folder, or a .png or .mid file for one input; for --format "
+            "parquet a folder.",
         ),
     ] = None,
     window: Annotated[
@@ -50,6 +61,7 @@ def predict(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Give the best label instead of 'unknown'.")] = False,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
+    cluster: OnCluster = None,
 ) -> None:
     """Recognise sounds or drawings.
 
@@ -64,18 +76,27 @@ def predict(
         raise UsageError(f"{model} reads {things}, which have no timeline; leave --timeline out")
     if window is not None:
         recognizer = recognizer.with_window(window)
-    to_midi = out is not None and out.suffix.lower() in _MIDI and not out.is_dir()
-    timeline = timeline or to_midi
-    batch = _Batch(recognizer, top=top, timeline=timeline, force=force)
+    batch = _Batch(recognizer, top=top, timeline=timeline or _is_midi(out), force=force)
+    with on_cluster(cluster):
+        if form is Format.parquet:
+            batch.write_parquet(inputs, out=out, explain=explain)
+            return
+        _print_all(batch, inputs, form=form, out=out, explain=explain)
+
+
+def _print_all(batch: _Batch, inputs: list[str], *, form: Format, out: Path | None, explain: bool) -> None:
+    from earmark.recognizer.rows import columns_of
+
+    recognizer, timeline = batch.recognizer, batch.how["timeline"]
     files = list(batch.files(inputs))
-    if out is not None and to_midi:
+    if out is not None and _is_midi(out):
         batch.pictures = MidiFile(recognizer, explain=explain, out=out, files=files)
     elif explain or out is not None:
         shown = timeline and out is not None
         batch.pictures = Pictures(recognizer, explain=explain, timeline=shown, out=out, files=files)
-    heading = csv_heading(recognizer.card, top=top, timeline=timeline)
+    heading = columns_of(recognizer.card, top=batch.how["top"], timeline=timeline)
     width = min(max(map(len, files), default=0), _WIDEST)
-    for text in formatted(batch.predictions(_with_progress(files)), form=form, width=width, heading=heading):
+    for text in formatted(batch.predictions(files), form=form, width=width, heading=heading):
         print(text, flush=True)
     if batch.n_bad:
         if batch.n_bad + batch.n_good > 1:
@@ -90,8 +111,8 @@ _WIDEST = 120
 class _Batch:
     """Goes through the inputs, complains about the bad ones, and counts both kinds."""
 
-    def __init__(self, recognizer: Recognizer, *, top: int, timeline: bool, force: bool) -> None:
-        self.recognizer, self.top, self.timeline, self.force = recognizer, top, timeline, force
+    def __init__(self, recognizer: Recognizer, **how: Any) -> None:
+        self.recognizer, self.how = recognizer, how
         self.pictures: Pictures | MidiFile | None = None
         self.rows: dict[str, Numbers] = {}
         self.n_good = self.n_bad = 0
@@ -121,42 +142,63 @@ class _Batch:
         from earmark.data.table import is_table
 
         for item in inputs:
-            if item != STDIN and self._reads_tables and is_table(Path(item)):
-                yield from self._rows(Path(item))
-                continue
-            if item == STDIN or not Path(item).is_dir():
-                yield item
+            if item != STDIN and self._reads_tables and is_table(as_path(item)):
+                yield from self._rows(as_path(item))
                 continue
             try:
-                yield from self._within(Path(item))
+                if item == STDIN or not _is_folder(item):
+                    yield item
+                    continue
+                yield from self._within(as_path(item))
             except DataError as error:
                 self._refuse(str(error))
 
     def predictions(self, files: Iterable[str]) -> Iterator[Prediction]:
         """Yield what is recognised; silence too, but it counts as bad."""
+        from earmark.parallel import in_order, map_processes
         from earmark.recognizer import Failure
+        from earmark.recognizer.rows import complaint, predict_named
 
-        for file in files:
-            item = self.rows.get(file) or (self._stdin() if file == STDIN else file)
-            result = self.recognizer.try_predict(
-                item, top=self.top, timeline=self.timeline, force=self.force, name=file
-            )
+        predict = partial(predict_named, recognizer=self.recognizer, **self.how)
+        items = [(file, self.rows.get(file) or (self._stdin() if file == STDIN else file)) for file in files]
+        results = map_processes(predict, items, workers=1, chunk=_CHUNK, survive_crashes=_crashed)
+        for (_, item), result in zip(_with_progress(items), in_order(results), strict=True):
+            if error := complaint(result):
+                self._refuse(error)
             if isinstance(result, Failure):
-                self._refuse(str(result.error))
                 continue
-            if not result.top:
-                self._refuse(f"{file}: {result.reason}; give a sound that can be heard")
-            elif isinstance(self.pictures, MidiFile) and not result.notes:
-                self._refuse(f"{file}: no notes were found ({result.reason or result.label}); no MIDI file was written")
-            else:
+            if not error and isinstance(self.pictures, MidiFile) and not result.notes:
+                name = result.input
+                self._refuse(f"{name}: no notes were found ({result.reason or result.label}); no MIDI file was written")
+            elif not error:
                 self.n_good += 1
                 if self.pictures is not None:
                     self.pictures.draw(item, result)
             yield result
 
+    def write_parquet(self, inputs: list[str], *, out: Path | None, explain: bool) -> None:
+        """Write what is recognised as a table in parts."""
+        from earmark.distributed.predict import predict_table
+
+        if out is None or explain:
+            raise UsageError("--format parquet writes a table in a folder; name it with -o, and leave --explain out")
+        if STDIN in inputs:
+            raise UsageError("--format parquet reads files, folders and lists of files, not stdin; save that first")
+        with progress_on_stderr() as progress:
+            table = predict_table(self.recognizer, inputs, out=out, progress=progress, **self.how)
+        print(f"{out}: {counted(table.n_rows, 'row')} of {counted(table.n_inputs, 'input')}")
+        for failure in table.failures:
+            complain(failure)
+        if table.failures:
+            complain(f"{len(table.failures)} of {table.n_inputs} inputs could not be recognised; see above")
+            raise typer.Exit(1)
+
     def _stdin(self) -> bytes | BinaryIO:
         """Return what comes in; its content when it is needed more than once."""
-        return sys.stdin.buffer if self.pictures is None else sys.stdin.buffer.read()
+        from earmark.parallel import stays_here
+
+        once = self.pictures is None and stays_here(1, 1)
+        return sys.stdin.buffer if once else sys.stdin.buffer.read()
 
     def _within(self, folder: Path) -> Iterator[str]:
         from earmark.recognizer import readable_extensions
@@ -174,11 +216,28 @@ class _Batch:
         complain(sentence)
 
 
-def _with_progress(files: list[str]) -> Iterable[str]:
+def _crashed(named: tuple[str, Input]) -> Failure:
+    from earmark.recognizer import Failure
+
+    name, _ = named
+    return Failure(name, DataError(f"{name}: ends the process that decodes it; replace or remove it"))
+
+
+def _is_midi(out: Path | None) -> bool:
+    return out is not None and out.suffix.lower() in _MIDI and not out.is_dir()
+
+
+def _is_folder(item: str) -> bool:
+    path = as_path(item)
+    refuse_unreachable(path)
+    return path.is_dir()
+
+
+def _with_progress(items: list[T]) -> Iterable[T]:
     """Show a bar on stderr when there is somebody to see it and something to wait for."""
-    if len(files) < _MANY or not sys.stderr.isatty() or sys.stdout.isatty():
-        return files
+    if len(items) < _MANY or not sys.stderr.isatty() or sys.stdout.isatty():
+        return items
     from rich.console import Console
     from rich.progress import track
 
-    return track(files, description="recognising", console=Console(stderr=True))
+    return track(items, description="recognising", console=Console(stderr=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,6 +40,23 @@ Groups = Annotated[
         " column.",
     ),
 ]
+
+
+OnCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster", metavar="ADDRESS", help="Work on a Ray cluster: auto, HOST:PORT, or local:N for N processes."
+    ),
+]
+
+
+def on_cluster(address: str | None) -> AbstractContextManager[object]:
+    """Return what connects to a cluster while a command works; nothing without an address."""
+    if address is None:
+        return nullcontext()
+    from earmark.distributed import cluster
+
+    return cluster(address)
 
 
 def source_for(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +11,10 @@ import typer
 from earmark import extras
 from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.cli.progress import progress_on_stderr
-from earmark.cli.source import As, Groups, source_for
+from earmark.cli.source import As, Groups, OnCluster, on_cluster, source_for
 from earmark.errors import UsageError
+from earmark.files import local_folder
+from earmark.storage import as_path
 from earmark.text import in_words
 
 if TYPE_CHECKING:
@@ -24,7 +27,8 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A name from 'earmark recipes', or a TOML file.")],
     data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="Training data: folder, manifest, zip, npz.")],
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="RUN", help="Folder for the recognizer, scores and report.")
+        Path,
+        typer.Option("-o", "--out", metavar="RUN", parser=as_path, help="Folder for recognizer, scores, report."),
     ],
     changes: Annotated[
         list[str] | None,
@@ -43,6 +47,7 @@ def train(
     kind: As = None,
     groups: Groups = None,
     as_json: AsJson = False,
+    cluster: OnCluster = None,
 ) -> None:
     """Train a recognizer on labelled examples.
 
@@ -50,6 +55,8 @@ def train(
     """
     if resume and not (out / RECIPE_FILE).is_file():
         raise UsageError(f"{out}: holds no run to continue; leave --resume out to start one")
+    if cluster is not None and not every_fold:
+        raise UsageError("--cluster trains folds beside each other; add --every-fold, or use torchrun for one network")
     extras.require("training", "train", "torch")
     from earmark.runs.pipeline import cross_validate
     from earmark.runs.pipeline import train as train_once
@@ -57,10 +64,11 @@ def train(
 
     source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups)
     learn = cross_validate if every_fold else train_once
-    with process_group(), progress_on_stderr() as progress:
-        run = learn(recipe, data=source, out=out, overrides=changes or (), strict=strict, progress=progress)
+    with on_cluster(cluster), process_group(), local_folder(out) as folder, progress_on_stderr() as progress:
+        run = learn(recipe, data=source, out=folder, overrides=changes or (), strict=strict, progress=progress)
         if not is_first():
             return
+    run = replace(run, folder=out)
     if as_json:
         print_json({"model": str(run.model), "report": str(run.report), "scores": run.scores.to_dict()})
         return

@@ -11,7 +11,9 @@ import typer
 from earmark import extras
 from earmark.cli.output import print_table
 from earmark.cli.progress import progress_on_stderr
-from earmark.cli.source import As, Groups, source_for
+from earmark.cli.source import As, Groups, OnCluster, on_cluster, source_for
+from earmark.files import local_folder
+from earmark.storage import as_path
 from earmark.text import percent
 
 _N_SHOWN = 10
@@ -20,7 +22,7 @@ _N_SHOWN = 10
 def tune(
     recipe: Annotated[str, typer.Argument(help="A name from 'earmark recipes', or a TOML file.")],
     data: Annotated[str, typer.Option("--data", metavar="SOURCE", help="Training data: folder, manifest, zip, npz.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the search.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", parser=as_path, help="Folder for the search.")],
     trials: Annotated[int, typer.Option("--trials", min=1, help="Number of trials, earlier ones included.")] = 20,
     search: Annotated[
         list[str] | None,
@@ -31,6 +33,7 @@ def tune(
     ] = None,
     kind: As = None,
     groups: Groups = None,
+    cluster: OnCluster = None,
 ) -> None:
     """Search for better settings of a recipe.
 
@@ -41,11 +44,11 @@ def tune(
     from earmark.runs.tune import tune as search_for
 
     source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups)
-    with progress_on_stderr() as progress:
+    with on_cluster(cluster), local_folder(out) as folder, progress_on_stderr() as progress:
         tuning = search_for(
             recipe,
             data=source,
-            out=out,
+            out=folder,
             search=search or (),
             n_trials=trials,
             overrides=changes or (),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from earmark.data.table import read_table
 from earmark.errors import DataError, UnreadableError, refusing
 from earmark.files import cached_while_unchanged, sha256_bytes, sha256_file
+from earmark.storage import explained, is_remote, join, open_binary
 
 _SEPARATOR = "::"
 _CONTAINERS = (".zip", ".npz", ".csv", ".parquet")
@@ -46,16 +47,17 @@ def read_bytes(root: Path, path: str) -> bytes:
         When it is missing or damaged.
     """
     file, member = split_member(path)
+    place = join(root, file)
     if member is None:
-        try:
-            return (root / file).read_bytes()
-        except OSError as error:
-            raise UnreadableError(f"{root / file}: cannot be read ({error.strerror}); check the path") from error
-    archive = open_zip(root / file)
+        with explained(place):
+            return place.read_bytes()
+    archive = open_zip(place)
     if member not in archive.NameToInfo:
-        raise UnreadableError(f"{root / file}: holds no {member!r}; check the name of the member")
+        raise UnreadableError(f"{place}: holds no {member!r}; check the name of the member")
     with refusing(
-        lambda error: UnreadableError(f"{root / path}: is damaged or encrypted ({error}); download the archive again")
+        lambda error: UnreadableError(
+            f"{join_member(str(place), member)}: is damaged or encrypted ({error}); download the archive again"
+        )
     ):
         return archive.read(member)
 
@@ -63,18 +65,15 @@ def read_bytes(root: Path, path: str) -> bytes:
 def content_sha256(root: Path, path: str) -> str:
     """Return the hash of a file, an archive member or a row, in hexadecimal."""
     file, member = split_member(path)
+    place = join(root, file)
     if member is None:
-        try:
-            return sha256_file(root / file)
-        except OSError as error:
-            raise UnreadableError(f"{root / file}: cannot be read ({error.strerror}); check the path") from error
+        with explained(place):
+            return sha256_file(place)
     suffix = Path(file).suffix.lower()
     if suffix == ".zip":
         return sha256_bytes(read_bytes(root, path))
     row = int(member)
-    return array_sha256(
-        read_pictures(root / file)["X"][row] if suffix == ".npz" else read_table(root / file).values[row]
-    )
+    return array_sha256(read_pictures(place)["X"][row] if suffix == ".npz" else read_table(place).values[row])
 
 
 def array_sha256(values: npt.NDArray[Any]) -> str:
@@ -86,14 +85,14 @@ def array_sha256(values: npt.NDArray[Any]) -> str:
 def open_zip(path: Path) -> zipfile.ZipFile:
     """Return an open archive, kept open for this process until the file changes."""
     with refusing(lambda error: UnreadableError(f"{path}: is not an intact zip archive ({error}); download it again")):
-        return zipfile.ZipFile(path)
+        return zipfile.ZipFile(open_binary(path) if is_remote(path) else path)
 
 
 @cached_while_unchanged(maxsize=2)
 def read_pictures(path: Path) -> Mapping[str, npt.NDArray[Any]]:
     """Return the arrays of an ``.npz``, kept in memory until the file changes; nothing is ever unpickled."""
     # Opened here, because numpy leaves a file open that turns out to be damaged.
-    with refusing(lambda error: DataError(_not_pictures(path, str(error)))), path.open("rb") as stream:
+    with refusing(lambda error: DataError(_not_pictures(path, str(error)))), open_binary(path) as stream:
         archive = np.load(stream, allow_pickle=False) if zipfile.is_zipfile(stream) else {}
         arrays = {name: archive[name] for name in archive}
     if not arrays:

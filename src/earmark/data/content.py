@@ -10,6 +10,7 @@ from earmark.data.archive import read_bytes, read_pictures, split_member
 from earmark.data.manifest import Example, Manifest
 from earmark.data.table import read_table
 from earmark.errors import DataError, UnreadableError
+from earmark.storage import join
 from earmark.types import Content, Image, Ink, Numbers, Picture, Sound
 
 
@@ -41,7 +42,7 @@ def _sound(manifest: Manifest, example: Example, sample_rate_hz: int | None) -> 
     from earmark import sound
 
     _, member = split_member(example.path)
-    source = manifest.root / example.path if member is None else read_bytes(manifest.root, example.path)
+    source = join(manifest.root, example.path) if member is None else read_bytes(manifest.root, example.path)
     try:
         return sound.read(
             source,
@@ -60,7 +61,7 @@ def _drawing(manifest: Manifest, example: Example) -> Ink | Image:
 
     file, member = split_member(example.path)
     if PurePosixPath(member or file).suffix.lower() != ".txt":
-        return ink.read_image(manifest.root / file if member is None else read_bytes(manifest.root, example.path))
+        return ink.read_image(join(manifest.root, file) if member is None else read_bytes(manifest.root, example.path))
     try:
         text = read_bytes(manifest.root, example.path).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -73,10 +74,10 @@ def _picture(manifest: Manifest, example: Example) -> Picture | Image:
 
     file, row = split_member(example.path)
     if PurePosixPath(row or file).suffix.lower() in IMAGE_EXTENSIONS:
-        return read_image(manifest.root / file if row is None else read_bytes(manifest.root, example.path))
+        return read_image(join(manifest.root, file) if row is None else read_bytes(manifest.root, example.path))
     if row is None:
         raise DataError(f"{example.name}: names no row of an .npz; write file.npz::0 for its first picture")
-    pictures = read_pictures(manifest.root / file)["X"]
+    pictures = read_pictures(join(manifest.root, file))["X"]
     if not row.isdecimal() or int(row) >= len(pictures):
         raise DataError(f"{example.name}: there is no such row; {file} holds rows 0 to {len(pictures) - 1}")
     values = pictures[int(row)]
@@ -87,7 +88,7 @@ def _picture(manifest: Manifest, example: Example) -> Picture | Image:
 
 def _numbers(manifest: Manifest, example: Example) -> Numbers:
     file, row = split_member(example.path)
-    table = read_table(manifest.root / file).without(manifest.not_features)
+    table = read_table(join(manifest.root, file)).without(manifest.not_features)
     if row is None or not row.isdecimal() or int(row) >= len(table.values):
         raise DataError(f"{example.name}: there is no such row; {file} holds rows 0 to {len(table.values) - 1}")
     return Numbers(table.names, table.values[int(row)])

@@ -15,6 +15,7 @@ from earmark.data.archive import content_sha256, join_member, split_member
 from earmark.data.table import Table, read_table
 from earmark.errors import DataError, UsageError
 from earmark.files import atomic_path, sha256_bytes, write_csv
+from earmark.storage import as_path, is_remote, join, written
 from earmark.types import Domain, Target
 from earmark.units import note_midi
 
@@ -222,12 +223,12 @@ class Manifest:
         files = sorted({file for file, _ in located})
         if len(files) != 1:
             raise DataError(f"{self.name}: its rows come from {len(files)} tables; give one table")
-        whole = read_table(self.root / files[0]).without(self.not_features)
+        whole = read_table(join(self.root, files[0])).without(self.not_features)
         return Table(names=whole.names, values=whole.values[[int(row or 0) for _, row in located]])
 
     def to_csv(self, path: Path | str) -> None:
         """Write the manifest as CSV, paths relative to the folder of `path`."""
-        rows = self._rows(Path(path).parent)
+        rows = self._rows(as_path(path).parent)
         write_csv(path, ([row[column] for column in COLUMNS] for row in rows), columns=COLUMNS)
 
     def to_parquet(self, path: Path | str) -> None:
@@ -235,19 +236,21 @@ class Manifest:
         from earmark.data.table import parquet_modules
 
         arrow, parquet = parquet_modules("writing Parquet")
-        rows = self._rows(Path(path).parent)
+        rows = self._rows(as_path(path).parent)
         types = {"start_s": arrow.float64(), "duration_s": arrow.float64()}
         columns = {name: arrow.array([r[name] for r in rows], types.get(name, arrow.string())) for name in COLUMNS}
         with atomic_path(path) as temporary:
             parquet.write_table(arrow.table(columns), temporary)
 
     def _rows(self, folder: Path) -> list[dict[str, Any]]:
-        prefix = Path(os.path.relpath(self.root.absolute(), folder.absolute()))
+        # Files behind a URL keep it, wherever the list lies.
+        is_apart = is_remote(self.root) or is_remote(folder)
+        prefix = self.root if is_apart else Path(os.path.relpath(self.root.absolute(), folder.absolute()))
         rows = []
         for example in self.examples:
             file, member = split_member(example.path)
             row = {name: getattr(example, name) for name in COLUMNS}
-            rows.append(row | {"path": join_member((prefix / file).as_posix(), member)})
+            rows.append(row | {"path": join_member(written(join(prefix, file)), member)})
         return rows
 
 

@@ -13,6 +13,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.table import is_table, read_columns, read_rows
 from earmark.errors import DataError
 from earmark.files import write_csv
+from earmark.storage import is_remote, join, open_binary, written
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +48,11 @@ def write_quarantine(path: Path, manifest: Manifest, *, source: Path, reasons: I
         The path of an example, a kind and why, once for each example.
     """
     folder = path.absolute().parent
-    prefix = Path(os.path.relpath(manifest.root.absolute(), folder))
-    data = Path(os.path.relpath(source.absolute(), folder)).as_posix()
+    prefix, data = _relative(manifest.root, folder), written(_relative(source, folder))
     located = ((split_member(where), kind, why) for where, kind, why in reasons)
-    rows = ([join_member((prefix / file).as_posix(), member), kind, why, data] for (file, member), kind, why in located)
+    rows = (
+        [join_member(written(join(prefix, file)), member), kind, why, data] for (file, member), kind, why in located
+    )
     return write_csv(path, rows, columns=COLUMNS)
 
 
@@ -65,7 +67,7 @@ def data_of(path: Path) -> Path | None:
     sources = {row["data"] for row in read_rows(path)} if _has_rows(path) else set()
     if len(sources) > 1:
         raise DataError(f"{path}: names {len(sources)} data sets; keep the lines of one of them in each list")
-    return Path(os.path.normpath(path.parent / sources.pop())) if sources else None
+    return _normal(join(path.parent, sources.pop())) if sources else None
 
 
 def without(manifest: Manifest, path: Path) -> Manifest:
@@ -83,9 +85,18 @@ def without(manifest: Manifest, path: Path) -> Manifest:
 
 def _place(folder: Path, path: str) -> tuple[str, str | None]:
     file, member = split_member(path)
-    return os.path.normpath(folder / file), member
+    return str(_normal(join(folder, file))), member
+
+
+def _relative(path: Path, folder: Path) -> Path:
+    """Return a path as it is written in a list in `folder`; what lies behind a URL keeps it."""
+    return path if is_remote(path) or is_remote(folder) else Path(os.path.relpath(path.absolute(), folder))
+
+
+def _normal(path: Path) -> Path:
+    return path if is_remote(path) else Path(os.path.normpath(path))
 
 
 def _has_rows(path: Path) -> bool:
-    with path.open(encoding="utf-8") as stream:
+    with open_binary(path) as stream:
         return sum(1 for _ in zip(stream, range(2), strict=False)) > 1

@@ -16,6 +16,7 @@ from earmark import extras
 from earmark.data.spreadsheet import read_cells, read_heading, to_numbers, what_is_wrong
 from earmark.errors import DataError, UnreadableError, refusing
 from earmark.files import cached_while_unchanged
+from earmark.storage import open_binary, why
 from earmark.types import RealArray
 
 log = logging.getLogger(__name__)
@@ -171,13 +172,13 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnreadableError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise UnreadableError(f"{path}: cannot be read ({why(error)}); check the path") from error
 
 
 def _parquet(path: Path) -> Any:
     _, parquet = parquet_modules(f"reading {path}")
-    with _refusing_parquet(path):
-        return parquet.read_table(path)
+    with _refusing_parquet(path), open_binary(path) as stream:
+        return parquet.read_table(stream)
 
 
 def _parquet_rows(path: Path) -> list[dict[str, Any]]:

@@ -16,23 +16,25 @@ from earmark.doctor.condition import broken, suspicious
 from earmark.doctor.examine import Examined
 from earmark.doctor.findings import Finding, Report, in_order
 from earmark.doctor.labels import doubtful, label_findings, two_labels
-from earmark.doctor.repeated import Copy, copies
+from earmark.doctor.repeated import Copy, FindPairs, copies
 from earmark.doctor.scan import scan
 from earmark.doctor.splits import adversarial_validation, copies_apart, split_findings
 from earmark.doctor.survey import survey, whatever_is_there
 from earmark.errors import DataError
+from earmark.storage import as_path
 from earmark.types import Domain, Progress, no_progress
 
 _ROW = re.compile(r"[^\s,;()]+::\d+")
 
 
-def check(
+def check(  # noqa: PLR0913 - what is checked, and how
     source: Manifest | Path | str,
     *,
     split: Split | None = None,
     domain: Domain | None = None,
     groups: str | None = None,
     workers: int | None = None,
+    find_pairs: FindPairs | None = None,
     progress: Progress = no_progress,
 ) -> Report:
     """Read every example once and say what is wrong.
@@ -48,6 +50,8 @@ def check(
         As for `read_manifest`.
     workers
         Processes; one a core by default.
+    find_pairs
+        Finds sounds with matching fingerprints where there are too many for one machine.
     progress
         Called as it goes on.
 
@@ -69,7 +73,7 @@ def check(
         examined, partial, n_read = done.examined, done.partial, len(done.examined)
         sound_s = sum(each.sound.duration_s for each in examined if each.sound is not None)
         try:
-            for finding in _looked(manifest, examined, progress, interrupted=partial):
+            for finding in _looked(manifest, examined, progress, interrupted=partial, find_pairs=find_pairs):
                 found.append(finding)  # noqa: PERF402 - what was found before Ctrl-C is kept
         except KeyboardInterrupt:
             partial = True
@@ -95,20 +99,25 @@ def _manifest(
         manifest = read_manifest(source, domain=domain, groups=groups, quarantined=True)
     except DataError as error:
         found.append(Finding("unreadable-source", "error", (str(source),), str(error), family="broken"))
-        if not Path(source).is_dir():
+        if not as_path(source).is_dir():
             return None
-        found.extend(survey(Path(source)))
+        found.extend(survey(as_path(source)))
         try:
-            return whatever_is_there(Path(source).absolute())
+            return whatever_is_there(as_path(source).absolute())
         except DataError:
             # The refusal above says it already.
             return None
-    found.extend(survey(Path(source)))
+    found.extend(survey(as_path(source)))
     return manifest
 
 
 def _looked(
-    manifest: Manifest, examined: Sequence[Examined], progress: Progress, *, interrupted: bool
+    manifest: Manifest,
+    examined: Sequence[Examined],
+    progress: Progress,
+    *,
+    interrupted: bool,
+    find_pairs: FindPairs | None,
 ) -> Iterator[Finding]:
     """Yield everything; after an interruption only what takes no time."""
     yield from broken(manifest, examined)
@@ -120,7 +129,7 @@ def _looked(
     if interrupted:
         return
     yield from suspicious(manifest, examined)
-    found = copies(manifest, examined, progress=progress)
+    found = copies(manifest, examined, progress=progress, find_pairs=find_pairs)
     yield from repeated(manifest, found)
     yield from two_labels(manifest, found)
     yield from copies_apart(manifest, found)

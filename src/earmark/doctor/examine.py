@@ -16,6 +16,7 @@ from earmark.doctor.magic import kind_of, kinds_of_extension
 from earmark.doctor.signal import SoundFacts, measure_sound
 from earmark.errors import EarmarkError, UnreadableError
 from earmark.pictures import as_picture
+from earmark.storage import join, open_binary
 from earmark.types import FloatArray, Image, Ink, IntArray, Picture
 
 LARGEST_BYTES = 64_000_000
@@ -100,8 +101,9 @@ def _describe(found: Examined, manifest: Manifest, example: Example, share: floa
 
 def _describe_sound(found: Examined, manifest: Manifest, example: Example, share: float) -> None:
     file, member = split_member(example.path)
-    source = manifest.root / file if member is None else read_bytes(manifest.root, example.path)
+    source = join(manifest.root, file) if member is None else read_bytes(manifest.root, example.path)
     facts = measure_sound(source, start_s=example.start_s or 0.0, duration_s=example.duration_s)
+    facts.n_keys = len(facts.fingerprint)
     facts.fingerprint = thinned(facts.fingerprint, share)
     found.sound, found.features = facts, facts.bands
     found.sha256 = content_sha256(manifest.root, example.path)
@@ -129,14 +131,14 @@ def _kind_of(problem: str) -> str:
 
 def _refuse_special(manifest: Manifest, example: Example) -> None:
     """Refuse pipes, sockets and devices: whoever opens one may wait for ever."""
-    path = manifest.root / split_member(example.path)[0]
+    path = join(manifest.root, split_member(example.path)[0])
     if path.exists() and not path.is_file():
         raise UnreadableError(f"{example.path}: is no ordinary file; remove it")
 
 
 def _refuse_huge(manifest: Manifest, example: Example) -> None:
     file, member = split_member(example.path)
-    if member is None and (size := (manifest.root / file).stat().st_size) > LARGEST_BYTES:
+    if member is None and (size := join(manifest.root, file).stat().st_size) > LARGEST_BYTES:
         raise UnreadableError(
             f"{example.path}: has {size / 1e6:,.0f} MB; a drawing has at most {LARGEST_BYTES / 1e6:.0f}; remove it"
         )
@@ -146,7 +148,7 @@ def _other_kind(root: Path, path: str) -> str:
     """Return what the content is when it is known and not what the extension says."""
     file, member = split_member(path)
     if member is None:
-        with (root / file).open("rb") as stream:
+        with open_binary(join(root, file)) as stream:
             head = stream.read(64)
     else:
         head = read_bytes(root, path)[:64]

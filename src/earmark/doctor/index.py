@@ -46,14 +46,21 @@ class LandmarkIndex:
 
     def __init__(self, fingerprints: Sequence[Fingerprint]) -> None:
         lengths = [len(each) for each in fingerprints]
-        keys = np.concatenate([each.keys for each in fingerprints]) if lengths else np.zeros(0, np.int64)
+        keys = np.concatenate([np.zeros(0, np.int64), *(each.keys for each in fingerprints)])
+        frames = np.concatenate([np.zeros(0, np.int32), *(each.frames for each in fingerprints)])
+        self._fill(keys, np.repeat(np.arange(len(lengths), dtype=np.int32), lengths), frames)
+
+    @classmethod
+    def of_keys(cls, keys: IntArray, sounds: npt.NDArray[np.int32], frames: npt.NDArray[np.int32]) -> LandmarkIndex:
+        """Return the index of keys of many sounds, ``(n,)`` each: the key, the number of its sound, and its frame."""
+        order = np.argsort(sounds, kind="stable")
+        index = cls(())
+        index._fill(keys[order], sounds[order], frames[order])
+        return index
+
+    def _fill(self, keys: IntArray, sounds: npt.NDArray[np.int32], frames: npt.NDArray[np.int32]) -> None:
         order = np.argsort(keys, kind="stable")
-        self._keys = keys[order]
-        del keys
-        self._sounds = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[order]
-        self._frames = (
-            np.concatenate([each.frames for each in fingerprints])[order] if lengths else np.zeros(0, np.int32)
-        )
+        self._keys, self._sounds, self._frames = keys[order], sounds[order], frames[order]
 
     @property
     def n_bytes(self) -> int:
@@ -65,6 +72,13 @@ class LandmarkIndex:
 
     def pairs(self, *, min_votes: int) -> list[Match]:
         """Return every two sounds that share at least `min_votes` keys at one offset, the strongest first."""
+        return tally(*self.votes(), min_votes=min_votes)
+
+    def votes(self) -> tuple[IntArray, IntArray]:
+        """Return a vote for each key that two sounds share: ``(n,)`` the two sounds in one number, and their distance.
+
+        The smaller number is in the upper 32 bits; the distance is in frames.
+        """
         same = self._keys[1:] == self._keys[:-1]
         edges = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])).astype(np.int8)))
         starts, stops = edges[::2], edges[1::2] + 1
@@ -84,9 +98,8 @@ class LandmarkIndex:
             other = one < two
             lefts.append(one[other] << 32 | two[other])
             found.append(apart[other])
-        if not found:
-            return []
-        return _tally(np.concatenate(lefts), np.concatenate(found), min_votes)
+        nothing = np.zeros(0, np.int64)
+        return np.concatenate([nothing, *lefts]), np.concatenate([nothing, *found])
 
     def query(self, fingerprint: Fingerprint, *, min_votes: int) -> list[Match]:
         """Return the sounds that share at least `min_votes` keys with one sound at one offset, the strongest first."""
@@ -96,7 +109,7 @@ class LandmarkIndex:
         starts, stops = starts[used], stops[used]
         at = _ranges(starts, stops)
         asked = np.repeat(fingerprint.frames[used], stops - starts)
-        return _tally(self._sounds[at].astype(np.int64), self._frames[at].astype(np.int64) - asked, min_votes)
+        return tally(self._sounds[at].astype(np.int64), self._frames[at].astype(np.int64) - asked, min_votes=min_votes)
 
 
 def _ranges(starts: npt.NDArray[np.intp], stops: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
@@ -106,8 +119,8 @@ def _ranges(starts: npt.NDArray[np.intp], stops: npt.NDArray[np.intp]) -> npt.ND
     return np.asarray(np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths))
 
 
-def _tally(pairs: IntArray, apart: IntArray, min_votes: int) -> list[Match]:
-    """Count votes for each pair and offset; neighbouring offsets are one, because frames are not aligned."""
+def tally(pairs: IntArray, apart: IntArray, *, min_votes: int) -> list[Match]:
+    """Count the votes for each pair and distance; neighbouring ones are one, because frames are not aligned."""
     order = np.lexsort((apart, pairs))
     pairs, apart = pairs[order], apart[order]
     changed = (np.diff(pairs) != 0) | (np.diff(apart) != 0)

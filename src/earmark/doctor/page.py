@@ -20,6 +20,7 @@ from earmark.evaluation.templates import template
 from earmark.files import write_text
 from earmark.ink import draw_strokes, trace
 from earmark.pictures import as_picture
+from earmark.storage import as_path
 from earmark.types import Domain, FloatArray, Image, Ink, Picture, Sound
 
 N_SHOWN = 40
@@ -71,7 +72,7 @@ def _manifest(source: Manifest | Path | str, domain: Domain | None) -> Manifest 
         return read_manifest(source, domain=domain, quarantined=True)
     except DataError:
         try:
-            return whatever_is_there(Path(source).absolute()) if Path(source).is_dir() else None
+            return whatever_is_there(as_path(source).absolute()) if as_path(source).is_dir() else None
         except DataError:
             return None
 

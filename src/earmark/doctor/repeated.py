@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import TypeAlias
 
 import numpy as np
 
-from earmark.data import Manifest, read_content
+from earmark.data import Example, Manifest, read_content
 from earmark.doctor.copies import LOSSY, SURE, overlay, relation
 from earmark.doctor.examine import Examined
 from earmark.doctor.index import LandmarkIndex, Match
 from earmark.doctor.landmarks import RATE_HZ
 from earmark.doctor.signal import LOW_BANDWIDTH
 from earmark.errors import EarmarkError
+from earmark.parallel import in_order, map_processes
 from earmark.types import FloatArray, Progress, Sound
 
 MIN_VOTES = 8
@@ -23,6 +25,8 @@ MIN_VOTES = 8
 
 ALIKE_SHARE = 0.04
 """Sounds that do not fit sample by sample must share this part of their keys to be told."""
+
+CHUNK = 16  # pairs that travel together to another process
 
 N_OVERLAID = 20_000
 """Pairs that are decoded again and laid on each other, the strongest first."""
@@ -54,14 +58,20 @@ class Copy:
     evidence: dict[str, float | str | int] = field(default_factory=dict)
 
 
-def copies(manifest: Manifest, examined: Sequence[Examined], *, progress: Progress) -> list[Copy]:
+FindPairs: TypeAlias = Callable[[Manifest, Sequence[Example]], list[Match]]
+"""Finds the sounds with matching fingerprints among examples, by their places, where no one machine holds the keys."""
+
+
+def copies(
+    manifest: Manifest, examined: Sequence[Examined], *, progress: Progress, find_pairs: FindPairs | None = None
+) -> list[Copy]:
     """Return every example that repeats another, once each."""
     good = [each for each in examined if not each.problem and each.sha256]
     exact = _exact(good)
     gone = {copy.copy for copy in exact}
     left = [each for each in good if each.row not in gone]
     if manifest.domain == "sound":
-        return [*exact, *_near_sounds(manifest, left, progress)]
+        return [*exact, *_near_sounds(manifest, left, progress, find_pairs)]
     return [*exact, *_near_drawings(manifest, left)]
 
 
@@ -92,28 +102,49 @@ def _exact(examined: Iterable[Examined]) -> list[Copy]:
     return found
 
 
-def _near_sounds(manifest: Manifest, examined: Sequence[Examined], progress: Progress) -> list[Copy]:
+def _near_sounds(
+    manifest: Manifest, examined: Sequence[Examined], progress: Progress, find_pairs: FindPairs | None
+) -> list[Copy]:
     sounds = [each for each in examined if each.sound is not None]
-    fingerprints = [each.sound.fingerprint for each in sounds if each.sound is not None]
+    if find_pairs is not None:
+        matches = find_pairs(replace(manifest, examples=()), [manifest.examples[each.row] for each in sounds])
+        n_keys = [each.sound.n_keys for each in sounds if each.sound is not None]
+    else:
+        fingerprints = [each.sound.fingerprint for each in sounds if each.sound is not None]
+        matches = LandmarkIndex(fingerprints).pairs(min_votes=MIN_VOTES)
+        n_keys = [len(each) for each in fingerprints]
+    matches = matches[:N_OVERLAID]
 
-    @lru_cache(maxsize=64)
-    def samples(row: int) -> FloatArray:
-        content = read_content(manifest, manifest.examples[row], sample_rate_hz=RATE_HZ)
-        return content.samples if isinstance(content, Sound) else np.zeros(0, np.float32)
-
-    matches = LandmarkIndex(fingerprints).pairs(min_votes=MIN_VOTES)[:N_OVERLAID]
+    ordered = [_ordered(sounds[match.first], sounds[match.second], match) for match in matches]
+    overlaid = partial(_overlaid, bare=replace(manifest, examples=()))
+    shares = [match.votes / max(1, min(n_keys[match.first], n_keys[match.second])) for match in matches]
+    items = [
+        (*pair, share, manifest.examples[pair[0].row], manifest.examples[pair[1].row])
+        for pair, share in zip(ordered, shares, strict=True)
+    ]
     kept: list[Copy] = []
-    for n, match in enumerate(matches, start=1):
+    results = map_processes(overlaid, items, workers=1, chunk=CHUNK, survive_crashes=lambda _: None)
+    for n, copy in enumerate(in_order(results), start=1):
         progress("comparing", n, len(matches), "")
-        pair = _ordered(sounds[match.first], sounds[match.second], match)
-        try:
-            copy = _compared(*pair, samples(pair[0].row), samples(pair[1].row))
-        except (EarmarkError, OSError):
-            # It was readable a moment ago and is gone now: nothing can be said about it.
-            continue
         if copy is not None:
             kept.append(copy)
     return _one_each(kept)
+
+
+def _overlaid(pair: tuple[Examined, Examined, Match, float, Example, Example], *, bare: Manifest) -> Copy | None:
+    """Decode two sounds again and lay them on each other."""
+    one, two, match, share, first, second = pair
+    try:
+        return _compared(one, two, match, share, _samples(bare, first), _samples(bare, second))
+    except (EarmarkError, OSError):
+        # It was readable a moment ago and is gone now: nothing can be said about it.
+        return None
+
+
+@lru_cache(maxsize=64)
+def _samples(bare: Manifest, example: Example) -> FloatArray:
+    content = read_content(bare, example, sample_rate_hz=RATE_HZ)
+    return content.samples if isinstance(content, Sound) else np.zeros(0, np.float32)
 
 
 def _ordered(one: Examined, two: Examined, match: Match) -> tuple[Examined, Examined, Match]:
@@ -133,12 +164,13 @@ def _ordered(one: Examined, two: Examined, match: Match) -> tuple[Examined, Exam
     return two, one, replace(match, offset_s=-match.offset_s)
 
 
-def _compared(one: Examined, two: Examined, match: Match, first: FloatArray, second: FloatArray) -> Copy | None:
+def _compared(
+    one: Examined, two: Examined, match: Match, share: float, first: FloatArray, second: FloatArray
+) -> Copy | None:
     if one.sound is None or two.sound is None:
         return None
     fit = overlay(first, second, offset_s=match.offset_s)
     name = relation(one.sound, two.sound, fit)
-    share = match.votes / max(1, min(len(one.sound.fingerprint), len(two.sound.fingerprint)))
     if name == "alike" and abs(fit.correlation) < SURE and share < ALIKE_SHARE:
         return None
     start_s = -fit.offset_s

@@ -63,6 +63,8 @@ class SoundFacts:
         float32 of shape ``(2 × N_BANDS,)``: mean and spread over time of the level in bands, in dB.
     fingerprint
         Of the mono mix.
+    n_keys
+        How many its fingerprint has, also when only some of them are kept.
     """
 
     format: str
@@ -81,6 +83,7 @@ class SoundFacts:
     audio_sha256: str
     bands: FloatArray
     fingerprint: Fingerprint
+    n_keys: int = 0
 
     @property
     def duration_s(self) -> float:

@@ -14,6 +14,7 @@ from earmark.errors import DataError
 from earmark.files import files_under, walk
 from earmark.ink import IMAGE_EXTENSIONS
 from earmark.sound import SOUND_EXTENSIONS
+from earmark.storage import is_remote
 from earmark.types import Domain
 
 N_NAMED = 20
@@ -30,7 +31,7 @@ def survey(source: Path) -> Iterator[Finding]:
     for place, names in walk(source, closed=closed.append, loop=loops.append):
         for name in names:
             path = os.path.join(place, name)  # noqa: PTH118 - a Path for each of a million files takes seconds
-            if not os.path.exists(path):  # noqa: PTH110 - as above
+            if not is_remote(source) and not os.path.exists(path):  # noqa: PTH110 - as above
                 nowhere.append(path)
             suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - as above
             if suffix not in SOUND_EXTENSIONS | IMAGE_EXTENSIONS | {".txt", ".csv", ".parquet", ".npz"}:

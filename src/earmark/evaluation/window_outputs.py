@@ -14,6 +14,7 @@ from earmark.data import Example, Manifest, read_content
 from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, did_you_mean
 from earmark.evaluation.outcome import Outcome, logits_of, pool
 from earmark.features import InkFeatures
+from earmark.parallel import in_order, map_processes
 from earmark.recognizer.card import Card
 from earmark.recognizer.decide import SILENT
 from earmark.recognizer.inputs import ink_input
@@ -27,6 +28,7 @@ from earmark.units import note_midi
 # What one bad file may raise without ending the evaluation of the others.
 FORGIVEN = (DataError, MissingExtraError)
 N_NAMED = 8
+CHUNK = 8
 
 # Logits (n_windows, n_labels) of one example, what each window counts, (n_windows,), and whether there is an answer.
 _Windows: TypeAlias = tuple[FloatArray, FloatArray, bool]
@@ -177,33 +179,42 @@ def _truths(known: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
 def _run(
     recognizer: Recognizer, part: Manifest, *, batch_size: int
 ) -> Iterator[tuple[Example, _Windows | EarmarkError]]:
+    bare = replace(part, examples=())
     if isinstance(recognizer.card.features, InkFeatures):
-        for start in range(0, len(part.examples), batch_size):
-            yield from _read(recognizer, part, part.examples[start : start + batch_size])
-    else:
-        for example in part.examples:
-            yield example, _listen(recognizer, part, example)
+        batches = [part.examples[start : start + batch_size] for start in range(0, len(part.examples), batch_size)]
+        read = partial(_read, recognizer=recognizer, part=bare)
+        for results in in_order(map_processes(read, batches, workers=1)):
+            yield from results
+        return
+    listen = partial(_listen, recognizer=recognizer, part=bare)
+    heard = in_order(map_processes(listen, part.examples, workers=1, chunk=CHUNK, survive_crashes=_crashed))
+    yield from zip(part.examples, heard, strict=True)
+
+
+def _crashed(example: Example) -> DataError:
+    return DataError(f"{example.path}: ends the process that decodes it; replace or remove it")
 
 
 def _read(
-    recognizer: Recognizer, part: Manifest, examples: Sequence[Example]
-) -> Iterator[tuple[Example, _Windows | EarmarkError]]:
-    """Recognise drawings together: their rasters are all of one size."""
+    examples: Sequence[Example], *, recognizer: Recognizer, part: Manifest
+) -> list[tuple[Example, _Windows | EarmarkError]]:
+    """Recognise drawings together: their rasters are all of one size. Those that cannot be read come first."""
     raster_of = recognizer.card.features
     if not isinstance(raster_of, InkFeatures):
         raise ModelError(f"{recognizer.card.name} listens to sounds; it does not read drawings")
+    found: list[tuple[Example, _Windows | EarmarkError]] = []
     drawn: list[tuple[Example, WindowBatch]] = []
     for example in examples:
         try:
             drawn.append((example, drawing(raster_of(ink_input(read_content(part, example))))))
         except FORGIVEN as error:
-            yield example, error
+            found.append((example, error))
     scores = recognizer.score_together([batch for _, batch in drawn])
-    for (example, _), scored in zip(drawn, scores, strict=True):
-        yield example, _windows(recognizer, scored)
+    found += [(example, _windows(recognizer, scored)) for (example, _), scored in zip(drawn, scores, strict=True)]
+    return found
 
 
-def _listen(recognizer: Recognizer, part: Manifest, example: Example) -> _Windows | EarmarkError:
+def _listen(example: Example, *, recognizer: Recognizer, part: Manifest) -> _Windows | EarmarkError:
     """Recognise a sound, or a picture of one; all windows of it go through the network together."""
     try:
         scored = recognizer.score(read_content(part, example))

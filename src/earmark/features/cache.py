@@ -6,6 +6,7 @@ import hashlib
 import logging
 import math
 import mmap
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +15,8 @@ from weakref import WeakSet
 import numpy as np
 
 from earmark.errors import DataError
-from earmark.files import atomic_path, cache_folder
+from earmark.files import atomic_path, cache_folder, sha256_bytes, write_bytes
+from earmark.storage import as_path, is_remote, is_url, upload
 from earmark.types import FloatArray
 
 log = logging.getLogger(__name__)
@@ -25,7 +27,8 @@ MOST_MAPS = 256
 
 def default_cache() -> Path:
     """Return the folder of the feature cache: ``$EARMARK_CACHE``, else ``earmark`` in the user's cache folder."""
-    return cache_folder() / "features"
+    given = os.environ.get("EARMARK_CACHE", "")
+    return as_path(f"{given.rstrip('/')}/features") if is_url(given) else cache_folder() / "features"
 
 
 _said: set[Path] = set()
@@ -57,7 +60,8 @@ class FeatureCache:
     Parameters
     ----------
     folder
-        Made when missing. Deleting it, or anything in it, is always allowed.
+        Made when missing. Deleting it, or anything in it, is always allowed. One behind a URL is shared by many
+        machines; each keeps its own copies in the user's cache folder.
 
     Examples
     --------
@@ -68,11 +72,15 @@ class FeatureCache:
     """
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
+        self._local = self.folder
+        if is_remote(self.folder):
+            self._local = cache_folder() / "shared" / sha256_bytes(str(folder).encode())[:16]
         self._maps: WeakSet[mmap.mmap] = WeakSet()
 
     def __contains__(self, key: str) -> bool:
-        return self._read(self._path(key)) is not None
+        path = self._path(key)
+        return self._read(path) is not None or (is_remote(self.folder) and (self.folder / path.name).exists())
 
     def get(self, key: str, compute: Callable[[], FloatArray]) -> FloatArray:
         """Return the entry under `key`, calling `compute` when it is missing or unusable.
@@ -96,6 +104,7 @@ class FeatureCache:
         """
         path = self._path(key)
         entry = self._read(path)
+        entry = self._fetched(path) if entry is None else entry
         if entry is not None:
             return entry
         made = np.ascontiguousarray(compute(), np.float32)
@@ -105,12 +114,26 @@ class FeatureCache:
         except DataError as error:
             _say_once(self.folder, str(error))
             return made
+        if is_remote(self.folder):
+            upload(path, self.folder / path.name)
         entry = self._read(path)
         return made if entry is None else entry
 
+    def _fetched(self, path: Path) -> FloatArray | None:
+        """Return the entry that another machine has put in the shared folder; None when there is none."""
+        if not is_remote(self.folder):
+            return None
+        shared = self.folder / path.name
+        try:
+            data = shared.read_bytes()
+        except FileNotFoundError:
+            return None
+        write_bytes(path, data)
+        return self._read(path)
+
     def _path(self, key: str) -> Path:
         digest = hashlib.sha256(key.encode()).hexdigest()
-        return self.folder / digest[:2] / digest[2:4] / f"{digest}.npy"
+        return self._local / digest[:2] / digest[2:4] / f"{digest}.npy"
 
     def _read(self, path: Path) -> FloatArray | None:
         """Return the entry in `path`; None when it is missing or not a whole float32 ``.npy`` file."""

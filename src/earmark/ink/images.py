@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from earmark.errors import UnreadableError, refusing
+from earmark.storage import as_path, is_path, is_remote, open_binary
 from earmark.types import Image
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def read_image(source: Path | str | bytes | BinaryIO) -> Image:
     """
     import PIL.Image
 
-    name = str(source) if isinstance(source, Path | str) else "the given image"
+    name = str(source) if is_path(source) else "the given image"
+    if is_path(source):
+        path = as_path(source)
+        source = open_binary(path).read() if is_remote(path) else path
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
     with refusing(lambda error: _refusal(name, error)), warnings.catch_warnings():
         # Pillow warns from half its own limit on; the limit here is lower and strict.

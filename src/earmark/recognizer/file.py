@@ -13,6 +13,7 @@ from earmark.errors import ConfigError, EarmarkError, ModelError, refusing
 from earmark.features import SoundFeatures
 from earmark.recognizer.card import FAMILIARITY, FORMAT_VERSION, METADATA_KEY, Card
 from earmark.recognizer.frame_outputs import FRAME_OUTPUTS
+from earmark.storage import is_remote, open_binary, why
 
 NEXT = "next_"
 """Prefix of the outputs that give the new state of a causal network; its inputs have the same names without it."""
@@ -28,8 +29,8 @@ _NEW_KEYS = {
 _ADVICE = "give an .onnx file written by 'earmark train', the folder of a run, or a name from 'earmark models'"
 
 
-def open_session(path: Path, *, n_threads: int = 1) -> Any:
-    """Return an ``onnxruntime.InferenceSession`` over the file at `path`.
+def open_session(path: Path | bytes, *, n_threads: int = 1) -> Any:
+    """Return an ``onnxruntime.InferenceSession`` over the file at `path`, or over its content.
 
     Raises
     ------
@@ -38,14 +39,16 @@ def open_session(path: Path, *, n_threads: int = 1) -> Any:
     """
     import onnxruntime as ort
 
-    _refuse_other_formats(path)
+    if not isinstance(path, bytes):
+        _refuse_other_formats(path)
     options = ort.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
     # What goes wrong is raised; the log would only repeat it on stderr.
     options.log_severity_level = _ONLY_FATAL
-    with refusing(lambda _: _damaged(path)):
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    with refusing(lambda _: _damaged("the recognizer" if isinstance(path, bytes) else path)):
+        model = path if isinstance(path, bytes) else open_binary(path).read() if is_remote(path) else str(path)
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _damaged(where: Path | str) -> ModelError:
@@ -151,12 +154,12 @@ def _upgraded(card: dict[str, Any]) -> dict[str, Any]:
 def _refuse_other_formats(path: Path) -> None:
     """Raise `ModelError` for what is recognisably not ONNX, so that the sentence can say what it is."""
     try:
-        with path.open("rb") as stream:
+        with open_binary(path) as stream:
             start = stream.read(4)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file; {_ADVICE}") from None
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); {_ADVICE}") from error
+        raise ModelError(f"{path}: cannot be read ({why(error)}); {_ADVICE}") from error
     if not start:
         raise ModelError(f"{path}: the file is empty; {_ADVICE}")
     if start[:2] == b"PK" or start[:1] == b"\x80":

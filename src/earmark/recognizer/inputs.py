@@ -13,6 +13,7 @@ import numpy as np
 
 from earmark.errors import DataError, UnreadableError, UsageError
 from earmark.recognizer.card import Card
+from earmark.storage import as_path, is_path, why
 from earmark.types import FloatArray, Image, Ink, Numbers, Picture, Sound
 
 STROKE_EXTENSIONS = frozenset({".txt", ".json"})
@@ -33,9 +34,9 @@ def readable_extensions(card: Card) -> frozenset[str]:
 
 def input_name(item: Input) -> str:
     """Return a short name for an input, for predictions and messages."""
+    if is_path(item):
+        return str(item)
     match item:
-        case str() | Path():
-            text = str(item)
         case bytes():
             text = f"{len(item)} bytes"
         case Sound():
@@ -59,8 +60,8 @@ def sound_input(item: Input, *, sample_rate_hz: int | None) -> Path | bytes | Bi
     DataError, UsageError
         When it is a drawing, no array of numbers, or an array without a rate.
     """
-    if isinstance(item, str | Path):
-        return _refuse_drawing(Path(item))
+    if is_path(item):
+        return _refuse_drawing(as_path(item))
     if isinstance(item, Sound):
         return Sound(_checked(item.samples, where=input_name(item)), item.sample_rate_hz)
     if isinstance(item, np.ndarray):
@@ -88,8 +89,8 @@ def ink_input(item: Input) -> Ink | Image:
     if isinstance(item, Ink | list | tuple):
         strokes, space = (item.strokes, item.staff_space) if isinstance(item, Ink) else (item, None)
         return replace(make_ink(strokes, where=input_name(item)), staff_space=_known_space(space))
-    if isinstance(item, str | Path):
-        return _drawing_of_file(Path(item))
+    if is_path(item):
+        return _drawing_of_file(as_path(item))
     if isinstance(item, np.ndarray):
         return _image_of_array(item)
     if hasattr(item, "convert") and hasattr(item, "__array_interface__"):  # a PIL image, whatever its mode
@@ -124,14 +125,14 @@ def picture_input(item: Input) -> Image | Picture:
     """
     from earmark.ink import IMAGE_EXTENSIONS, read_image
 
-    if isinstance(item, str | Path) and Path(item).suffix.lower() not in IMAGE_EXTENSIONS and Path(item).is_file():
+    if is_path(item) and (path := as_path(item)).suffix.lower() not in IMAGE_EXTENSIONS and path.is_file():
         raise DataError(
             f"{item}: this recognizer reads spectrogram pictures, it does not take sound or strokes; give an image"
             f" ({' '.join(sorted(IMAGE_EXTENSIONS))})"
         )
     if isinstance(item, Picture):
         return item
-    if isinstance(item, str | Path | bytes) or hasattr(item, "read"):
+    if is_path(item) or isinstance(item, bytes) or hasattr(item, "read"):
         return read_image(item)
     if isinstance(item, Image | np.ndarray) or hasattr(item, "convert"):
         drawing = ink_input(item)
@@ -220,7 +221,7 @@ def _drawing_of_file(path: Path) -> Ink | Image:
     except UnicodeDecodeError as error:
         raise UnreadableError(f"{path}: not text; a stroke file is HOMUS text or JSON in UTF-8") from error
     except OSError as error:
-        raise UnreadableError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise UnreadableError(f"{path}: cannot be read ({why(error)}); check the path") from error
 
 
 def _drawing_of_bytes(data: bytes, *, where: str) -> Ink | Image:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from earmark.errors import ModelError, did_you_mean
 from earmark.recognizer.recognizer import Recognizer
+from earmark.storage import as_path, refuse_unreachable
 
 RUN_MODEL = "model.onnx"
 
@@ -33,7 +34,8 @@ def find(model: str | Path) -> Path:
     shipped = zoo()
     if isinstance(model, str) and model in shipped:
         return shipped[model]
-    path = Path(model)
+    path = as_path(model)
+    refuse_unreachable(path)
     if path.is_dir():
         if not (path / RUN_MODEL).is_file():
             raise ModelError(

@@ -30,6 +30,7 @@ from earmark.recognizer.windows import (
     cut,
     drawing,
 )
+from earmark.storage import as_path, open_binary
 from earmark.types import Content, FloatArray, Note, Picture, Prediction
 
 
@@ -50,6 +51,8 @@ class Recognizer:
         An ``onnxruntime.InferenceSession``; safe to use from several threads.
     card
         The metadata of the file.
+    file, n_threads
+        What the session was opened from and how, so that another process can open it too.
 
     Attributes
     ----------
@@ -57,21 +60,44 @@ class Recognizer:
         The session as a function of arrays: logits, embedding, state.
     """
 
-    def __init__(self, session: Any, card: Card) -> None:
+    def __init__(self, session: Any, card: Card, *, file: Path | bytes | None = None, n_threads: int = 1) -> None:
         self.network = OnnxNetwork(session, card)
         self.card = card
+        self._file, self._n_threads = file, n_threads
+
+    @property
+    def content(self) -> bytes:
+        """The file that it was loaded from.
+
+        Raises
+        ------
+        ModelError
+            When there is none.
+        """
+        if self._file is None:
+            raise ModelError(f"{self.card.name}: was made of a session, not loaded from a file; use Recognizer.load")
+        if isinstance(self._file, bytes):
+            return self._file
+        with open_binary(self._file) as stream:
+            return stream.read()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send the content of the file to another process, which opens it there."""
+        return _opened, (type(self), self.content, self.card, self._n_threads)
 
     @classmethod
-    def load(cls, path: str | Path, *, n_threads: int = 1) -> Self:
-        """Open the recognizer file at `path`.
+    def load(cls, path: str | Path | bytes, *, n_threads: int = 1) -> Self:
+        """Open the recognizer file at `path`, or one that was read already.
 
         Raises
         ------
         ModelError
             When the file is missing, damaged, no recognizer, or written by a newer Earmark.
         """
-        session = open_session(Path(path), n_threads=n_threads)
-        return cls(session, card_of(session, where=path))
+        file = path if isinstance(path, bytes) else as_path(path)
+        session = open_session(file, n_threads=n_threads)
+        card = card_of(session, where="the recognizer" if isinstance(file, bytes) else file)
+        return cls(session, card, file=file, n_threads=n_threads)
 
     def with_window(self, length_s: float) -> Self:
         """Return this recognizer with windows of another length, their hop in proportion, such as for a timeline.
@@ -91,7 +117,8 @@ class Recognizer:
             )
         hop_s = window.hop_s * length_s / window.length_s
         changed = window.model_copy(update={"length_s": length_s, "hop_s": hop_s})
-        return type(self)(self.network.session, self.card.model_copy(update={"window": changed}))
+        card = self.card.model_copy(update={"window": changed})
+        return type(self)(self.network.session, card, file=self._file, n_threads=self._n_threads)
 
     def __repr__(self) -> str:
         return f"<Recognizer {self.card.name!r}: {len(self.card.labels)} labels, {self.card.features.kind}>"
@@ -296,3 +323,8 @@ class Recognizer:
         calibrated = logits.astype(np.float64) / self.card.temperature
         probabilities: FloatArray = np.exp(log_probabilities(calibrated, target=self.card.target)).astype(np.float32)
         return probabilities
+
+
+def _opened(kind: type[Recognizer], content: bytes, card: Card, n_threads: int) -> Recognizer:
+    """Return a recognizer that another process has sent; its card may have been changed since it was loaded."""
+    return kind(open_session(content, n_threads=n_threads), card, file=content, n_threads=n_threads)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,11 @@ from earmark.evaluation.evaluate import calibrate, evaluate
 from earmark.evaluation.multi_label import fit_outcome_temperature, with_chosen_thresholds
 from earmark.features import FeatureCache, open_cache
 from earmark.models import Network
+from earmark.parallel import stays_here
 from earmark.recognizer import Card, DataSummary, Rejection, Score
 from earmark.rejection.fit import add_rejection, min_confidence_for
 from earmark.rejection.sounds import some_of_each_kind
+from earmark.runs.apart import train_apart
 from earmark.runs.artifacts import (
     OUTCOME,
     VALIDATION,
@@ -143,6 +146,7 @@ def cross_validate(  # noqa: PLR0913 - as train
     ----------
     recipe, data, out, overrides, cache, strict, progress
         As for `train`; the folds are kept in ``out/fold-1`` and so on, and a call that was killed goes on where it was.
+        On a cluster they are trained beside each other, and a fold that was under way is begun again.
 
     Raises
     ------
@@ -160,8 +164,12 @@ def cross_validate(  # noqa: PLR0913 - as train
         raise ConfigError(f"recipe {recipe.name!r} has no folds; add --set split.folds=5")
     pipeline = Pipeline(recipe, Path(out), store, progress if is_first() else no_progress)
     folders = [pipeline.folder / f"fold-{number + 1}" for number in range(n_folds)]
-    for number, folder in enumerate(folders):
-        train(_fold(recipe, number), data=manifest, out=folder, cache=cache, progress=progress)
+    if stays_here(1, n_folds):
+        for number, folder in enumerate(folders):
+            train(_fold(recipe, number), data=manifest, out=folder, cache=cache, progress=progress)
+    else:
+        recipes = [_fold(recipe, number) for number in range(n_folds)]
+        train_apart(partial(train, data=manifest, cache=cache), recipes, folders=folders, progress=pipeline.progress)
 
     recipe, everything = settle(recipe, manifest)
     pipeline = replace(pipeline, recipe=recipe)

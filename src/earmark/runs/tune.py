@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from earmark.data import Manifest
@@ -15,6 +17,7 @@ from earmark.errors import ConfigError, ModelError, UsageError
 from earmark.extras import require
 from earmark.features import open_cache
 from earmark.files import sha256_bytes, write_csv
+from earmark.parallel import in_order, map_processes, n_workers, stays_here
 from earmark.search import Axis, Study, suggest
 from earmark.training.fit import fit_network
 from earmark.training.loop import Row
@@ -121,7 +124,9 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
     """Search the fields of a recipe for the best accuracy of the validation part; the test part stays unseen.
 
     Trials that do worse than the median of the others at the same epoch are given up (Akiba et al. 2019). A search that
-    was killed goes on where it was when it is called again with the same folder.
+    was killed goes on where it was when it is called again with the same folder. On a cluster as many trials run at
+    once as it has cores; they do not know of each other, so they are others than one after the other would be, and run
+    to their end.
 
     Parameters
     ----------
@@ -149,9 +154,12 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
 
     from optuna import TrialPruned
 
-    def attempt(trial: optuna.Trial) -> float:
+    def suggested(trial: optuna.Trial) -> tuple[list[str], Recipe]:
         changes = [f"{axis.key}={suggest(trial, axis)}" for axis in axes]
-        changed = with_pictures(load_recipe(recipe, overrides=[*overrides, *changes]), manifest)
+        return changes, with_pictures(load_recipe(recipe, overrides=[*overrides, *changes]), manifest)
+
+    def attempt(trial: optuna.Trial) -> float:
+        changes, changed = suggested(trial)
 
         def watch(rows: Sequence[Row]) -> None:
             trial.report(rows[-1]["valid_accuracy"], len(rows))
@@ -164,15 +172,43 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
         _, rows = fit_network(
             manifest, recipe=changed, folder=place, validated=True, cache=store, progress=no_progress, watch=watch
         )
-        trial.set_user_attr("n_epochs", len(rows))
-        trial.set_user_attr("accuracy", _accuracy(rows))
-        return _accuracy(rows)
+        return _noted(trial, rows)
 
-    for done in study.run(attempt, n_trials=n_trials):
+    def attempt_together(trials: Sequence[optuna.Trial]) -> Iterator[float]:
+        fit = partial(_fit_apart, manifest=manifest, cache=store.folder)
+        logs = in_order(map_processes(fit, [suggested(trial)[1] for trial in trials], workers=1))
+        return map(_noted, trials, logs)
+
+    if stays_here(1, n_trials):
+        runs = study.run(attempt, n_trials=n_trials)
+    else:
+        runs = study.run_together(attempt_together, n_trials=n_trials, n_together=n_workers(1))
+    for done in runs:
         if done:
             _write_trials(folder / "trials.csv", _tuning(base, study, axes))
         progress("trials", done, n_trials, _note(study))
     return _tuning(base, study, axes)
+
+
+def _fit_apart(recipe: Recipe, *, manifest: Manifest, cache: Path) -> list[Row]:
+    """Fit the network of one trial on another machine; only its log comes back."""
+    with TemporaryDirectory() as folder:
+        _, rows = fit_network(
+            manifest,
+            recipe=recipe,
+            folder=Path(folder),
+            validated=True,
+            cache=open_cache(cache),
+            progress=no_progress,
+        )
+    return rows
+
+
+def _noted(trial: optuna.Trial, rows: Sequence[Row]) -> float:
+    """Note with a trial how it went; return its score."""
+    trial.set_user_attr("n_epochs", len(rows))
+    trial.set_user_attr("accuracy", _accuracy(rows))
+    return _accuracy(rows)
 
 
 def _accuracy(rows: Sequence[Row]) -> float:

@@ -16,7 +16,14 @@ from earmark.errors import MissingExtraError, UnreadableError
 from earmark.sound.decoder import Decoder, not_a_sound, refuse_missing, truncated
 from earmark.sound.header import corrected
 from earmark.sound.mp3 import length_is_a_guess
-from earmark.sound.source import AV_EXTENSIONS, SOUND_EXTENSIONS, SoundSource, openable, source_name
+from earmark.sound.source import (
+    AV_EXTENSIONS,
+    SOUND_EXTENSIONS,
+    SoundSource,
+    failure_of,
+    openable,
+    source_name,
+)
 from earmark.types import FloatArray
 
 BLOCK_SAMPLES = 262_144
@@ -106,17 +113,31 @@ def open_decoder(source: SoundSource) -> Iterator[Decoder]:
         When the extension is one that only PyAV reads and PyAV is not installed.
     """
     name = source_name(source)
-    with corrected(openable(source), name) as file:
-        opened = _open_soundfile(file, name)
-        if isinstance(opened, soundfile.SoundFile):
-            with opened:
-                plain = SoundfileDecoder(opened, name)
-                _refuse_odd_header(plain)
-                yield plain
-            return
-        with _open_with_av(file, name, because=opened) as decoder:
-            _refuse_odd_header(decoder)
+    file = openable(source)
+    try:
+        with corrected(file, name) as view, _opened(view, name) as decoder:
             yield decoder
+    except UnreadableError as error:
+        # What cannot be fetched looks to a decoder like what is damaged.
+        if failure := failure_of(file):
+            raise failure from error
+        raise
+    if failure := failure_of(file):
+        raise failure
+
+
+@contextmanager
+def _opened(file: Path | BinaryIO, name: str) -> Iterator[Decoder]:
+    opened = _open_soundfile(file, name)
+    if isinstance(opened, soundfile.SoundFile):
+        with opened:
+            plain = SoundfileDecoder(opened, name)
+            _refuse_odd_header(plain)
+            yield plain
+        return
+    with _open_with_av(file, name, because=opened) as decoder:
+        _refuse_odd_header(decoder)
+        yield decoder
 
 
 def _open_soundfile(file: Path | BinaryIO, name: str) -> soundfile.SoundFile | Exception:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias, cast
 
 from earmark.errors import UnreadableError
+from earmark.storage import as_path, explained, is_path, is_remote, open_binary, why
 
 SoundSource: TypeAlias = Path | str | bytes | BinaryIO
 """A path, the content of a file, or an open binary file."""
@@ -24,7 +25,7 @@ SOUND_EXTENSIONS = PLAIN_EXTENSIONS | AV_EXTENSIONS
 
 def source_name(source: SoundSource) -> str:
     """Return what messages call `source`."""
-    if isinstance(source, (str, Path)):
+    if is_path(source):
         return str(source)
     name = getattr(source, "name", None)
     return name if isinstance(name, str) else "the given bytes"
@@ -38,30 +39,58 @@ def openable(source: SoundSource) -> Path | BinaryIO:
     UnreadableError
         When the file is missing, a folder, unreadable or empty.
     """
-    if isinstance(source, (str, Path)):
-        return _existing(Path(source))
-    stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
+    if is_path(source):
+        path = as_path(source)
+        return _fetched(path) if is_remote(path) else _existing(path)
+    stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else cast("BinaryIO", source)
     if not stream.seekable():
         stream = io.BytesIO(stream.read())
+    return _checked(stream, source_name(source))
+
+
+def _fetched(path: Path) -> BinaryIO:
+    """Return a file behind a URL, of which only the pieces are fetched that are read."""
+    with explained(path):
+        return _checked(open_binary(path), str(path))
+
+
+def _checked(stream: BinaryIO, name: str) -> BinaryIO:
     if not stream.seek(0, os.SEEK_END):
-        raise UnreadableError(_empty(source_name(source)))
+        raise UnreadableError(_empty(name))
     stream.seek(0)
-    return cast("BinaryIO", _Stream(stream))
+    return cast("BinaryIO", _Stream(stream, name))
 
 
 class _Stream:
-    """A binary file for decoders, which may ask for places before its start when a header is broken."""
+    """A binary file for decoders, which may ask for places before its start when a header is broken.
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.read = stream.read
+    A decoder in C swallows what `read` raises and takes it for the end of the file, so it is kept in `failure`.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream, self._name = stream, name
         self.tell = stream.tell
+        self.failure: UnreadableError | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._stream.read(size)
+        except Exception as error:  # noqa: BLE001 - whatever a library of storage raises
+            self.failure = UnreadableError(
+                f"{self._name}: cannot be read ({why(error)}); check the connection and try again"
+            )
+            return b""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
             return self._stream.seek(offset, whence)
         except (ValueError, OSError):
             return self._stream.tell()
+
+
+def failure_of(file: Path | BinaryIO) -> UnreadableError | None:
+    """Return why a file could not be read while it was decoded; None when it could."""
+    return file.failure if isinstance(file, _Stream) else None
 
 
 def _existing(path: Path) -> Path:

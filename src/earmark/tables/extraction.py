@@ -17,8 +17,9 @@ from earmark.data.archive import split_member
 from earmark.data.table import parquet_modules
 from earmark.errors import DataError, UsageError
 from earmark.features.table import COLUMNS, TABLE_VERSION
-from earmark.files import atomic_path, sha256_bytes, write_csv
+from earmark.files import atomic_path, cache_folder, modified_ns, sha256_bytes, write_csv
 from earmark.parallel import map_processes
+from earmark.storage import as_path, is_remote, join, refuse_unwritable
 from earmark.tables.journal import Journal
 from earmark.tables.rows import Described, Segments, describe_example, row_name
 from earmark.types import Progress, no_progress
@@ -82,7 +83,7 @@ def extract(
     DataError
         When the manifest holds no sounds, none of them can be read, or `out` cannot be written.
     """
-    segments = segments or Segments()
+    segments, out = segments or Segments(), as_path(out)
     if out.suffix.lower() not in {".csv", ".parquet"}:
         raise UsageError(f"{out}: a feature table ends in .csv or .parquet; rename it")
     extras.require("the feature table", "train", "numba", "threadpoolctl")
@@ -90,7 +91,8 @@ def extract(
         parquet_modules(f"writing {out}")
     if manifest.domain != "sound":
         raise DataError(f"{manifest.name}: holds {manifest.domain} examples; the 57 features describe sounds")
-    part = out.with_name(f".{out.name}.part")
+    refuse_unwritable(out)
+    part = _part_of(out)
     with Journal(part, _identity(manifest, segments)) as journal:
         failures = _fill(journal, manifest, segments, workers, progress)
         if not len(journal):
@@ -101,10 +103,19 @@ def extract(
     return Extracted(n_rows, tuple(failures))
 
 
+def _part_of(out: Path) -> Path:
+    """Return where unfinished rows are kept: beside the table, or here when that lies behind a URL."""
+    if not is_remote(out):
+        return out.with_name(f".{out.name}.part")
+    folder = cache_folder() / "tables"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{sha256_bytes(str(out).encode())[:16]}.part"
+
+
 def _identity(manifest: Manifest, segments: Segments) -> str:
     """Return what identifies the results: the version, the settings, and every file with its size and time."""
     files = {split_member(example.path)[0] for example in manifest}
-    stats = {file: _stat(manifest.root / file) for file in sorted(files)}
+    stats = {file: _stat(join(manifest.root, file)) for file in sorted(files)}
     spans = [(example.path, example.start_s, example.duration_s) for example in manifest]
     return sha256_bytes(json.dumps([TABLE_VERSION, segments.model_dump(mode="json"), stats, spans]).encode())
 
@@ -114,7 +125,7 @@ def _stat(path: Path) -> tuple[int, int]:
         status = path.stat()
     except OSError:  # reported with the example, when it is read
         return (0, 0)
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, modified_ns(path, status)
 
 
 def _fill(journal: Journal, manifest: Manifest, segments: Segments, workers: int, progress: Progress) -> list[str]:

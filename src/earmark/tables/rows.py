@@ -15,6 +15,7 @@ from earmark.data.archive import split_member
 from earmark.errors import EarmarkError
 from earmark.features.table import SAMPLE_RATE_HZ, Padding, describe
 from earmark.features.window import sound_segments
+from earmark.storage import join
 from earmark.types import FloatArray, Sound
 
 Row: TypeAlias = tuple[int, list[float]]
@@ -82,7 +83,7 @@ def _pieces(manifest: Manifest, segments: Segments) -> Iterator[FloatArray]:
         return
     streams = example.start_s is None and example.duration_s is None and split_member(example.path)[1] is None
     cuts = sound_segments(
-        manifest.root / example.path if streams else _whole(manifest, example),
+        join(manifest.root, example.path) if streams else _whole(manifest, example),
         length_s=segments.segment_s,
         hop_s=segments.hop_s or segments.segment_s,
         sample_rate_hz=SAMPLE_RATE_HZ,

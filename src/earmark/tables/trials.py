@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from earmark.errors import DataError
-from earmark.parallel import map_processes
+from earmark.parallel import map_processes, n_workers, stays_here
 from earmark.tables.classical import CLASSIFIERS, TRANSFORMS
 from earmark.tables.journal import Journal
 from earmark.tables.trial import Job, Trial, run_trial
@@ -40,11 +40,12 @@ def run_trials(
         raise DataError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
     with Journal(folder / JOURNAL, f"{job.identity} {job.exploration.n_trials}") as journal:
         missing = [pair for pair in pairs if _number(pair) not in journal]
-        workers = min(workers, len(missing))
-        if workers > 1:
+        workers = min(n_workers(workers), len(missing))
+        is_here = stays_here(workers, len(missing))
+        if not is_here:
             missing.sort(key=lambda pair: (pair[1] not in _DEAREST, pair[0] != "polynomial"))
         # What a process has to say about a trial is not heard here.
-        measured = partial(_measured, job=job, progress=progress if workers <= 1 else no_progress)
+        measured = partial(_measured, job=job, progress=progress if is_here else no_progress)
         n_before = len(pairs) - len(missing)
         for done, (number, trial) in enumerate(map_processes(measured, missing, workers=workers), start=n_before + 1):
             pair = missing[number]

@@ -6,12 +6,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from earmark.data.manifest import Manifest
 from earmark.errors import DataError
 from earmark.files import visible
 from earmark.registry import Registry
+from earmark.storage import is_remote, join
 from earmark.text import some
 
 
@@ -33,6 +35,8 @@ class Reader:
     recognises: Callable[[Path], bool]
     read: Callable[[Path], Manifest]
 
+
+_N_LOOKED_FOR = 16
 
 READERS: Registry[Reader] = Registry("kind of data")
 """In the order in which they are asked."""
@@ -59,8 +63,13 @@ def natural(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def refuse_missing(where: Path, root: Path, paths: Iterable[str]) -> None:
-    """Raise `DataError` when files that `where` names are not there, listing the first of them."""
-    missing = [path for path in paths if not (root / path).is_file()]
+    """Raise `DataError` when files that `where` names are not there, listing the first of them.
+
+    Behind a URL only some are looked for, because each look is a request; the others are named when they are read.
+    """
+    if is_remote(root):
+        paths = islice(paths, _N_LOOKED_FOR)
+    missing = [path for path in paths if not join(root, path).is_file()]
     if missing:
         raise DataError(
             f"{where}: names {len(missing)} file(s) that are not there ({some(missing)}); "

@@ -14,6 +14,7 @@ from earmark.data.facts import gtzan_group, gtzan_track
 from earmark.data.manifest import Example, Manifest
 from earmark.errors import UnreadableError, UsageError
 from earmark.pictures import GREY, Pixels, cut_margins, find_colour_map, find_margins, to_loudness
+from earmark.storage import join
 from earmark.types import Domain
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ def _read(manifest: Manifest, examples: Sequence[Example]) -> list[Pixels]:
             continue
         file, member = split_member(example.path)
         try:
-            image = read_image(manifest.root / file if member is None else read_bytes(manifest.root, example.path))
+            image = read_image(join(manifest.root, file) if member is None else read_bytes(manifest.root, example.path))
         except UnreadableError:
             # Whoever reads the examples names those that are bad.
             continue

@@ -14,6 +14,7 @@ from earmark.data.readers.images import with_domain
 from earmark.data.readers.places import find_examples
 from earmark.data.table import is_table
 from earmark.errors import DataError, UsageError
+from earmark.storage import as_path, is_path, refuse_unreachable
 from earmark.types import Domain
 
 
@@ -51,7 +52,8 @@ def read_manifest(
     UsageError
         When `kind` is unknown, the groups are not possible, or images may be drawings or spectrogram pictures.
     """
-    source = Path(source)
+    source = as_path(source)
+    refuse_unreachable(source)
     if not source.exists():
         raise DataError(f"{source}: no such file or folder; check the path")
     if source.is_dir() and not any(source.iterdir()):
@@ -88,7 +90,7 @@ def as_manifest(data: Manifest | InMemory | Path | str, *, domain: Domain | None
     """
     if isinstance(data, Manifest):
         return data
-    if isinstance(data, Path | str):
+    if is_path(data):
         return read_manifest(data, domain=domain)
     if hasattr(data, "manifest"):
         return data.manifest()

@@ -1,0 +1,241 @@
+"""The same commands over two Ray nodes of one core: the same bytes, bad files, exit codes; faults lose nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import ray
+
+import earmark
+from earmark import parallel
+from earmark.data import read_manifest
+from earmark.distributed import connect
+from earmark.distributed.fingerprints import find_pairs
+from earmark.distributed.parts import Job, Made, part_name, write_in_parts
+from earmark.doctor import LandmarkIndex, fingerprint
+from earmark.doctor.repeated import MIN_VOTES
+from earmark.errors import MissingExtraError, UsageError
+from earmark.parallel import in_order, map_processes
+from earmark.storage import as_path
+from object_storage import BUCKET, put_sounds, s3_server
+from ray_nodes import node, nodes_of_one_core
+from tiny import save_tiny
+
+ADDRESS = "auto"
+
+# Ray Data copies its own settings by their old names too.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+
+
+@pytest.fixture(scope="module")
+def s3():
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def nodes(s3):
+    """Two nodes that know the S3 server."""
+    with nodes_of_one_core(2) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cluster")
+    save_tiny(root / "tiny.onnx")
+    put_sounds(root / "sounds")
+    return root
+
+
+def parts(folder):
+    return [row for path in sorted(folder.glob("part-*")) for row in pq.read_table(path).to_pylist()]
+
+
+def bytes_in(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def square(number, *, deadly=()):
+    if number in deadly:
+        os.kill(os.getpid(), 11)
+    return number, number**2
+
+
+def where(_):
+    return ray.get_runtime_context().get_node_id()
+
+
+def refuse(number):
+    raise MissingExtraError(f"number {number}", "av")
+
+
+def test_the_map_uses_both_nodes_and_keeps_the_order(nodes):
+    with earmark.cluster(ADDRESS) as cluster:
+        assert (cluster.n_nodes, cluster.n_cores) == (2, 2)
+        assert list(in_order(map_processes(square, range(30), workers=1, chunk=4))) == [(n, n * n) for n in range(30)]
+        found = {place for _, place in map_processes(where, range(40), workers=1)}
+        assert len(found) == 2
+        with pytest.raises(MissingExtraError, match=r"number 0 needs the av extra") as refusal:
+            list(map_processes(refuse, [0], workers=1))
+        assert refusal.value.extra == "av"
+    assert parallel.stays_here(1, 9)
+
+
+def test_an_item_that_kills_its_process_is_named_and_the_rest_is_done(nodes):
+    deadly = partial(square, deadly=(5,))
+    with earmark.cluster(ADDRESS):
+        found = map_processes(deadly, range(8), workers=1, chunk=4, survive_crashes=lambda n: (n, "crashed"))
+        assert list(in_order(found)) == [(n, "crashed" if n == 5 else n * n) for n in range(8)]
+
+
+@pytest.mark.parametrize("form", ["csv", "table", "jsonl"])
+def test_predictions_are_the_same_bytes(nodes, run, place, form):
+    arguments = ("predict", place / "tiny.onnx", place / "sounds", "--format", form)
+    assert run(*arguments, "--cluster", ADDRESS) == run(*arguments)
+
+
+def test_the_check_is_the_same_bytes(nodes, run, place):
+    arguments = ("check", place / "sounds", "--json")
+    (code, out, _), (code_here, out_here, _) = run(*arguments, "--cluster", ADDRESS), run(*arguments)
+    assert (code, out) == (code_here, out_here)
+
+
+def test_the_scores_are_the_same_bytes(nodes, run, place):
+    arguments = ("evaluate", place / "tiny.onnx", "--data", place / "named", "--json")
+    for label, number in (("A4", 0), ("C4", 1), ("E4", 2)):
+        (place / "named" / label).mkdir(parents=True, exist_ok=True)
+        for name in (number, number + 3):
+            source = place / "sounds" / "ACE"[number] / f"{name}.wav"
+            (place / "named" / label / source.name).write_bytes(source.read_bytes())
+    (code, out, _), (code_here, out_here, _) = run(*arguments, "--cluster", ADDRESS), run(*arguments)
+    assert (code, out) == (code_here, out_here)
+    assert code == 0
+
+
+def test_a_table_in_parts_is_the_same_from_here_and_from_nodes_and_from_s3(nodes, run, place):
+    model, sounds = place / "tiny.onnx", place / "sounds"
+    remote = as_path(f"s3://{BUCKET}/sounds")
+    put_sounds(remote)
+    assert run("predict", model, sounds, "--format", "parquet", "-o", place / "here")[0] == 1
+    assert run("predict", model, sounds, "--format", "parquet", "-o", place / "nodes", "--cluster", ADDRESS)[0] == 1
+    assert bytes_in(place / "here") == bytes_in(place / "nodes")
+    out = as_path(f"s3://{BUCKET}/answers")
+    code, _, err = run("predict", model, remote, "--format", "parquet", "-o", out, "--cluster", ADDRESS)
+    assert code == 1, err
+    there = pq.read_table(out.joinpath(part_name(0)).open("rb")).to_pylist()
+    for row in there:
+        row["input"] = row["input"].replace(str(remote), str(sounds))
+        row["error"] = row["error"] and row["error"].replace(str(remote), str(sounds))
+    assert there == parts(place / "here")
+
+
+def test_features_are_the_same_bytes(nodes, run, place):
+    arguments = ("features", place / "sounds", "--segment-s", "1", "-o")
+    for name in ("one.csv", "one"):
+        assert run(*arguments, place / name)[0] == 1
+        code, _, err = run(*arguments, place / f"cluster-{name}", "--cluster", ADDRESS)
+        assert code == 1
+        assert "broken.wav" in err
+    assert (place / "cluster-one.csv").read_bytes() == (place / "one.csv").read_bytes()
+    assert bytes_in(place / "cluster-one") == bytes_in(place / "one")
+
+
+def make(row, *, deadly):
+    if row["n"] == deadly:
+        os.kill(os.getpid(), 11)
+    return Made(({"n": row["n"]},))
+
+
+def test_a_poisoned_input_costs_its_own_row_only(nodes, tmp_path):
+    job = Job(
+        {"kind": "deadly"},
+        {"n": "int64"},
+        {"n": "int64"},
+        partial(make, deadly=3),
+        lambda row: Made((), f"{row['n']}: ends the process"),
+    )
+    with earmark.cluster(ADDRESS):
+        table = write_in_parts(job, ({"n": n} for n in range(6)), out=tmp_path / "t", rows_a_part=3)
+    assert [row["n"] for row in parts(tmp_path / "t")] == [0, 1, 2, 4, 5]
+    assert table.failures == ("3: ends the process",)
+
+
+def test_repetitions_are_those_of_one_index(nodes, place, tmp_path):
+    folder = tmp_path / "repeated" / "x"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    import soundfile
+
+    noise = [rng.normal(size=8 * 8000).astype(np.float32) / 10 for _ in range(3)]
+    for number, samples in enumerate([*noise, 0.5 * noise[0], noise[1][8000:]]):
+        soundfile.write(folder / f"{number}.wav", samples, 8000)
+    manifest = read_manifest(tmp_path / "repeated")
+    expected = LandmarkIndex(
+        [fingerprint(soundfile.read(folder / f"{number}.wav", dtype="float32")[0]) for number in range(5)]
+    ).pairs(min_votes=MIN_VOTES)
+    assert {(match.first, match.second) for match in expected} == {(0, 3), (1, 4)}
+    with earmark.cluster(ADDRESS):
+        assert find_pairs(manifest, manifest.examples) == expected
+
+
+def test_a_lost_node_costs_nothing(nodes):
+    extra = nodes.add_node(**node())
+    with earmark.cluster(ADDRESS) as cluster:
+        assert cluster.n_cores == 3
+        found = map_processes(slow, range(24), workers=1)
+        first = [next(found) for _ in range(3)]
+        nodes.remove_node(extra, allow_graceful=False)
+        assert sorted(first + list(found)) == [(n, -n) for n in range(24)]
+
+
+def slow(number):
+    import time
+
+    time.sleep(0.2)
+    return -number
+
+
+def test_another_version_is_one_sentence(nodes, monkeypatch):
+    monkeypatch.setattr(connect, "version", lambda _: "9.9")
+    with (
+        pytest.raises(UsageError, match=r"^2 of 2 nodes have another Earmark than this one, 9.9: .* install"),
+        earmark.cluster(ADDRESS),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("127.0.0.1:1", r"nobody answers there \(Connection refused\); start a cluster with 'ray start --head'"),
+        ("somewhere", r"is no address of a cluster; give auto"),
+        ("local:0", r"at least one process is needed"),
+    ],
+)
+def test_no_cluster_is_one_sentence(address, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        connect.connect(address)
+
+
+def test_training_one_network_is_left_to_torchrun(run, place):
+    code, _, err = run("train", "sound", "--data", place / "sounds", "-o", place / "run", "--cluster", ADDRESS)
+    assert code == 2
+    assert "add --every-fold, or use torchrun" in err
+
+
+def test_without_the_option_ray_is_not_imported(place):
+    code = (
+        "import sys; from earmark.cli import main\n"
+        f"try: main(['predict', {str(place / 'tiny.onnx')!r}, {str(place / 'sounds')!r}])\n"
+        "except SystemExit: pass\n"
+        "assert not {'ray', 'upath', 'fsspec', 's3fs'} & {*sys.modules}"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
