@@ -10,7 +10,7 @@ import soundfile
 
 from earmark import sound
 from earmark.data import read_manifest
-from earmark.data.table import read_table
+from earmark.data.table import read_columns, read_table
 from earmark.doctor import check
 from earmark.errors import DataError, UnreadableError, UsageError
 from earmark.features import FeatureCache
@@ -116,6 +116,13 @@ class TestTables:
             path.write_bytes(text.encode(encoding))
             assert read_table(path).values.ravel().tolist() == numbers
             assert read_manifest(path).labels[0] == "x"
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32"])
+    def test_the_heading_of_a_long_table(self, tmp_path, encoding):
+        path = tmp_path / "t.csv"
+        lines = (f"{place}ü.wav;0,{place};-1,5;x" for place in range(30_000))
+        path.write_bytes("\n".join(["filename;tempo;mfcc1_mean;label", *lines]).encode(encoding))
+        assert read_columns(path) == ("filename", "tempo", "mfcc1_mean", "label")
 
     @pytest.mark.parametrize(
         ("content", "sentence"),

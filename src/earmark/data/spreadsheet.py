@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
@@ -47,8 +48,9 @@ def read_heading(path: Path) -> list[str]:
     """Return the names of the columns, without blanks around them; raise as `read_cells`."""
     with path.open("rb") as stream:
         data = stream.read(_HEADING_BYTES)
-    whole = data[: data.rfind(b"\n") + 1] if len(data) == _HEADING_BYTES else data
-    rows = _cells(path, _decoded(path, whole))[1]
+    text = _decoded(path, data, is_whole=len(data) < _HEADING_BYTES)
+    first_lines = text if len(data) < _HEADING_BYTES else text[: max(text.rfind("\n"), text.rfind("\r"))]
+    rows = _cells(path, first_lines)[1]
     return [name.strip() for name in rows[0]] if rows else []
 
 
@@ -139,13 +141,14 @@ def _marks(cell: str) -> str:
     return "," if _WITH_COMMA.match(cell) else "." if _WITH_POINT.match(cell) else ""
 
 
-def _decoded(path: Path, data: bytes) -> str:
+def _decoded(path: Path, data: bytes, *, is_whole: bool = True) -> str:
     if not data.strip():
         raise UnreadableError(f"{path}: is empty; give a table with a heading and at least one row")
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise UnreadableError(f"{path}: is a spreadsheet or an archive, not csv; save it as 'CSV UTF-8'")
     try:
-        return data.decode(_encoding(data))
+        # What is not whole may end within a letter.
+        return codecs.getincrementaldecoder(_encoding(data))().decode(data, final=is_whole)
     except UnicodeDecodeError as error:
         raise UnreadableError(
             f"{path}: is not text in UTF-8 (the byte 0x{error.object[error.start]:02x} at {error.start}); save it as "
