@@ -29,7 +29,7 @@ class FrameOutputs(Config):
     margin_s
         Frames nearer than this to the edge of a window are taken from its neighbour.
     onset_threshold
-        Probability of an onset from which on a note begins.
+        From which on a note begins: the probability of an onset times that of its key in the frames after it.
     frame_threshold
         Probability below which a note ends.
     """

@@ -1,9 +1,10 @@
 """Note events from frames: a note begins at a peak of its onset probability and lasts while its key sounds.
 
 This is the decoding of Hawthorne et al., "Onsets and frames: dual-objective piano transcription" (ISMIR 2018), in which
-no note begins without an onset, but for some things: an onset is a local maximum, so that a key struck twice gives two
-notes; its time is interpolated between frames; what sounds for one frame alone is no note; and what sounds from the
-beginning of the recording on began with it.
+no note begins without an onset, but for some things: the probability of an onset is multiplied by that of its key in
+the two frames after it; an onset is a local maximum, so that a key struck twice gives two notes, and its time is
+interpolated between frames; what sounds for one frame alone is no note; and what sounds from the beginning of the
+recording on began with it.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class NoteDecoder:
 
     def _follow(self, held: FrameScores, n: int) -> list[Note]:
         """Follow frames `_REACH` to `_REACH + n`, which have neighbours on both sides."""
-        struck, shifts = _peaks(held.onset, n, threshold=self._frames.onset_threshold)
+        struck, shifts = _peaks(held, n, threshold=self._frames.onset_threshold)
         sounding = held.sounding[_REACH : _REACH + n] >= self._frames.frame_threshold
         notes: list[Note] = []
         for row in range(n):
@@ -134,13 +135,19 @@ class NoteDecoder:
         ]
 
 
-def _peaks(onset: FloatArray, n: int, *, threshold: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+def _peaks(held: FrameScores, n: int, *, threshold: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
     """Return where onsets are local maxima, ``(n, n_labels)``, and how many frames later their middles are."""
-    centre, before, after = (onset[_REACH + shift : _REACH + shift + n] for shift in (0, -1, 1))
-    is_peak = centre >= threshold
+    centre, before, after = (held.onset[_REACH + shift : _REACH + shift + n] for shift in (0, -1, 1))
+    is_peak: npt.NDArray[np.bool_] = centre * _sounding_after(held.sounding, n) >= threshold
     for shift in range(1, _REACH + 1):
-        is_peak &= centre > onset[_REACH - shift : _REACH - shift + n]
-        is_peak &= centre >= onset[_REACH + shift : _REACH + shift + n]
+        is_peak &= centre > held.onset[_REACH - shift : _REACH - shift + n]
+        is_peak &= centre >= held.onset[_REACH + shift : _REACH + shift + n]
     total = before.astype(np.float64) + centre + after
     shifts: npt.NDArray[np.float64] = np.where(is_peak, (after - before) / np.maximum(total, 1e-9), 0.0)
     return is_peak, shifts
+
+
+def _sounding_after(sounding: FloatArray, n: int) -> FloatArray:
+    """Return the mean probability of each key in the frames after each of `n` frames, ``(n, n_labels)``."""
+    later: FloatArray = np.mean([sounding[_REACH + shift :][:n] for shift in range(1, _REACH + 1)], axis=0)
+    return later
