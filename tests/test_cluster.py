@@ -11,15 +11,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import ray
+import soundfile
 
 import earmark
 from earmark import parallel
-from earmark.data import read_manifest
 from earmark.distributed import connect
-from earmark.distributed.fingerprints import find_pairs
 from earmark.distributed.parts import Job, Made, part_name, write_in_parts
-from earmark.doctor import LandmarkIndex, fingerprint
-from earmark.doctor.repeated import MIN_VOTES
 from earmark.errors import MissingExtraError, UsageError
 from earmark.parallel import in_order, map_processes
 from earmark.storage import as_path
@@ -101,10 +98,19 @@ def test_predictions_are_the_same_bytes(nodes, run, place, form):
     assert run(*arguments, "--cluster", ADDRESS) == run(*arguments)
 
 
-def test_the_check_is_the_same_bytes(nodes, run, place):
-    arguments = ("check", place / "sounds", "--json")
-    (code, out, _), (code_here, out_here, _) = run(*arguments, "--cluster", ADDRESS), run(*arguments)
-    assert (code, out) == (code_here, out_here)
+def test_the_check_finds_the_same_repetitions(nodes, run, tmp_path):
+    folder = tmp_path / "repeated" / "x"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    noise = [rng.normal(size=8 * 8000).astype(np.float32) / 10 for _ in range(3)]
+    for number, samples in enumerate([*noise, 0.5 * noise[0], noise[1][8000:]]):
+        soundfile.write(folder / f"{number}.wav", samples, 8000)
+    (folder / "broken.wav").write_bytes(b"no sound")
+    arguments = ("check", tmp_path / "repeated", "--json")
+    (code, out, err), (code_here, out_here, _) = run(*arguments, "--cluster", ADDRESS), run(*arguments)
+    assert (code, out) == (code_here, out_here), err
+    # With the votes of every pair, so the shards have counted as one index does.
+    assert out.count('"votes"') == 2
 
 
 def test_the_scores_are_the_same_bytes(nodes, run, place):
@@ -165,24 +171,6 @@ def test_a_poisoned_input_costs_its_own_row_only(nodes, tmp_path):
         table = write_in_parts(job, ({"n": n} for n in range(6)), out=tmp_path / "t", rows_a_part=3)
     assert [row["n"] for row in parts(tmp_path / "t")] == [0, 1, 2, 4, 5]
     assert table.failures == ("3: ends the process",)
-
-
-def test_repetitions_are_those_of_one_index(nodes, place, tmp_path):
-    folder = tmp_path / "repeated" / "x"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    import soundfile
-
-    noise = [rng.normal(size=8 * 8000).astype(np.float32) / 10 for _ in range(3)]
-    for number, samples in enumerate([*noise, 0.5 * noise[0], noise[1][8000:]]):
-        soundfile.write(folder / f"{number}.wav", samples, 8000)
-    manifest = read_manifest(tmp_path / "repeated")
-    expected = LandmarkIndex(
-        [fingerprint(soundfile.read(folder / f"{number}.wav", dtype="float32")[0]) for number in range(5)]
-    ).pairs(min_votes=MIN_VOTES)
-    assert {(match.first, match.second) for match in expected} == {(0, 3), (1, 4)}
-    with earmark.cluster(ADDRESS):
-        assert find_pairs(manifest, manifest.examples) == expected
 
 
 def test_a_lost_node_costs_nothing(nodes):
