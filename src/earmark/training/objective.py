@@ -125,7 +125,7 @@ _LOSS_SCALE = 20.0
 
 def _unpacked(packed: torch.Tensor) -> tuple[torch.Tensor, ...]:
     n_frames = (packed.shape[1] - 1) // 3
-    return torch.split(packed, (n_frames, n_frames, n_frames, 1), dim=1)
+    return torch.split(packed, [n_frames, n_frames, n_frames, 1], dim=1)
 
 
 def _known_cross_entropy(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

@@ -55,7 +55,8 @@ def noise_alone(rng: Rng, n_samples: int, *, noise: list[FloatArray]) -> FloatAr
 def color(spectrograms: FloatArray, rng: Rng, *, frequencies_hz: RealArray) -> FloatArray:
     """Return spectrograms in dB, ``(batch, 1, freq, time)``, as microphones, loudspeakers and codecs change them."""
     gains = np.stack([_gains_db(rng, frequencies_hz) for _ in spectrograms]).astype(np.float32)
-    return np.maximum(spectrograms + gains[:, None, :, None], np.float32(FLOOR_DB))
+    colored: FloatArray = np.maximum(spectrograms + gains[:, None, :, None], np.float32(FLOOR_DB))
+    return colored
 
 
 def _gains_db(rng: Rng, frequencies_hz: RealArray) -> RealArray:
