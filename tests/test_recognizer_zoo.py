@@ -58,8 +58,10 @@ def test_it_answers_ready_to_use(name):
     else:
         assert values["label"] in recognizer.card.labels
         assert sum(answer["confidence"] for answer in values["top"]) <= 1.001
+    # A multi-label recognizer may give no label of noise; its best guess has the details all the same.
+    best = values["top"][0] if recognizer.card.is_multi_label else values
     for detail in DETAIL_NAMES.get(recognizer.card.task, ()):
-        assert values[detail]
+        assert best[detail]
 
 
 def test_tags_say_what_a_genre_is(shared_data):
