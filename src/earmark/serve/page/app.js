@@ -79,7 +79,7 @@ function fail(error) {
 }
 
 const model = () => $("model").value;
-const why = whyPanel({ model, fail });
+const why = whyPanel({ model });
 const shared = { model, show, fail, why };
 const sound = soundPanel(shared);
 let ink = null;

@@ -4,7 +4,7 @@ import * as api from "/page/api.js";
 
 const $ = (id) => document.getElementById(id);
 
-export function whyPanel({ model, fail }) {
+export function whyPanel({ model }) {
   let asked = null;
 
   function forget() {
@@ -28,7 +28,10 @@ export function whyPanel({ model, fail }) {
       const found = await api.explain(model(), input);
       if (input === asked) show(found);
     } catch (error) {
-      fail(error);
+      // The answer stays: only its explanation failed.
+      $("reasons-picture").hidden = true;
+      $("reasons-text").textContent = error.message;
+      $("reasons").hidden = input !== asked;
     }
     $("why").textContent = "Why?";
     $("why").disabled = asked === null;
@@ -57,5 +60,6 @@ function show({ label, confidence, without, deciding_s: span, is_sound: isSound,
   const share = (value) => `${(100 * value).toFixed(0)} %`;
   const where = span ? `, most of it from ${span[0].toFixed(1)} to ${span[1].toFixed(1)} s` : "";
   $("reasons-text").textContent = `Orange is what speaks for ${label}${where}. With it the answer has ${share(confidence)}, without its strongest tenth ${share(without)}.`;
+  $("reasons-picture").hidden = false;
   $("reasons").hidden = false;
 }
