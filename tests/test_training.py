@@ -223,7 +223,8 @@ def test_refit_from_everything_keeps_the_score_of_what_had_not_seen_the_test_par
 def test_every_fold_scores_every_example_once_and_the_file_learns_all(homus, tmp_path, monkeypatch):
     rejected = []
     monkeypatch.setattr(pipeline, "add_rejection", lambda model, *_, outcome, **__: rejected.append((model, outcome.n)))
-    few = recipe(split={"folds": 3}, training={**SMALL["training"], "epochs": 12}, rejection={"precision": 0.99})
+    settings = {**SMALL["training"], "epochs": 12, "refit_epochs": 3}
+    few = recipe(split={"folds": 3}, training=settings, rejection={"precision": 0.99})
     run = cross_validate(few, data=homus, out=tmp_path / "run", cache=tmp_path / "cache")
     outcome = read_outcome(run.folder / "outcome.npz")
     assert sorted(outcome.inputs) == sorted(set(outcome.inputs))

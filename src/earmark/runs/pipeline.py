@@ -224,10 +224,10 @@ class Pipeline:
     progress: Progress
 
     def fit(self, manifest: Manifest, *, subfolder: str = "", validated: bool = True) -> tuple[Network, list[Row]]:
-        """Fit a fresh network to the training part; return it with the log."""
+        """Fit a fresh network to the training part; return it with the log. Without validation it is a second fit."""
         return fit_network(
             manifest,
-            recipe=self.recipe,
+            recipe=self.recipe if validated else _second(self.recipe),
             folder=self.folder / subfolder,
             validated=validated,
             cache=self.cache,
@@ -332,6 +332,14 @@ def _with_refit_parts(manifest: Manifest, recipe: Recipe) -> Manifest | None:
         return None
     learned = _learned(recipe)
     return manifest.with_splits(["train" if e.split in learned else e.split for e in manifest.examples])
+
+
+def _second(recipe: Recipe) -> Recipe:
+    """Return the recipe of a second fit."""
+    training = recipe.training
+    return recipe.model_copy(
+        update={"training": training.model_copy(update={"epochs": training.refit_epochs or training.epochs})}
+    )
 
 
 def _fold(recipe: Recipe, number: int) -> Recipe:

@@ -76,6 +76,8 @@ class Training(Config):
         Fit again with the same settings to more: to the training and the ``"valid"`` part together, before the
         test part, which stays unseen, is scored; or to ``"everything"``, once all is scored, for a file that is to
         meet what no part holds. The temperature is that of the first fit.
+    refit_epochs
+        Passes of that fit, and of the fit to everything after a cross-validation; 0 for as many as `epochs`.
     vary_length
         Give every batch a random length between ``window.min_s`` and ``window.length_s``.
     precision
@@ -109,6 +111,7 @@ class Training(Config):
     compile: bool = False
     keep: Literal["best", "last"] = "best"
     refit: Literal["none", "valid", "everything"] = "none"
+    refit_epochs: int = Field(default=0, ge=0)
     vary_length: bool = False
     precision: Precision = "auto"
     seed: int = Field(default=0, ge=0)
