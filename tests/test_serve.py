@@ -206,7 +206,17 @@ def test_the_page_asks_nobody_else(client):
     assert "default-src 'none'" in index.headers["content-security-policy"]
     parts = [part for part in index.text.split('"') if part.startswith("/page/")]
     assert len(parts) == 2
-    for name in ("app.js", "api.js", "draw.js", "ink.js", "sound.js", "recorder.js", "style.css", "symbols.svg"):
+    for name in (
+        "app.js",
+        "api.js",
+        "draw.js",
+        "ink.js",
+        "line.js",
+        "sound.js",
+        "recorder.js",
+        "style.css",
+        "symbols.svg",
+    ):
         part = client.get(f"/page/{name}")
         assert part.status_code == 200
         assert "//" not in part.text.replace("https:", "").replace("// ", "").replace("://${", "").replace(

@@ -276,3 +276,71 @@ class Prediction:
     chord: Chord | None = None
     notes: tuple[Note, ...] | None = None
     tonality: Tonality | None = None
+
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom, in the unit of the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """One symbol of a line.
+
+    Attributes
+    ----------
+    label, confidence
+        ``"unknown"`` for what fits nothing, and `reason` says why.
+    strokes
+        Indices of its strokes, or of the connected parts of an image, counted from 0.
+    box
+        Around them.
+    top
+        The best labels for these strokes, best first; none where there is nothing to say.
+    reason
+        Why it is unknown.
+    anchor
+        Height of what says its pitch: the head of a note, the bowl of a flat, the middle of all else.
+    """
+
+    label: str
+    confidence: float
+    strokes: tuple[int, ...]
+    box: Box
+    top: tuple[Answer, ...] = ()
+    reason: str | None = None
+    anchor: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """Five lines across a drawing.
+
+    Attributes
+    ----------
+    top
+        Height of the highest line, y down, in the unit of the drawing.
+    space
+        Distance of two lines, above 0.
+    """
+
+    top: float
+    space: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of symbols that was read.
+
+    Attributes
+    ----------
+    input
+        The file, or a description of the strokes.
+    symbols
+        In reading order; every stroke belongs to one of them.
+    staff
+        As it was given, or found in the image; None where there is none.
+    """
+
+    input: str
+    symbols: tuple[Symbol, ...]
+    staff: Staff | None = None

@@ -29,6 +29,7 @@ COMMANDS = {
     "samples": "samples:samples",
     "demo": "demo:demo",
     "predict": "predict:predict",
+    "read": "read:read",
     "models": "models:models",
     "info": "models:info",
     "check": "check:check",

@@ -28,6 +28,8 @@ def samples(
 
 
 def _call(model: str, path: Path) -> str:
+    if path.stem == "line":
+        return f"earmark read {path}"
     if model:
         return f"earmark predict {model} {path}"
     recipe = "sound" if path.stem == "instruments" else "drawing"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from earmark.demo.samples import SAMPLE_RATE_HZ, dance_piece, drawings
+from earmark.demo.samples import LINE_STAFF, SAMPLE_RATE_HZ, dance_piece, drawings, line
 from earmark.files import atomic_path, write_csv, write_text
 from earmark.ink.draw import draw_strokes
+from earmark.ink.strokes import stroke_text
 from earmark.sound.synthesis import synthesize_note
 from earmark.types import FloatArray, Ink, Sound
 
@@ -31,7 +32,7 @@ class SampleFile:
 
 
 def write_samples(folder: Path | str) -> tuple[SampleFile, ...]:
-    """Write four sounds, three drawings and two data sets into `folder`; the same bytes every time.
+    """Write four sounds, four drawings and two data sets into `folder`; the same bytes every time.
 
     Parameters
     ----------
@@ -49,6 +50,7 @@ def write_samples(folder: Path | str) -> tuple[SampleFile, ...]:
         _write_flac(folder / name, sound)
     write_text(folder / "clef.txt", stroke_text("G-Clef", ink["G-Clef"]))
     write_text(folder / "sharp.json", json.dumps([stroke.tolist() for stroke in ink["Sharp"].strokes]) + "\n")
+    write_text(folder / "line.json", _line_text())
     _write_png(folder / "note.png", ink["Quarter-Note"], side_px=96)
     _write_instruments(folder)
     _write_symbols(folder)
@@ -57,6 +59,7 @@ def write_samples(folder: Path | str) -> tuple[SampleFile, ...]:
         SampleFile(folder / "clef.txt", "symbols", "a G clef, as pen strokes in the text format of HOMUS"),
         SampleFile(folder / "sharp.json", "symbols", "a sharp, as pen strokes in JSON"),
         SampleFile(folder / "note.png", "symbols", "a quarter note, as an image"),
+        SampleFile(folder / "line.json", "symbols", "a line of symbols on a staff, as pen strokes in JSON"),
         SampleFile(folder / "instruments.csv", "", f"{len(INSTRUMENTS)} instruments of {N_PLAYERS} players each"),
         SampleFile(folder / "symbols.csv", "", f"{len(SYMBOLS)} symbols drawn by {N_WRITERS} writers"),
     )
@@ -114,10 +117,9 @@ def _by_hand(ink: Ink, writer: int) -> Iterator[Ink]:
         yield Ink(tuple(stroke @ bend for stroke in ink.strokes))
 
 
-def stroke_text(label: str, ink: Ink) -> str:
-    """Return a drawing in the text format of HOMUS, as `earmark.ink.parse_strokes` reads it."""
-    lines = ["".join(f"{x:g},{y:g};" for x, y in stroke) for stroke in ink.strokes]
-    return "\n".join([label, *lines]) + "\n"
+def _line_text() -> str:
+    strokes = [[[round(float(x), 2), round(float(y), 2)] for x, y in stroke] for stroke in line().strokes]
+    return json.dumps({"strokes": strokes, "staff": asdict(LINE_STAFF)}) + "\n"
 
 
 def _write_flac(path: Path, sound: Sound) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from earmark.files import atomic_path, write_csv
 from earmark.sound.synthesis import synthesize_note
-from earmark.types import FloatArray, Ink, Progress, Sound, no_progress
+from earmark.types import FloatArray, Ink, Progress, Sound, Staff, no_progress
 from earmark.units import LOWEST_KEY_MIDI, N_PIANO_KEYS, note_name
 
 # The last two are never trained on: one chooses the epoch, the other is scored.
@@ -69,6 +69,34 @@ def drawings() -> dict[str, Ink]:
         "Flat": Ink((_points(0 * t, 60 * t - 40), _points(18 * np.sin(np.pi * t), 20 - 24 * t))),
         "G-Clef": Ink((np.array(G_CLEF, np.float32),)),
     }
+
+
+LINE_STAFF = Staff(top=-32.0, space=16.0)
+_LINE = (
+    *(
+        ("G-Clef", 3, 1.25),
+        ("Sharp", 8, 0.7),
+        ("Quarter-Note", 2, 0.85),
+        ("Quarter-Note", 4, 0.85),
+        ("Half-Note", 3, 0.85),
+    ),
+    *(("Sharp", 5, 0.7), ("Half-Note", 5, 0.85), ("Whole-Note", 2, 0.7)),
+)
+
+
+def line() -> Ink:
+    """Return a line of such symbols on the staff `LINE_STAFF`: what, on which staff position, how large."""
+    known, strokes, left = drawings(), [], 0.0
+    for label, position, size in _LINE:
+        drawing = [np.float32(size) * stroke for stroke in known[label].strokes]
+        points = np.concatenate(drawing)
+        # Notes are drawn around their head; all else is centred.
+        middle = 0.0 if label.endswith("-Note") else float(points[:, 1].min() + points[:, 1].max()) / 2
+        height = LINE_STAFF.top + LINE_STAFF.space * (4 - position / 2)
+        move = np.array([left - points[:, 0].min(), height - middle], np.float32)
+        strokes += [stroke + move for stroke in drawing]
+        left += float(np.ptp(points[:, 0])) + 20
+    return Ink(tuple(strokes))
 
 
 def dance_piece(*, duration_s: float = 15.0, beats_per_minute: float = 124.0) -> Sound:

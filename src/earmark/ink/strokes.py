@@ -54,6 +54,16 @@ def parse_strokes(text: str, *, where: str) -> tuple[str, Ink]:
     return label, make_ink([_parse_line(line, f"{where}, line {number}") for number, line in lines], where=where)
 
 
+def stroke_text(label: str, ink: Ink) -> str:
+    r"""Return a drawing in the text format of HOMUS, which `parse_strokes` reads.
+
+    >>> stroke_text("Barline", Ink((np.array([[3, 0], [3, 40.5]], np.float32),)))
+    'Barline\n3,0;3,40.5;\n'
+    """
+    lines = ["".join(f"{x:g},{y:g};" for x, y in stroke) for stroke in ink.strokes]
+    return "\n".join([label, *lines]) + "\n"
+
+
 def parse_json_strokes(text: str, *, where: str) -> Ink:
     """Read one drawing from JSON: a list of strokes, each a list of ``[x, y]`` points.
 

@@ -96,15 +96,15 @@ def trace(
     return place(drawing, shape=(height, width), pen_width_px=pen_width_px, margin_px=margin_px)
 
 
-def find_ink(image: Image) -> FloatArray:
-    """Return the share of ink of every pixel, 0…1, of an image scaled down to at most 384 pixels a side.
+def find_ink(image: Image, *, max_side_px: int = MAX_WORKING_SIDE_PX) -> FloatArray:
+    """Return the share of ink of every pixel, 0…1, of an image scaled down to at most `max_side_px` a side.
 
     Raises
     ------
     DataError
         As `trace`.
     """
-    plane = _scaled_down(_one_plane(_check(image)))
+    plane = _scaled_down(_one_plane(_check(image)), max_side_px)
     flat = plane
     low, high, separation = _two_levels(plane)
     # In a tight crop of a blob most is ink, and what would be fitted to it is no paper.
@@ -170,11 +170,11 @@ def _main_axis(colour: FloatArray) -> FloatArray:
     return np.asarray((flat @ axis / np.sqrt(3)).reshape(colour.shape[:2]), dtype=np.float32)
 
 
-def _scaled_down(plane: FloatArray) -> FloatArray:
+def _scaled_down(plane: FloatArray, max_side_px: int) -> FloatArray:
     import PIL.Image
 
     height, width = plane.shape
-    factor = max(height, width) / MAX_WORKING_SIDE_PX
+    factor = max(height, width) / max_side_px
     if factor <= 1:
         return plane
     size = (max(1, round(width / factor)), max(1, round(height / factor)))

@@ -31,7 +31,7 @@ from earmark.recognizer.windows import (
     drawing,
 )
 from earmark.storage import as_path, open_binary
-from earmark.types import Content, FloatArray, Note, Picture, Prediction
+from earmark.types import Content, FloatArray, Line, Note, Picture, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +178,38 @@ class Recognizer:
             return prediction
         notes = self.notes(item, sample_rate_hz=sample_rate_hz)
         return with_notes(prediction, notes, card=card, scores=scores, force=force)
+
+    def read(self, item: Input, *, staff_space: float | None = None, top: int = 5, name: str | None = None) -> Line:
+        """Read a line of symbols, or a page of such lines.
+
+        Which strokes are one symbol is decided together with what they are: groups of neighbouring strokes form a
+        lattice, scored by the network, its familiarity and a model of sizes and gaps, and the best path is taken. A
+        stroke that was drawn after the next symbol finds its own. What fits nothing is ``"unknown"``, never left out.
+
+        Parameters
+        ----------
+        item
+            A list of strokes ``(n_points, 2)``, an `Ink`, a stroke file (HOMUS text or JSON), a mapping with
+            ``strokes``, ``staff`` (``top`` and ``space``) and ``known`` (labels that a person gave to some strokes),
+            or a scanned line: whatever `predict` takes as an image.
+        staff_space
+            Distance of two lines of the staff in the unit of the strokes; taken from the staff where there is one, else
+            guessed from the size of the strokes.
+        top
+            Most labels to return for each symbol.
+        name
+            What to call the input in the result.
+
+        Raises
+        ------
+        DataError, UsageError
+            When the input cannot be read, holds more than a person writes, or this recognizer reads no drawings.
+        """
+        from earmark.recognizer.line.read import read_line
+
+        if top < 1:
+            raise UsageError(f"top={top}: at least one label is given; ask for 1 or more")
+        return read_line(self, item, staff_space=staff_space, top=top, name=name or input_name(item))
 
     def predict_many(
         self,

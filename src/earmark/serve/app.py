@@ -16,27 +16,30 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
 
 from earmark.errors import EarmarkError
-from earmark.serve.describe import RECOGNIZER_BODY, about, predict_operation
+from earmark.serve.describe import RECOGNIZER_BODY, about, predict_operation, read_operation
 from earmark.serve.explain import explained
 from earmark.serve.limits import AbandonedError, Limits
 from earmark.serve.models import summary
 from earmark.serve.pages import add_page
 from earmark.serve.predict import CLIENT_GONE, Predict, PredictQuery
 from earmark.serve.problems import PROBLEM_JSON, Problem, problem_of
+from earmark.serve.read import Read, ReadQuery
 from earmark.serve.service import Service
 
 _PREDICT = "/v1/predict/{model}"
+_READ = "/v1/read/{model}"
 
 _LOOK_S = 1.0
 """Between looks whether a recognizer file was replaced."""
 
 
 class _App(FastAPI):
-    """Also describes the one route that is not a function of the framework, see `Predict`."""
+    """Also describes the routes that are no functions of the framework, see `Predict` and `Read`."""
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
         document["paths"][_PREDICT] = {"post": predict_operation(PredictQuery)}
+        document["paths"][_READ] = {"post": read_operation(ReadQuery)}
         return document
 
 
@@ -83,6 +86,7 @@ def make_app(
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     _answer_errors(app)
     app.router.routes.append(Route(_PREDICT, Predict(service), methods=["POST"]))
+    app.router.routes.append(Route(_READ, Read(service).__call__, methods=["POST"]))
     _add_info(app, service)
     add_page(app)
 

@@ -93,6 +93,15 @@ _CHORD = {
     },
 }
 
+_SYMBOL = {
+    "label": "Barline",
+    "confidence": 1.0,
+    "strokes": [0],
+    "box": [3, 0, 3, 40],
+    "anchor": 20,
+    "top": [{"label": "Barline", "confidence": 1.0}],
+}
+
 _RESPONSES: dict[str, dict[str, Any]] = {
     "200": {
         "description": "One prediction, or `results` when the request holds several inputs. A multi-label model also"
@@ -129,7 +138,36 @@ _RESPONSES: dict[str, dict[str, Any]] = {
 
 def predict_operation(query: type[Config]) -> dict[str, Any]:
     """Return how OpenAPI describes a prediction with query parameters of this form."""
-    fields = query.model_json_schema()["properties"]
+    return {
+        "summary": "Recognise",
+        "operationId": "predict",
+        "parameters": _parameters(query),
+        "requestBody": _BODY,
+        "responses": _RESPONSES,
+    }
+
+
+def read_operation(query: type[Config]) -> dict[str, Any]:
+    """Return how OpenAPI describes the reading of a line with query parameters of this form."""
+    line = {**_STROKES, "staff": {"top": 0, "space": 10}, "known": [{"label": "Barline", "strokes": [0]}]}
+    body = {"application/json": {"schema": {"type": "object"}, "example": line}}
+    answer = {"staff": line["staff"], "symbols": [_SYMBOL], "svg": "<svg …>"}
+    media = {
+        "application/json": {"example": answer},
+        "application/vnd.recordare.musicxml+xml": {},
+        "application/zip": {},
+    }
+    problems = {status: response for status, response in _RESPONSES.items() if status != "200"}
+    return {
+        "summary": "Read a line of symbols",
+        "operationId": "read",
+        "parameters": _parameters(query),
+        "requestBody": {"required": True, "content": body},
+        "responses": {"200": {"description": "What `wanted` asks for.", "content": media}, **problems},
+    }
+
+
+def _parameters(query: type[Config]) -> list[dict[str, Any]]:
     model = {
         "name": "model",
         "in": "path",
@@ -137,13 +175,8 @@ def predict_operation(query: type[Config]) -> dict[str, Any]:
         "schema": {"type": "string"},
         "description": "One of /v1/models.",
     }
-    return {
-        "summary": "Recognise",
-        "operationId": "predict",
-        "parameters": [model, *({"name": name, "in": "query", "schema": schema} for name, schema in fields.items())],
-        "requestBody": _BODY,
-        "responses": _RESPONSES,
-    }
+    fields = query.model_json_schema()["properties"]
+    return [model, *({"name": name, "in": "query", "schema": schema} for name, schema in fields.items())]
 
 
 def about() -> dict[str, Any]:

@@ -32,7 +32,8 @@ _TYPES = {
 def add_page(app: FastAPI) -> None:
     """Serve the page at ``/`` and its parts under ``/page``."""
     folder = resources.files("earmark.serve").joinpath("page")
-    files = {item.name: item.read_bytes() for item in folder.iterdir() if Path(item.name).suffix in _TYPES}
+    parts = [*folder.iterdir(), *resources.files("earmark.notation").iterdir()]
+    files = {item.name: item.read_bytes() for item in parts if Path(item.name).suffix in _TYPES}
 
     async def part(request: Request) -> Response:
         name = request.path_params.get("name", "index.html")

@@ -8,7 +8,7 @@ export function useToken(text) {
 
 export class NeedsToken extends Error {}
 
-async function answered(path, options = {}) {
+async function responded(path, options) {
   const headers = { ...(options.headers ?? {}) };
   if (token) headers.Authorization = `Bearer ${token}`;
   let response;
@@ -18,10 +18,14 @@ async function answered(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Error("the service cannot be reached; see that it still runs");
   }
+  if (response.ok) return response;
   const values = await response.json().catch(() => ({}));
-  if (response.ok) return values;
   const sentence = values.detail ?? `the service answered with status ${response.status}`;
   throw response.status === 401 ? new NeedsToken(sentence) : new Error(sentence);
+}
+
+async function answered(path, options = {}) {
+  return (await responded(path, options)).json().catch(() => ({}));
 }
 
 export function models() {
@@ -59,6 +63,20 @@ export function explain(model, { file, strokes }) {
   const form = new FormData();
   form.append("file", file, file.name ?? "recording.wav");
   return answered(path, { method: "POST", body: form });
+}
+
+// Reads a line of strokes with its staff and the symbols that a person has named.
+export function readLine(model, line) {
+  return answered(`/v1/read/${encodeURIComponent(model)}`, asJson(line));
+}
+
+// Returns the line, or several, as a file: "musicxml", or "homus", a zip of the named symbols.
+export async function exported(model, line, wanted) {
+  return (await responded(`/v1/read/${encodeURIComponent(model)}?wanted=${wanted}`, asJson(line))).blob();
+}
+
+function asJson(values) {
+  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(values) };
 }
 
 // Opens a stream; `onAnswer` and `onError` are called for every message of the service.

@@ -3,6 +3,7 @@
 import * as api from "/page/api.js";
 import { loadSymbols } from "/page/draw.js";
 import { inkPanel } from "/page/ink.js";
+import { linePanel } from "/page/line.js";
 import { soundPanel } from "/page/sound.js";
 import { whyPanel } from "/page/why.js";
 
@@ -82,7 +83,7 @@ const model = () => $("model").value;
 const why = whyPanel({ model });
 const shared = { model, show, fail, why };
 const sound = soundPanel(shared);
-let ink = null;
+let ink = null, line = null;
 
 // What the card says of a model, in a list: what it answers with, how often it was right, and what it cannot do.
 function cardFacts({ labels, scores, limits, licence }) {
@@ -108,16 +109,19 @@ function choose() {
   $("sound").hidden = draws || looks;
   $("picture").hidden = !looks;
   $("ink").hidden = !draws;
+  $("written").hidden = !draws || chosen.task !== "symbol";
   fail(null);
   show(null);
   why.forget();
   ink.clear();
+  line.setLabels(draws ? chosen.labels : []);
   sound.setTask(chosen.task);
 }
 
 async function start(wanted = null) {
   await loadSymbols();
   ink ??= inkPanel(shared);
+  line ??= linePanel(shared);
   try {
     const known = await api.models();
     models = known.models;

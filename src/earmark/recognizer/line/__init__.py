@@ -1,0 +1,1 @@
+"""Lines of symbols: which strokes belong together, what each group is, in reading order."""
