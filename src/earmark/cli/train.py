@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +47,12 @@ def train(
     ] = False,
     kind: As = None,
     groups: Groups = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights", metavar="MODEL", help="The recognizer that a recipe such as symbols/own-hand adapts."
+        ),
+    ] = None,
     as_json: AsJson = False,
     cluster: OnCluster = None,
 ) -> None:
@@ -58,6 +65,9 @@ def train(
     if cluster is not None and not every_fold:
         raise UsageError("--cluster trains folds beside each other; add --every-fold, or use torchrun for one network")
     extras.require("training", "train", "torch")
+    if weights is not None:
+        _adapt(recipe, data, weights=weights, out=out, changes=changes or (), as_json=as_json)
+        return
     from earmark.runs.pipeline import cross_validate
     from earmark.runs.pipeline import train as train_once
     from earmark.training.distributed import is_first, process_group
@@ -75,6 +85,19 @@ def train(
     print(run.scores.sentence)
     print(f"recognizer: {run.model}")
     print(f"report:     {run.report}")
+
+
+def _adapt(  # the options of the command
+    recipe: str, data: str, *, weights: str, out: Path, changes: Sequence[str], as_json: bool
+) -> None:
+    from earmark.runs.adapt import adapt
+
+    adapted = adapt(recipe, data=data, weights=weights, out=out, overrides=changes)
+    if as_json:
+        print_json({"model": str(adapted.model), **adapted.as_dict()})
+        return
+    print(adapted.sentence)
+    print(f"recognizer: {adapted.model}")
 
 
 def recipes(

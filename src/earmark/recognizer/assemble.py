@@ -107,6 +107,26 @@ def add_detector(model: onnx.ModelProto, detector: onnx.ModelProto, card: Card) 
     return merged
 
 
+def find_head(model: onnx.ModelProto) -> tuple[onnx.TensorProto, onnx.TensorProto]:
+    """Return weights ``(n_labels, n_embedding)`` and biases of the dense layer between embedding and logits.
+
+    They are tensors of the graph: who changes them changes the recognizer.
+
+    Raises
+    ------
+    ModelError
+        When the logits come from anything else.
+    """
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if "logits" in node.output:
+            names = list(node.input)
+            is_dense = node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
+            if is_dense and names[0] == "embedding" and set(names[1:]) <= set(tensors) and len(names) == 3:
+                return tensors[names[1]], tensors[names[2]]
+    raise ModelError("the last layer of this recognizer is no dense layer on its embedding; adapt another file")
+
+
 def set_card(model: onnx.ModelProto, card: Card) -> None:
     """Replace the card of a recognizer; a file of format 1 becomes one of format 2."""
     from onnx import helper

@@ -16,6 +16,7 @@ from earmark.models.base import MODELS, ModelConfig
 from earmark.models.transcription import TranscriptionConfig
 from earmark.models.transfer import TransferConfig
 from earmark.recognizer.card import Task
+from earmark.training.adapt import AdaptConfig
 from earmark.training.augment import AUGMENTATIONS, Augmentation, BatchAugmentation, ContentAugmentation
 from earmark.training.mixtures.config import MixtureConfig
 from earmark.training.rejection_config import RejectionConfig
@@ -163,6 +164,8 @@ class Recipe(Config):
         piano to score by; None: the examples as they are.
     rejection
         How to reject out-of-distribution and uncertain inputs; None: not at all.
+    adapt
+        How a finished recognizer is adapted to a few examples; such a recipe needs its file and fits nothing else.
     small_data
         The recipe that is used instead of this one where there are few examples; None: this one always.
     limits
@@ -181,6 +184,7 @@ class Recipe(Config):
     training: Training = Field(default_factory=Training)
     mixtures: MixtureConfig | None = None
     rejection: RejectionConfig | None = None
+    adapt: AdaptConfig | None = None
     small_data: SmallData | None = None
     limits: tuple[str, ...] = ()
 
