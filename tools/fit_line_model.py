@@ -36,7 +36,7 @@ from earmark.ink.lines import stroke_boxes, write_line
 from earmark.ink.parts import find_parts
 from earmark.recognizer import Recognizer
 from earmark.recognizer.line.anchor import even_points
-from earmark.recognizer.line.content import image_pieces, stroke_pieces, usual_extent
+from earmark.recognizer.line.content import image_pieces, knows_scan_sizes, stroke_pieces, usual_extent
 from earmark.recognizer.line.lattice import Lattice, build_lattice, marginals
 from earmark.recognizer.line.model import (
     SHAPE_COLUMNS,
@@ -120,7 +120,11 @@ def main() -> None:
     )
     lines = [written(by_writer[held_out[n % len(held_out)]], 10_000 + n) for n in range(given.lines)]
     drawn = [drawn_pieces(line, model) for line in lines]
-    seen = [scanned_pieces(line, model, seed=number) for number, line in enumerate(lines[: given.scans])]
+    tells_size = knows_scan_sizes(recognizer.card)
+    seen = [
+        scanned_pieces(line, model, seed=number, tells_size=tells_size)
+        for number, line in enumerate(lines[: given.scans])
+    ]
     scanned = [each for each in seen if each is not None]
     writers = f"{len(held_out)} writers that {recognizer.card.name} was not trained on"
     model = model.model_copy(
@@ -254,7 +258,7 @@ def drawn_pieces(line: Written, model: LineModel) -> tuple[Pieces, Truth]:
     return stroke_pieces(ink, model, staff_space=USUAL_STAFF_SPACE), truth
 
 
-def scanned_pieces(line: Written, model: LineModel, *, seed: int) -> tuple[Pieces, Truth] | None:
+def scanned_pieces(line: Written, model: LineModel, *, seed: int, tells_size: bool) -> tuple[Pieces, Truth] | None:
     """Return a line as a scanner would see it, and its symbols; None where two of them touch."""
     labels, ink, groups = line
     rng = np.random.default_rng(seed)
@@ -277,7 +281,7 @@ def scanned_pieces(line: Written, model: LineModel, *, seed: int) -> tuple[Piece
     if len(members) < len(groups):
         return None
     truth = [(tuple(members[number]), label) for number, label in enumerate(labels)]
-    return image_pieces(parts, model, staff_space=USUAL_STAFF_SPACE * scale), truth
+    return image_pieces(parts, model, staff_space=USUAL_STAFF_SPACE * scale, tells_size=tells_size), truth
 
 
 def distance_to(points: RealArray, strokes: list[FloatArray]) -> float:

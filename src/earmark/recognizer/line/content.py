@@ -9,6 +9,7 @@ from earmark.features.ink_raster import USUAL_STAFF_SPACE
 from earmark.ink.groups import Group
 from earmark.ink.lines import stroke_boxes
 from earmark.ink.parts import Parts
+from earmark.recognizer.card import Card
 from earmark.recognizer.line.anchor import even_points
 from earmark.recognizer.line.model import LineModel
 from earmark.recognizer.line.score import Pieces
@@ -53,13 +54,25 @@ def stroke_pieces(ink: Ink, model: LineModel, *, staff_space: float | None = Non
     return Pieces(boxes / unit, unit, draw, points)
 
 
-def image_pieces(parts: Parts, model: LineModel, *, staff_space: float | None = None) -> Pieces:
+def knows_scan_sizes(card: Card) -> bool:
+    """Return whether a recognizer was trained on scans whose staff space was known; else it is better not told."""
+    return any(
+        change.get("kind") == "ink-scan" and change.get("known_space", 0) > 0
+        for change in card.recipe.get("augment", ())
+    )
+
+
+def image_pieces(
+    parts: Parts, model: LineModel, *, staff_space: float | None = None, tells_size: bool = True
+) -> Pieces:
     """Return the connected parts of an image as pieces.
 
     Parameters
     ----------
     staff_space
         In pixels; that of the staff lines, or guessed from the sizes of the parts, unless given.
+    tells_size
+        Whether the network is told the staff space.
     """
     unit = staff_space or (parts.staff.space if parts.staff else usual_extent(parts.boxes) / model.usual_part)
 
@@ -67,7 +80,7 @@ def image_pieces(parts: Parts, model: LineModel, *, staff_space: float | None = 
         return parts.points(group) / unit
 
     def draw(group: Group) -> Image:
-        return parts.image(group, staff_space=unit)
+        return parts.image(group, staff_space=unit if tells_size else None)
 
     return Pieces(parts.boxes / unit, unit, draw, points, has_time=False)
 

@@ -17,7 +17,7 @@ from earmark.ink.rows import split_rows
 from earmark.recognizer.answers import UNKNOWN, make_answer
 from earmark.recognizer.inputs import Input, naming
 from earmark.recognizer.line.anchor import anchor_height
-from earmark.recognizer.line.content import image_pieces, stroke_pieces
+from earmark.recognizer.line.content import image_pieces, knows_scan_sizes, stroke_pieces
 from earmark.recognizer.line.inputs import line_input
 from earmark.recognizer.line.lattice import best_path, marginals
 from earmark.recognizer.line.model import LineModel, shipped_line_model
@@ -47,7 +47,8 @@ def read_line(recognizer: Recognizer, item: Input, *, staff_space: float | None,
         space = staff_space or (written.staff.space if written.staff else None)
         if isinstance(written.content, Image):
             parts = find_parts(written.content)
-            pieces, staff = image_pieces(parts, model, staff_space=space), parts.staff
+            tells_size = knows_scan_sizes(recognizer.card)
+            pieces, staff = image_pieces(parts, model, staff_space=space, tells_size=tells_size), parts.staff
         else:
             pieces, staff = stroke_pieces(written.content, model, staff_space=space), written.staff
     symbols = read_pieces(recognizer, pieces, model=model, top=top, known=written.known)
