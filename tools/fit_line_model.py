@@ -313,7 +313,7 @@ def scan_of(ink: Ink, rng: np.random.Generator, *, scale: float) -> tuple[Image,
     return Image(np.clip(grey, 0, 255).astype(np.uint8)), corner
 
 
-def fit(examples: list[Example], *, ridge: float = 0.01, steps: int = 100) -> RealArray:
+def fit(examples: list[Example], *, ridge: float = 0.01, steps: int = 50) -> RealArray:
     """Return the weights of conditional maximum likelihood, with a small penalty on their squares."""
     every = np.concatenate([example.columns.reshape(-1, example.columns.shape[-1]) for example in examples])
     scale = every.std(axis=0)
