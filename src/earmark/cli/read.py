@@ -74,7 +74,7 @@ def _print(line: Line, form: Format) -> None:
 
 
 def _rows(line: Line) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for symbol in line.symbols:
         rivals = [answer for answer in symbol.top if answer.label != symbol.label][:2]
         other = symbol.reason or " · ".join(f"{answer.label} {percent(answer.confidence)}" for answer in rivals)

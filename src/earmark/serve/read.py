@@ -116,7 +116,7 @@ class Read:
         service, began_s, status = self._service, time.monotonic(), 500
         service.check_token(request)
         model = request.path_params["model"]
-        recognizer = service.models[model]
+        recognizer = service.models[model].recognizer
         try:
             query = ReadQuery.parse(dict(request.query_params), where="the query")
             with service.admission.admitted():

@@ -22,7 +22,7 @@ from earmark.recognizer.line.inputs import line_input
 from earmark.recognizer.line.lattice import best_path, marginals
 from earmark.recognizer.line.model import LineModel, shipped_line_model
 from earmark.recognizer.line.score import Answers, Pieces, find_candidates, label_scores
-from earmark.recognizer.windows import WindowBatch, WindowScores, drawing
+from earmark.recognizer.windows import WindowBatch, WindowScores
 from earmark.text import percent
 from earmark.types import Answer, Box, Content, Image, IntArray, Line, RealArray, Symbol
 
@@ -105,16 +105,15 @@ def _anchor(pieces: Pieces, group: Group, label: str) -> float:
 
 def _box(pieces: Pieces, group: Sequence[int]) -> Box:
     members = pieces.boxes[list(group)] * pieces.staff_space
-    left, top, right, bottom = (*members[:, :2].min(axis=0).tolist(), *members[:, 2:].max(axis=0).tolist())
-    return left, top, right, bottom
+    low, high = members.min(axis=0), members.max(axis=0)
+    return float(low[0]), float(low[1]), float(high[2]), float(high[3])
 
 
 def answers_of(recognizer: Recognizer, contents: Sequence[Content]) -> Answers:
     """Return what the network says about each of some drawings, at least one."""
-    features = recognizer.card.features
     scores = []
     for start in range(0, len(contents), _AT_ONCE):
-        rasters = [drawing(features(content)) for content in contents[start : start + _AT_ONCE]]
+        rasters = [raster for content in contents[start : start + _AT_ONCE] for raster in recognizer.cut(content)]
         scores += recognizer.score_together([WindowBatch.joined(rasters)])
     joined = WindowScores.joined(scores)
     return Answers(joined.probabilities, joined.familiarity)
