@@ -77,7 +77,7 @@ def test_what_is_no_symbol_is_unknown_with_its_strokes(symbols):
 
 
 def test_an_image_of_a_line_with_and_without_a_staff(symbols):
-    ink, _ = line_of(*LABELS, gap=22.0, heights=[0, -8, 0, -12, 0, 10, 0])
+    ink, _ = line_of(*LABELS, gap=30.0, heights=[0, -8, 0, -12, 0, 10, 0])
     for staves in (0, 1):
         line = symbols.read(scan(ink, staves=staves)[0])
         right = sum(a == b for a, b in zip(labels_of(line), LABELS, strict=False))

@@ -62,6 +62,8 @@ WAYS = (
 LENGTHS = (3, 14)
 DOODLES = 0.03
 """Share of what is written that is no symbol."""
+RARER = 2.0
+"""Logarithm of how much rarer doodles are in use than here; chosen on lines of the validation part."""
 MOST_STROKES = 8
 UNKNOWN = "unknown"
 NAMES = ("log_probability", "log_size", "log_count", "familiarity", "unknown", "unknown_familiarity")
@@ -243,7 +245,9 @@ def fit_fine(recognizer: Recognizer, model: LineModel, lines: list[Pieces], trut
         examples.append(Example(columns, right, candidates.lattice))
         if number % 50 == 0:
             print(f"{number} of {len(lines)} lines", file=sys.stderr)
-    weights = [float(weight) for weight in fit(examples).round(4)]
+    fitted = fit(examples)
+    fitted[n_shape + NAMES.index("unknown")] -= RARER
+    weights = [float(weight) for weight in fitted.round(4)]
     return Weights(
         shape=tuple(weights[:n_shape]),
         **dict(zip(NAMES, weights[n_shape : n_shape + 6], strict=True)),
