@@ -90,9 +90,9 @@ class InkRaster(InkFeatures):
     def _of_image(self, image: Image) -> FloatArray:
         drawing = find_drawing(image)
         place = place_as_drawn if self.scan_pen == "kept" else place_with_pen
-        size = {"shape": (self.height, self.width), "pen_width_px": self.pen_width, "margin_px": self.margin}
+        shape = (self.height, self.width)
         parts = {channel: self._plane(0.0, n_planes) for channel, n_planes in N_PLANES.items()}
-        parts["ink"] = place(drawing, **size)[None]
+        parts["ink"] = place(drawing, shape=shape, pen_width_px=self.pen_width, margin_px=self.margin)[None]
         if image.staff_space_px is not None:
             parts["size"] = self._size_plane(drawing.longest_px, image.staff_space_px)
         return np.concatenate([parts[channel] for channel in self.channels])

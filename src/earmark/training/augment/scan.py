@@ -16,7 +16,7 @@ from earmark.errors import DataError
 from earmark.features.ink_raster import USUAL_STAFF_SPACE
 from earmark.ink.trace import find_ink
 from earmark.training.augment.base import AUGMENTATIONS, ContentAugmentation, Drawn, Range
-from earmark.types import Content, FloatArray, Image, Ink
+from earmark.types import Content, FloatArray, Image, Ink, RealArray
 
 LONGEST_PX = 240
 SUPERSAMPLING = 2
@@ -108,7 +108,7 @@ def _draw(strokes: list[FloatArray], pen_px: float, rng: np.random.Generator) ->
         paper = _unstretched(paper, stretch / SUPERSAMPLING)
     width, height = paper.size
     smaller = paper.resize((max(1, width // SUPERSAMPLING), max(1, height // SUPERSAMPLING)), PIL.Image.Resampling.BOX)
-    return np.asarray(smaller, dtype=np.float32) / 255
+    return np.asarray(smaller, dtype=np.float32) / np.float32(255)
 
 
 def _pressure(n_points: int, strength: float, rng: np.random.Generator) -> FloatArray:
@@ -116,7 +116,7 @@ def _pressure(n_points: int, strength: float, rng: np.random.Generator) -> Float
     if not strength:
         return np.ones(n_points, np.float32)
     at = np.linspace(0, 3, n_points)
-    return np.exp(np.interp(at, range(4), strength * rng.standard_normal(4))).astype(np.float32)
+    return np.asarray(np.exp(np.interp(at, range(4), strength * rng.standard_normal(4))), dtype=np.float32)
 
 
 def _draw_stroke(draw: PIL.ImageDraw.ImageDraw, points: FloatArray, widths: FloatArray) -> None:
@@ -128,7 +128,7 @@ def _draw_stroke(draw: PIL.ImageDraw.ImageDraw, points: FloatArray, widths: Floa
         draw.line(both, fill=255, width=max(1, round(radii[i - 1] + radii[i])))
 
 
-def _unstretched(paper: PIL.Image.Image, stretch: FloatArray) -> PIL.Image.Image:
+def _unstretched(paper: PIL.Image.Image, stretch: RealArray) -> PIL.Image.Image:
     width, height = paper.size
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ np.linalg.inv(stretch).T
     low, size = corners.min(axis=0), np.ceil(np.ptp(corners, axis=0)).astype(int)
@@ -150,7 +150,9 @@ def _without_staff(share: FloatArray, space_px: float, rng: np.random.Generator)
     if rng.random() < 0.5:
         return np.where(line & (runs < rng.uniform(0.1, 0.7)), 0, share)
     near = np.asarray(
-        PIL.Image.fromarray(np.uint8(255 * (share > 0.5))).filter(PIL.ImageFilter.MaxFilter(2 * rng.integers(1, 5) + 1))
+        PIL.Image.fromarray(np.uint8(255 * (share > 0.5))).filter(
+            PIL.ImageFilter.MaxFilter(2 * int(rng.integers(1, 5)) + 1)
+        )
     )
     return np.maximum(share, np.float32(0.9) * (line & (near > 0) & (runs < rng.uniform(0.1, 0.6))))
 
@@ -167,8 +169,8 @@ def _printed(share: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Return ink that has spread or dried up, with rough outlines, cut off here and there."""
     blur_px = rng.uniform(0.2, 1.2)
     blurred = PIL.Image.fromarray(np.uint8(255 * share)).filter(PIL.ImageFilter.GaussianBlur(blur_px))
-    level = rng.uniform(0.25, 0.62)
-    level = level - rng.uniform(0, 0.3) * level * _noise(share.shape, rng.uniform(1.2, 4), rng)
+    mean = rng.uniform(0.25, 0.62)
+    level = mean - rng.uniform(0, 0.3) * mean * _noise(share.shape, rng.uniform(1.2, 4), rng)
     # The outline is as sharp as a scanner's.
     return np.clip((np.asarray(blurred, dtype=np.float32) / 255 - level) * 4 + 0.5, 0, 1).astype(np.float32)
 
