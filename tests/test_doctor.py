@@ -252,6 +252,21 @@ def test_names_that_mean_the_same(one, other, same):
     assert (meaning(one) == meaning(other)) is same
 
 
+def test_several_labels_of_an_example_are_counted_one_by_one(tmp_path):
+    names = [f"{i}.wav" for i in range(12)]
+    for i, name in enumerate(names):
+        write(tmp_path / name, song(i, seconds=1.0))
+    rows = [f"{name},{('rock;80s', 'rock', '80s;slow')[i % 3]},g{i % 4}" for i, name in enumerate(names)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,group", *rows]) + "\n")
+    report = check(tmp_path / "list.csv", workers=1)
+    (counted,) = report.of("counts-label")
+    assert counted.message == "80s 8, rock 8, slow 4"
+    assert "several labels" in report.of("labels-not-judged")[0].message
+    (tmp_path / "list.csv").write_text("path,label,group\n0.wav,rock;80s,g0\n1.wav,rock;,g1\n")
+    (refused,) = check(tmp_path / "list.csv", workers=1).of("unreadable-source")
+    assert "an empty one" in refused.message
+
+
 def made_table(path: Path, values: np.ndarray, labels: list[str]) -> Path:
     names = [f"track{n:03}.wav" for n in range(len(labels))]
     rows = [

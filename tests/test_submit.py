@@ -11,7 +11,7 @@ import soundfile
 from earmark import cli
 from earmark.errors import DataError, UsageError
 from earmark.runs.submit import match_files, read_sample, submit
-from tiny import LABELS, tiny_recognizer, tone
+from tiny import LABELS, tiny_card, tiny_recognizer, tone
 
 RATE_HZ = 22050
 IDS = ("b", "c", "a")
@@ -53,6 +53,21 @@ def test_one_probability_a_column_in_the_order_of_the_sample(folder, recognizer,
     for row in rows:
         expected = {a.label: a.confidence for a in recognizer.predict(folder / row["file"]).top}
         assert {label: float(row[label]) for label in LABELS} == pytest.approx(expected, abs=1e-6)
+
+
+def test_several_labels_a_row_each_with_its_own_probability(folder, tmp_path):
+    """Of several labels each is a decision of its own: probabilities are not made to add up to 1."""
+    tagger = tiny_recognizer(tmp_path, tiny_card(task="tag", target="multi-label", thresholds=(0.2, 0.2, 0.2)))
+    sample = sample_file(tmp_path, f"file,{','.join(LABELS)}", *(f"{name}.wav,0,0,0" for name in IDS))
+    submit(tagger, folder, sample=sample, out=tmp_path / "out.csv")
+    for row in csv.DictReader((tmp_path / "out.csv").read_text().splitlines()):
+        expected = {a.label: a.confidence for a in tagger.predict(folder / row["file"], top=3).top}
+        assert {label: float(row[label]) for label in LABELS} == pytest.approx(expected, abs=1e-6)
+    sample = sample_file(tmp_path, "id,tags", *(f"{name},rock" for name in IDS))
+    submit(tagger, folder, sample=sample, out=tmp_path / "out.csv")
+    for row in csv.DictReader((tmp_path / "out.csv").read_text().splitlines()):
+        given = {a.label for a in tagger.predict(folder / f"{row['id']}.wav").labels}
+        assert row["tags"] == ";".join(label for label in LABELS if label in given)
 
 
 def test_the_line_ends_of_the_sample_are_kept(folder, recognizer, tmp_path):

@@ -109,6 +109,22 @@ def test_a_killed_trial_is_tried_again(recipe, drawings, tmp_path, monkeypatch):
     assert tuning.best.n_epochs == 2
 
 
+def test_the_best_of_several_labels_has_the_least_loss(drawings, recipe, tmp_path, capsys):
+    recipe.write_text(f'target = "multi-label"\n{TOML}label_smoothing = 0\n')
+    rows = [
+        f"{path.relative_to(drawings.parent).as_posix()},{('Lies', 'Stands')[i % 2]};Line,{path.parent.name}"
+        for i, path in enumerate(sorted(drawings.rglob("*.txt")))
+    ]
+    data = drawings.parent / "tags.csv"
+    data.write_text("\n".join(["path,label,group", *rows]) + "\n")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(f"tune {recipe} --data {data} -o {tmp_path}/s --trials 3 --search {SEARCH[0]}".split())
+    assert "VALIDATION LOSS" in capsys.readouterr().out
+    with (tmp_path / "s" / "trials.csv").open() as stream:
+        losses = [float(row["loss"]) for row in csv.DictReader(stream)]
+    assert losses == sorted(losses)
+
+
 def test_a_field_that_does_not_exist(recipe, drawings, tmp_path):
     with pytest.raises(ConfigError, match=r"unknown key 'training.epoch' \(did you mean 'epochs'\?\)"):
         tune(recipe, data=drawings, out=tmp_path / "search", search=["training.epoch=1,2"], cache=tmp_path / "cache")

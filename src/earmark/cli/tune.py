@@ -54,10 +54,12 @@ def tune(
             overrides=changes or (),
             progress=progress,
         )
-    rows = [("VALIDATION ACCURACY", "EPOCHS", "CHANGES")]
+    of_loss = tuning.target == "multi-label"
+    rows = [("VALIDATION LOSS" if of_loss else "VALIDATION ACCURACY", "EPOCHS", "CHANGES")]
     for trial in tuning.trials[:_N_SHOWN]:
         epochs = f"{trial.n_epochs}{' (given up)' if trial.pruned else ''}"
-        rows.append((percent(trial.accuracy), epochs, " ".join(trial.overrides)))
+        worth = f"{trial.loss:.4f}" if of_loss else percent(trial.accuracy)
+        rows.append((worth, epochs, " ".join(trial.overrides)))
     print_table(rows)
     settings = " ".join(f"--set {shlex.quote(change)}" for change in (*(changes or ()), *tuning.best.overrides))
     print(f"train the best: earmark train {recipe} --data {shlex.quote(data)} {settings} -o RUN")

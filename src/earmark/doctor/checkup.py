@@ -11,6 +11,7 @@ from pathlib import Path
 from earmark import extras
 from earmark.data import SPLITS, Manifest, Split, apply_split, read_manifest
 from earmark.data.facts import gtzan_fault
+from earmark.data.manifest import LABEL_SEPARATOR
 from earmark.data.table import read_table
 from earmark.doctor.condition import broken, suspicious
 from earmark.doctor.examine import Examined
@@ -96,7 +97,7 @@ def _manifest(
     if isinstance(source, Manifest):
         return source
     try:
-        manifest = read_manifest(source, domain=domain, groups=groups, quarantined=True)
+        manifest = _with_labels_apart(read_manifest(source, domain=domain, groups=groups, quarantined=True))
     except DataError as error:
         found.append(Finding("unreadable-source", "error", (str(source),), str(error), family="broken"))
         if not as_path(source).is_dir():
@@ -109,6 +110,12 @@ def _manifest(
             return None
     found.extend(survey(as_path(source)))
     return manifest
+
+
+def _with_labels_apart(manifest: Manifest) -> Manifest:
+    """Return a manifest as multi-label where a label holds the separator: nothing can be trained from it otherwise."""
+    several = any(LABEL_SEPARATOR in example.label for example in manifest)
+    return manifest.with_target("multi-label") if several else manifest
 
 
 def _looked(
@@ -205,5 +212,5 @@ def counts(manifest: Manifest) -> Iterator[Finding]:
         if len(members):
             text = f"{part}: {len(members)} examples, {len(members.labels)} labels, {len(members.groups)} groups"
             yield Finding("counts-split", "note", (), text)
-    of_label = Counter(example.label for example in manifest)
+    of_label = Counter(label for example in manifest for label in manifest.labels_of(example))
     yield Finding("counts-label", "note", (), ", ".join(f"{label} {of_label[label]}" for label in manifest.labels))

@@ -48,7 +48,7 @@ def _one_label(manifest: Manifest) -> Iterator[Finding]:
 
 
 def _few(manifest: Manifest) -> Iterator[Finding]:
-    counts = Counter(example.label for example in manifest)
+    counts = Counter(label for example in manifest for label in manifest.labels_of(example))
     if len(counts) < 2:
         return
     (common, most), (rare, least) = counts.most_common(1)[0], counts.most_common()[-1]
@@ -57,7 +57,7 @@ def _few(manifest: Manifest) -> Iterator[Finding]:
         yield Finding(
             "few-examples",
             "warning",
-            tuple(example.path for example in manifest if example.label in few),
+            tuple(example.path for example in manifest if not few.keys().isdisjoint(manifest.labels_of(example))),
             f"{len(few)} label(s) have fewer than {FEWEST} examples: "
             + some(f"{label} {n}" for label, n in sorted(few.items(), key=lambda pair: pair[1])),
             "add examples, or join them with another label; a score of so few means little",
@@ -65,12 +65,13 @@ def _few(manifest: Manifest) -> Iterator[Finding]:
             evidence=dict(few),
         )
     if most > UNEVEN * least:
+        judged_by = "balanced accuracy" if manifest.target == "multi-class" else "mean average precision"
         yield Finding(
             "imbalance",
             "warning",
             (),
             f"{common} has {most} examples and {rare} {least}, {most / least:.0f} times fewer",
-            "judge by balanced accuracy, not by accuracy; add examples of the rare ones",
+            f"judge by {judged_by}, not by accuracy; add examples of the rare ones",
             family="labels",
             evidence={common: most, rare: least},
         )
@@ -79,13 +80,14 @@ def _few(manifest: Manifest) -> Iterator[Finding]:
 def _one_group(manifest: Manifest) -> Iterator[Finding]:
     groups: dict[str, set[str]] = defaultdict(set)
     for example in manifest:
-        groups[example.label].add(example.group)
+        for label in manifest.labels_of(example):
+            groups[label].add(example.group)
     for label in manifest.labels:
         if len(groups[label]) == 1 and UNKNOWN_GROUP not in groups[label]:
             yield Finding(
                 "one-group",
                 "warning",
-                tuple(example.path for example in manifest if example.label == label),
+                tuple(example.path for example in manifest if label in manifest.labels_of(example)),
                 f"the label {label!r} comes from one group, {min(groups[label])!r}, so it cannot be tested honestly",
                 "add examples of other groups",
                 family="labels",
@@ -93,6 +95,7 @@ def _one_group(manifest: Manifest) -> Iterator[Finding]:
 
 
 def _same_meaning(manifest: Manifest) -> Iterator[Finding]:
+    n_of = Counter(label for example in manifest for label in manifest.labels_of(example))
     meanings: dict[str, list[str]] = defaultdict(list)
     for label in manifest.labels:
         meanings[meaning(label)].append(label)
@@ -101,11 +104,11 @@ def _same_meaning(manifest: Manifest) -> Iterator[Finding]:
             yield Finding(
                 "same-meaning",
                 "warning",
-                tuple(example.path for example in manifest if example.label in labels),
+                tuple(example.path for example in manifest if not set(labels).isdisjoint(manifest.labels_of(example))),
                 f"the labels {' and '.join(map(repr, labels))} mean the same",
                 "rename all but one of them",
                 family="labels",
-                evidence=dict(Counter(example.label for example in manifest if example.label in labels)),
+                evidence={label: n_of[label] for label in labels},
             )
 
 
@@ -128,7 +131,7 @@ def two_labels(manifest: Manifest, copies: Sequence[Copy]) -> Iterator[Finding]:
     """Yield an error for content that is there under two labels."""
     for copy in copies:
         one, two = manifest.examples[copy.original], manifest.examples[copy.copy]
-        if one.label != two.label and copy.relation != "alike":
+        if set(manifest.labels_of(one)) != set(manifest.labels_of(two)) and copy.relation != "alike":
             yield Finding(
                 "two-labels",
                 "error" if copy.relation != "near-drawing" else "warning",
@@ -243,6 +246,10 @@ def _off_diagonal(chances: FloatArray, truth: npt.NDArray[np.intp]) -> int:
 
 def doubtful(manifest: Manifest, examined: Sequence[Examined]) -> Iterator[Finding]:
     """Yield the labels that are likely wrong, the most doubtful first; nothing where it cannot be judged."""
+    if manifest.target == "multi-label":
+        said = "examples have several labels, which the baseline does not judge"
+        yield Finding("labels-not-judged", "note", (), said, family="labels")
+        return
     rows, features = matrix(examined)
     examples = [manifest.examples[row] for row in rows]
     counts = Counter(example.label for example in examples)

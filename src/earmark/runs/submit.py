@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import numpy.typing as npt
 
+from earmark.data.manifest import LABEL_SEPARATOR
 from earmark.data.table import is_table, read_rows, read_table
 from earmark.errors import DataError, UsageError
 from earmark.files import files_under, write_text
@@ -211,29 +213,36 @@ def _answers(
     places = [order.index(column.strip()) for column in sample.columns] if sample.wants_probabilities else []
     rows, bad = [], []
     for done, (name, item) in enumerate(zip(sample.ids, inputs, strict=True), start=1):
-        probabilities = _probabilities(recognizer, item)
+        answer = _answer(recognizer, item)
         progress("recognising", done, len(inputs), "")
-        if isinstance(probabilities, str):
+        if isinstance(answer, str):
             if fallback is None:
-                bad.append(probabilities)
+                bad.append(answer)
                 continue
-            probabilities = np.array([label == fallback for label in labels], np.float32)
-        cells = [f"{probabilities[i]:.6f}" for i in places] or [order[int(probabilities.argmax())]]
+            given = np.array([label == fallback for label in labels])
+            answer = given.astype(np.float32), given
+        probabilities, given = answer
+        cells = [f"{probabilities[i]:.6f}" for i in places]
+        cells = cells or [LABEL_SEPARATOR.join(order[i] for i in np.flatnonzero(given))]
         rows.append([name, *cells])
     if bad:
         raise DataError(f"{bad[0]}" + (f" (and {len(bad) - 1} more)" if len(bad) > 1 else "") + "; or give a fallback")
     return rows
 
 
-def _probabilities(recognizer: Recognizer, item: Path | Numbers) -> FloatArray | str:
-    """Return the probability of every label, or why there is none."""
-    result = recognizer.try_predict(item, top=len(recognizer.card.labels), force=True)
+def _answer(recognizer: Recognizer, item: Path | Numbers) -> tuple[FloatArray, npt.NDArray[np.bool_]] | str:
+    """Return the probability of every label and which are given, or why there is none."""
+    card = recognizer.card
+    result = recognizer.try_predict(item, top=len(card.labels), force=True)
     if isinstance(result, Failure):
         return str(result.error)
     if not result.top:
         return f"{result.input}: {result.reason}"
     known = {answer.label: answer.confidence for answer in result.top}
-    confidences = np.array([known[label] for label in recognizer.card.labels], np.float32)
+    confidences = np.array([known[label] for label in card.labels], np.float32)
+    if card.is_multi_label:
+        given = {answer.label for answer in result.labels or ()}
+        return confidences, np.array([label in given for label in card.labels])
     # A competition knows no answer that is none of the labels.
     probabilities: FloatArray = confidences / confidences.sum()
-    return probabilities
+    return probabilities, np.arange(len(confidences)) == probabilities.argmax()

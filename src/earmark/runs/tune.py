@@ -24,7 +24,7 @@ from earmark.training.loop import Row
 from earmark.training.readable import set_aside_unreadable
 from earmark.training.recipe import Recipe, load_recipe
 from earmark.training.settle import read_for, settle, with_pictures
-from earmark.types import Progress, no_progress
+from earmark.types import Progress, Target, no_progress
 
 if TYPE_CHECKING:
     import optuna
@@ -44,6 +44,9 @@ class Trial:
         What was changed, as for ``--set``.
     accuracy
         Of the validation part, at the epoch with the least loss; for a pruned trial of those that it had.
+    loss
+        Of the same epoch, the mean negative log likelihood. Of several labels it decides which trial is best, because
+        most labels are absent, and their share of right decisions hardly differs.
     n_epochs
         How many it had.
     pruned
@@ -52,6 +55,7 @@ class Trial:
 
     overrides: tuple[str, ...]
     accuracy: float
+    loss: float
     n_epochs: int
     pruned: bool
 
@@ -62,6 +66,7 @@ class Tuning:
 
     recipe: str
     trials: tuple[Trial, ...]
+    target: Target = "multi-class"
 
     @property
     def best(self) -> Trial:
@@ -123,6 +128,8 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
 ) -> Tuning:
     """Search the fields of a recipe for the best accuracy of the validation part; the test part stays unseen.
 
+    Of a multi-label recipe the least loss is best.
+
     Trials that do worse than the median of the others at the same epoch are given up (Akiba et al. 2019). A search that
     was killed goes on where it was when it is called again with the same folder. On a cluster as many trials run at
     once as it has cores; they do not know of each other, so they are others than one after the other would be, and run
@@ -154,6 +161,8 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
 
     from optuna import TrialPruned
 
+    noted = partial(_noted, target=base.target)
+
     def suggested(trial: optuna.Trial) -> tuple[list[str], Recipe]:
         changes = [f"{axis.key}={suggest(trial, axis)}" for axis in axes]
         return changes, with_pictures(load_recipe(recipe, overrides=[*overrides, *changes]), manifest)
@@ -162,9 +171,8 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
         changes, changed = suggested(trial)
 
         def watch(rows: Sequence[Row]) -> None:
-            trial.report(rows[-1]["valid_accuracy"], len(rows))
-            trial.set_user_attr("n_epochs", len(rows))
-            trial.set_user_attr("accuracy", _accuracy(rows))
+            trial.report(_worth(rows[-1], base.target), len(rows))
+            noted(trial, rows)
             if trial.should_prune():
                 raise TrialPruned
 
@@ -172,12 +180,12 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
         _, rows = fit_network(
             manifest, recipe=changed, folder=place, validated=True, cache=store, progress=no_progress, watch=watch
         )
-        return _noted(trial, rows)
+        return noted(trial, rows)
 
     def attempt_together(trials: Sequence[optuna.Trial]) -> Iterator[float]:
         fit = partial(_fit_apart, manifest=manifest, cache=store.folder)
         logs = in_order(map_processes(fit, [suggested(trial)[1] for trial in trials], workers=1))
-        return map(_noted, trials, logs)
+        return map(noted, trials, logs)
 
     if stays_here(1, n_trials):
         runs = study.run(attempt, n_trials=n_trials)
@@ -204,16 +212,22 @@ def _fit_apart(recipe: Recipe, *, manifest: Manifest, cache: Path) -> list[Row]:
     return rows
 
 
-def _noted(trial: optuna.Trial, rows: Sequence[Row]) -> float:
+def _noted(trial: optuna.Trial, rows: Sequence[Row], *, target: Target) -> float:
     """Note with a trial how it went; return its score."""
-    trial.set_user_attr("n_epochs", len(rows))
-    trial.set_user_attr("accuracy", _accuracy(rows))
-    return _accuracy(rows)
+    kept = _kept(rows)
+    for name, value in (("n_epochs", len(rows)), ("accuracy", kept["valid_accuracy"]), ("loss", kept["valid_loss"])):
+        trial.set_user_attr(name, value)
+    return _worth(kept, target)
 
 
-def _accuracy(rows: Sequence[Row]) -> float:
-    """Return the accuracy of the epoch whose weights are kept."""
-    return min(rows, key=lambda row: row["valid_loss"])["valid_accuracy"]
+def _kept(rows: Sequence[Row]) -> Row:
+    """Return the epoch whose weights are kept."""
+    return min(rows, key=lambda row: row["valid_loss"])
+
+
+def _worth(row: Row, target: Target) -> float:
+    """Return what a search maximises."""
+    return row["valid_accuracy"] if target == "multi-class" else -row["valid_loss"]
 
 
 def _study(folder: Path, recipe: Recipe, axes: Sequence[Axis], data: str) -> Study:
@@ -237,12 +251,17 @@ def _tuning(recipe: Recipe, study: Study, axes: Sequence[Axis]) -> Tuning:
         Trial(
             overrides=tuple(f"{axis.key}={trial.params[axis.key]}" for axis in axes),
             accuracy=trial.user_attrs.get("accuracy", math.nan),
+            loss=trial.user_attrs.get("loss", math.nan),
             n_epochs=trial.user_attrs.get("n_epochs", 0),
             pruned=trial.state.name == "PRUNED",
         )
         for trial in study.finished
     ]
-    return Tuning(recipe.name, tuple(sorted(trials, key=lambda trial: (trial.pruned, -trial.accuracy))))
+
+    def rank(trial: Trial) -> tuple[bool, float]:
+        return trial.pruned, -trial.accuracy if recipe.target == "multi-class" else trial.loss
+
+    return Tuning(recipe.name, tuple(sorted(trials, key=rank)), recipe.target)
 
 
 def _note(study: Study) -> str:
@@ -252,7 +271,13 @@ def _note(study: Study) -> str:
 def _write_trials(path: Path, tuning: Tuning) -> None:
     keys = (change.partition("=")[0] for change in tuning.best.overrides)
     rows = (
-        [trial.accuracy, trial.n_epochs, trial.pruned, *(change.partition("=")[2] for change in trial.overrides)]
+        [
+            trial.accuracy,
+            trial.loss,
+            trial.n_epochs,
+            trial.pruned,
+            *(change.partition("=")[2] for change in trial.overrides),
+        ]
         for trial in tuning.trials
     )
-    write_csv(path, rows, columns=["accuracy", "n_epochs", "pruned", *keys])
+    write_csv(path, rows, columns=["accuracy", "loss", "n_epochs", "pruned", *keys])
