@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -14,11 +15,11 @@ from hypothesis import strategies as st
 from earmark.errors import ConfigError, DataError, ModelError, UnknownNameError
 from earmark.evaluation import Outcome, read_outcome
 from earmark.recognizer import Recognizer
-from earmark.rejection.detector import Detector
+from earmark.rejection.detector import Detector, LogisticDetector
 from earmark.rejection.export import export_detector
 from earmark.rejection.fit import add_rejection, min_confidence_for, rejection_config_of
-from earmark.rejection.fit_detector import DetectorTrainer, min_familiarity_for
-from earmark.rejection.sources import ood_sources
+from earmark.rejection.fit_detector import DetectorTrainer, log_odds, min_familiarity_for
+from earmark.rejection.sources import OodSource, ood_sources
 from earmark.rejection.windows import REAL, Windows
 from earmark.runs.pipeline import train
 from earmark.training import Recipe
@@ -116,9 +117,17 @@ def trainer(**changes):
         },
         where="test",
     )
-    settings = RejectionConfig(epochs=6, batch_size=16, learning_rate=0.01, detector=SMALL_DETECTOR, **changes)
+    given = {"detector": SMALL_DETECTOR, **changes}
+    settings = RejectionConfig(epochs=6, batch_size=16, learning_rate=0.01, **given)
+    sources = [OodSource(kind, family, lambda rng: Sound(rng, 1)) for kind, family in (("a", "x"), ("b", "y"))]
     return DetectorTrainer(
-        tiny_card(), recipe, settings, train=[windows()], validation=[windows(seed=1)], progress=lambda *_: None
+        tiny_card(),
+        recipe,
+        settings,
+        train=[windows()],
+        validation=[windows(seed=1)],
+        sources=sources,
+        progress=lambda *_: None,
     )
 
 
@@ -136,13 +145,59 @@ def test_a_detector_learns_and_its_familiarity_is_calibrated():
 
 
 def test_families_are_left_out_together():
-    from earmark.rejection.sources import OodSource
-
-    kinds = {kind: OodSource(kind, family, lambda rng: Sound(rng, 1)) for kind, family in (("a", "x"), ("b", "y"))}
-    scores = trainer().measure(kinds)
+    scores = trainer().measure()
     assert [score.kind for score in scores] == ["a", "b"]
     assert all(0 <= score.rejected <= 1 and score.n == 60 for score in scores)
     assert scores[0].auroc > 0.9
+
+
+def embedded(n=400, *, seed=0):
+    """Windows that only the first two numbers of an embedding tell apart; the last number is dead but for rounding."""
+    rng = np.random.default_rng(seed)
+    given = windows(n, seed=seed)
+    embedding = rng.normal(size=(n, 6)).astype(np.float32)
+    embedding[given.kinds == 0, 0] -= 4
+    embedding[given.kinds == 1, 1] -= 2
+    embedding[:, 5] = 3e-7 * np.arange(n) / n
+    return Windows(given.pictures, given.logits, embedding, given.kinds)
+
+
+def test_a_logistic_detector_learns_from_the_embedding_alone_and_leaves_dead_numbers():
+    learned = dataclasses.replace(
+        trainer(detector={"kind": "logistic"}), train=[embedded()], validation=[embedded(seed=1)]
+    )
+    detector = learned.fit()
+    odds, kinds = log_odds(detector, learned.validation)
+    assert np.mean(odds[kinds == REAL, None] > odds[kinds == 0]) > 0.9
+    weight = detector.head.weight[0].abs()
+    assert weight[5] < 1e-3 * weight[0]
+    assert torch.equal(learned.fit().head.weight, detector.head.weight)
+
+
+def test_a_family_that_counts_more_is_rejected_more():
+    def gap(**changes):
+        learned = dataclasses.replace(
+            trainer(detector={"kind": "logistic"}, **changes), train=[embedded()], validation=[embedded(seed=1)]
+        )
+        odds, kinds = log_odds(learned.fit(), learned.validation)
+        real, *foreign = (odds[kinds == kind].mean() for kind in (REAL, 0, 1))
+        return (real - foreign[1]) / (real - foreign[0])
+
+    assert gap(family_weights={"y": 10.0}) > gap() > gap(family_weights={"y": 0.1})
+
+
+def test_the_file_says_the_same_as_a_logistic_detector():
+    import onnxruntime
+
+    torch.manual_seed(0)
+    detector = LogisticDetector(6)
+    detector.learn_scales(torch.randn(50, 6))
+    session = onnxruntime.InferenceSession(export_detector(detector.eval(), taken(2)).SerializeToString())
+    inputs = taken(5, width=47)
+    feed = dict(zip(("features", "logits", "embedding"), (tensor.numpy() for tensor in inputs), strict=True))
+    with torch.no_grad():
+        expected = detector(*inputs).sigmoid().numpy()
+    np.testing.assert_allclose(session.run(["familiarity"], feed)[0], expected, atol=1e-6)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.floats(0, 0.99))

@@ -1,4 +1,4 @@
-"""The out-of-distribution detector: a small network that tells whether an input is like what another has learned."""
+"""Out-of-distribution detectors: small networks that tell whether an input is like what another has learned."""
 
 from __future__ import annotations
 
@@ -6,11 +6,50 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from earmark.models.base import Normalize, Scaling
+from earmark.models.base import Normalize, Scaling, Standardize
 from earmark.training.rejection_config import DetectorConfig
 
 N_BEST = 5
 """Logits, best first, whose relation to each other the detector sees."""
+FURTHEST = 5.0
+"""Standard deviations at which an embedding is clipped, so that the strangest inputs do not decide the fit alone."""
+LEAST_DEVIATION = 1e-3
+"""Share of the largest deviation below which a number of an embedding is dead and differs by rounding only."""
+
+
+class LogisticDetector(nn.Module):
+    """An out-of-distribution detector: logistic regression on the standardised embedding of a network.
+
+    Parameters
+    ----------
+    n_embedding
+        Of the network whose inputs it judges.
+    """
+
+    scale: torch.Tensor
+
+    def __init__(self, n_embedding: int) -> None:
+        super().__init__()
+        self.standardize = Standardize(n_embedding)
+        self.head = nn.Linear(n_embedding, 1)
+        self.register_buffer("scale", torch.tensor([1.0, 0.0]))
+
+    @torch.no_grad()
+    def learn_scales(self, embedding: torch.Tensor) -> None:
+        """Take the statistics of embeddings ``(batch, n_embedding)``; a dead number is only centred."""
+        deviation = embedding.std(0, correction=0)
+        is_dead = deviation < LEAST_DEVIATION * deviation.max()
+        self.standardize.mean.copy_(embedding.mean(0))
+        self.standardize.deviation.copy_(torch.where(is_dead, deviation.max(), deviation))
+
+    def clipped(self, embedding: torch.Tensor) -> torch.Tensor:
+        """Return what the regression sees, ``(batch, n_embedding)``."""
+        return torch.clamp(self.standardize(embedding), -FURTHEST, FURTHEST)
+
+    def forward(self, features: torch.Tensor, logits: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+        """Return the log odds that inputs are in-distribution, ``(batch,)``; inputs as `Detector` takes them."""
+        odds: torch.Tensor = self.head(self.clipped(embedding))[:, 0]
+        return self.scale[0] * odds + self.scale[1]
 
 
 class Detector(nn.Module):

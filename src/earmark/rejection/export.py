@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from earmark.rejection.detector import Detector
+from earmark.rejection.detector import Detector, LogisticDetector
 from earmark.training.export import export_module
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class _InDistributionProbability(torch.nn.Module):
     """The detector, answering with a probability."""
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector | LogisticDetector) -> None:
         super().__init__()
         self.detector = detector
 
@@ -25,7 +25,9 @@ class _InDistributionProbability(torch.nn.Module):
         return probability
 
 
-def export_detector(detector: Detector, example: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> onnx.ModelProto:
+def export_detector(
+    detector: Detector | LogisticDetector, example: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+) -> onnx.ModelProto:
     """Return a detector as ONNX: ``features``, ``logits`` and ``embedding`` in, the in-distribution probability out.
 
     Its name in the file is ``familiarity``.

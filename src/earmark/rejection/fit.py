@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from earmark.config import apply_overrides
 from earmark.data import Manifest, as_manifest, read_content
-from earmark.errors import DataError, ModelError
+from earmark.errors import DataError, ModelError, UnknownNameError
 from earmark.evaluation import Outcome
 from earmark.evaluation.evaluate import evaluate
 from earmark.features import InkFeatures, PictureFeatures, SoundFeatures, open_cache
@@ -92,6 +92,10 @@ def add_rejection(  # noqa: PLR0913 - what to learn from and where to put it
             f"{manifest.name}: has no validation part to choose thresholds on; change [split] of the recipe"
         )
     sources = ood_sources(recognizer.card, kinds=settings.kinds, folders=folders, real=_any_of(learned))
+    families = {source.family for source in sources.values()}
+    for family in settings.family_weights:
+        if family not in families:
+            raise UnknownNameError("family of out-of-distribution inputs in family_weights", family, sorted(families))
 
     draw = (
         WindowSampler(recognizer, recipe, sources, cache=open_cache(cache), progress=progress)
@@ -105,9 +109,10 @@ def add_rejection(  # noqa: PLR0913 - what to learn from and where to put it
         settings,
         train=draw(learned, n_real=n, n_ood=n, seed=(seed, 0)),
         validation=draw(unlearned, n_real=n_validation, n_ood=n_validation, seed=(seed, 1)),
+        sources=tuple(sources.values()),
         progress=progress,
     )
-    measured = trainer.measure(sources) if settings.measure else ()
+    measured = trainer.measure() if settings.measure else ()
     # Each label of a multi-label recognizer has a threshold of its own, below which it is not given.
     is_one_label = not recognizer.card.is_multi_label
     outcome = (outcome or _validation_answers(recognizer, manifest, progress)) if is_one_label else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +13,16 @@ from torch.nn import functional
 
 from earmark.recognizer import Card, OodScore
 from earmark.recognizer.network import log_probabilities
-from earmark.rejection.detector import Detector
+from earmark.rejection.detector import Detector, LogisticDetector
 from earmark.rejection.sources import OodSource
 from earmark.rejection.windows import REAL, Windows
 from earmark.training.arrays import OneCycle, fit_arrays
 from earmark.training.recipe import Recipe
 from earmark.training.rejection_config import RejectionConfig
 from earmark.types import IntArray, Progress, RealArray
+
+MOST_STEPS = 500
+"""Of the solver of a logistic regression."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class DetectorTrainer:
         Windows to learn from.
     validation
         Windows of other real groups, and of the same out-of-distribution kinds, to calibrate with.
+    sources
+        The out-of-distribution kinds, in the order of their indices.
     """
 
     card: Card
@@ -43,14 +48,15 @@ class DetectorTrainer:
     settings: RejectionConfig
     train: Sequence[Windows]
     validation: Sequence[Windows]
+    sources: Sequence[OodSource]
     progress: Progress
 
-    def fit(self, *, without: Sequence[int] = (), stage: str = "detector") -> Detector:
+    def fit(self, *, without: Sequence[int] = (), stage: str = "detector") -> Detector | LogisticDetector:
         """Return a calibrated detector that has learned all out-of-distribution kinds but some, by their index."""
         torch.manual_seed(self.settings.seed)
-        detector = self._fresh()
         known = [part.where(~np.isin(part.kinds, without)) for part in self.train]
-        self._fit([part for part in known if len(part) > 1], detector, stage)
+        fitted = self._logistic if self.settings.detector.kind == "logistic" else self._convolutional
+        detector = fitted([part for part in known if len(part) > 1], stage)
         odds, kinds = log_odds(detector, self.validation)
         trusted = ~np.isin(kinds, without)
         slope, offset = _platt(odds[trusted], kinds[trusted] == REAL)
@@ -58,11 +64,11 @@ class DetectorTrainer:
         detector.scale.copy_(torch.tensor([slope, offset + math.log(share / (1 - share))]))
         return detector
 
-    def measure(self, sources: Mapping[str, OodSource]) -> tuple[OodScore, ...]:
+    def measure(self) -> tuple[OodScore, ...]:
         """Return how well each kind is rejected by a detector that has learned no kind of its family."""
         from sklearn.metrics import roc_auc_score
 
-        families = [each.family for each in sources.values()]
+        families = [each.family for each in self.sources]
         scores = {}
         for done, family in enumerate(dict.fromkeys(families), start=1):
             left_out = [index for index, each in enumerate(families) if each == family]
@@ -76,7 +82,7 @@ class DetectorTrainer:
                 of_kind = kinds == index
                 both = real | of_kind
                 scores[index] = OodScore(
-                    kind=list(sources)[index],
+                    kind=self.sources[index].kind,
                     n=int(of_kind.sum()),
                     auroc=round(float(roc_auc_score(real[both], confidence[both])), 4),
                     rejected=round(float((familiarity[of_kind] < least).mean()), 4),
@@ -84,24 +90,48 @@ class DetectorTrainer:
             self.progress("measuring", done, len(set(families)), family)
         return tuple(scores[index] for index in sorted(scores))
 
-    def real_familiarity(self, detector: Detector) -> RealArray:
+    def real_familiarity(self, detector: Detector | LogisticDetector) -> RealArray:
         """Return the in-distribution probability of real windows of groups that were not learned."""
         _, familiarity, kinds = self._answers(detector, self.validation)
         real: RealArray = familiarity[kinds == REAL]
         return real
 
-    def _fit(self, windows: Sequence[Windows], detector: Detector, stage: str) -> None:
-        settings = self.settings
-        n_real = sum(int((part.kinds == REAL).sum()) for part in windows)
-        n_ood = sum(len(part) for part in windows) - n_real
-        # Real and out-of-distribution windows count the same, however many kinds were left out.
-        balance = torch.tensor(n_ood / max(n_real, 1))
+    def _logistic(self, windows: Sequence[Windows], stage: str) -> LogisticDetector:
+        from sklearn.linear_model import LogisticRegression
+
+        embedding = np.concatenate([part.embedding for part in windows])
+        kinds = np.concatenate([part.kinds for part in windows])
+        detector = LogisticDetector(embedding.shape[1])
+        detector.learn_scales(torch.from_numpy(embedding[kinds == REAL]))
+        x = detector.clipped(torch.from_numpy(embedding)).numpy()
+        weights = self._weights(kinds)
+        model = LogisticRegression(C=1 / self.settings.detector.penalty, max_iter=MOST_STEPS)
+        model.fit(x, kinds == REAL, sample_weight=weights / weights.sum())
+        detector.head.load_state_dict(
+            {"weight": torch.from_numpy(model.coef_.copy()), "bias": torch.from_numpy(model.intercept_.copy())}
+        )
+        self.progress(stage, 1, 1, f"{len(x)} windows")
+        return detector.eval()
+
+    def _weights(self, kinds: IntArray) -> RealArray:
+        """Return the weight of each window; real ones count as much as all others together, each kind as asked for."""
+        of_kind = [self.settings.family_weights.get(source.family, 1.0) for source in self.sources]
+        weights: RealArray = np.array([*of_kind, 1.0])[kinds]  # the index of real ones is -1
+        real = kinds == REAL
+        weights[real] = weights[~real].sum() / max(int(real.sum()), 1)
+        return weights
+
+    def _convolutional(self, windows: Sequence[Windows], stage: str) -> Detector:
+        settings, detector = self.settings, self._fresh()
         batches = _batches(windows, n_epochs=settings.epochs, batch_size=settings.batch_size, seed=settings.seed)
+        kinds = np.concatenate([part.kinds for part in windows])
+        of_kind = dict(zip(kinds.tolist(), self._weights(kinds).tolist(), strict=True))
 
         def loss(batch: tuple[Windows, IntArray]) -> torch.Tensor:
             part = batch[0].where(batch[1])
             real = torch.from_numpy((part.kinds == REAL).astype(np.float32))
-            return functional.binary_cross_entropy_with_logits(detector(*part.tensors()), real, pos_weight=balance)
+            weight = torch.tensor([of_kind[kind] for kind in part.kinds.tolist()])
+            return functional.binary_cross_entropy_with_logits(detector(*part.tensors()), real, weight=weight)
 
         fit_arrays(
             detector,
@@ -110,6 +140,7 @@ class DetectorTrainer:
             schedule=OneCycle(len(batches), settings.learning_rate, settings.weight_decay),
             on_step=lambda step, value: self.progress(stage, step, len(batches), f"loss {value:.3f}"),
         )
+        return detector
 
     def _fresh(self) -> Detector:
         first = self.train[0]
@@ -149,7 +180,7 @@ def min_familiarity_for(real: RealArray, settings: RejectionConfig) -> float:
     return min(settings.prior, float(np.sort(real)[math.floor(settings.max_false_rejections * len(real))]))
 
 
-def log_odds(detector: Detector, windows: Sequence[Windows]) -> tuple[RealArray, IntArray]:
+def log_odds(detector: Detector | LogisticDetector, windows: Sequence[Windows]) -> tuple[RealArray, IntArray]:
     """Return the in-distribution log odds of windows, and their kinds, ``(n_windows,)`` each."""
     detector.eval()
     with torch.no_grad():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -19,10 +19,17 @@ OLD_NAMES = {
 
 
 class DetectorConfig(Config):
-    """Configuration of the out-of-distribution detector, `earmark.rejection.detector.Detector`.
+    """Configuration of the out-of-distribution detector, see `earmark.rejection.detector`.
 
     Attributes
     ----------
+    kind
+        ``"convolutional"``: `Detector`, which sees the features as well. ``"logistic"``: `LogisticDetector`, a logistic
+        regression on the embedding alone. That of a pretrained backbone tells more kinds apart than any made input can
+        teach, and a convolution learns what made inputs have in common instead; the settings below, but for
+        `penalty`, do not matter then.
+    penalty
+        Of the logistic regression: half the sum of squares of its weights counts this much beside the mean loss.
     widths
         Channels after each convolution, each of which halves the sides of the features.
     stem_stride
@@ -38,6 +45,8 @@ class DetectorConfig(Config):
         Whether it sees these outputs of the network, beside the features.
     """
 
+    kind: Literal["convolutional", "logistic"] = "convolutional"
+    penalty: float = Field(default=0.05, gt=0)
     widths: tuple[int, ...] = Field(default=(16, 32, 48), min_length=1, max_length=6)
     stem_stride: int = Field(default=2, ge=1, le=8)
     hidden: int = Field(default=64, ge=1)
@@ -64,6 +73,8 @@ class RejectionConfig(Config):
         Share of inputs that will be in-distribution; it scales their probability and changes no order.
     kinds
         Kinds of made out-of-distribution input to learn from; all there are for sound or ink unless given.
+    family_weights
+        How much an input of a family of kinds counts in the fit, such as ``{"voices": 3.0}``; 1 unless given.
     n_examples
         Real windows to learn from; there are as many out-of-distribution ones, of all kinds together.
     n_validation
@@ -83,6 +94,7 @@ class RejectionConfig(Config):
     min_pitch_salience: float | None = Field(default=None, ge=0)
     prior: float = Field(default=0.9, gt=0, lt=1)
     kinds: tuple[str, ...] = ()
+    family_weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     n_examples: int = Field(default=2000, ge=16)
     n_validation: int = Field(default=600, ge=16)
     epochs: int = Field(default=8, ge=1)
