@@ -97,7 +97,8 @@ def _table_lines(prediction: Prediction, width: int) -> Iterator[str]:
         yield from _note_lines(prediction, width)
         return
     given = prediction.labels or prediction.top[: n_given(prediction)]
-    rivals = [answer for answer in prediction.top if answer not in given]
+    named = {answer.label for answer in given}
+    rivals = [answer for answer in prediction.top if answer.label not in named]
     if prediction.sounding:  # from the lowest key up, as chords are read
         given = tuple(sorted(given, key=lambda answer: int(answer.details["midi"])))
     chord = f"{prediction.chord.name}: " if prediction.chord else ""
