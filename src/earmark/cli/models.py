@@ -138,7 +138,7 @@ def _threshold_pairs(card: Card) -> dict[str, str]:
     given = ", ".join(f"{label} {percent(least)}" for label, least in zip(card.labels, card.thresholds, strict=True))
     alike = len(set(card.thresholds)) == 1
     return {
-        "target": "multi-label: any number of the labels, or 'no tag'",
+        "target": f"multi-label: any number of the labels, or '{'no key' if card.task == 'note' else 'no tag'}'",
         "thresholds": f"{percent(card.thresholds[0])} for every label" if alike else given,
     }
 
