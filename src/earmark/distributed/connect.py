@@ -69,10 +69,10 @@ def cluster(address: str = AUTO) -> Iterator[Cluster]:
     if is_ours:
         connect(address)
     try:
-        nodes = [node for node in ray.nodes() if node["Alive"]]
+        nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         _refuse_other_versions(nodes)
         with parallel.engine(RayEngine()):
-            yield Cluster(len(nodes), int(ray.cluster_resources().get("CPU", 0)))
+            yield Cluster(len(nodes), int(ray.cluster_resources().get("CPU", 0)))  # type: ignore[no-untyped-call]
     finally:
         if is_ours:
             ray.shutdown()

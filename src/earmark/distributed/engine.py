@@ -44,7 +44,7 @@ class RayEngine:
         """Return the cores of the cluster, as many as it has now."""
         import ray
 
-        return max(1, int(ray.cluster_resources().get("CPU", 1)))
+        return max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
 
     @contextmanager
     def pool(self, fn: Callable[[Any], Any], workers: int) -> Iterator[Callable[[Sequence[Any]], Future[list[Any]]]]:

@@ -39,7 +39,7 @@ def find_pairs(bare: Manifest, examples: Sequence[Example]) -> list[Match]:
     """
     import ray
 
-    n_shards = max(1, SHARDS_A_CORE * int(ray.cluster_resources().get("CPU", 1)))
+    n_shards = max(1, SHARDS_A_CORE * int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
     listed = [{"number": number, "example": asdict(example)} for number, example in enumerate(examples)]
     keys = ray.data.from_items(listed).map_batches(
         partial(_keys, bare=bare, n_shards=n_shards), batch_size=_BATCH, batch_format="numpy", num_cpus=1

@@ -58,6 +58,7 @@ class PitchMix(nn.Module):
         super().__init__()
         self.kernels = nn.Parameter(0.02 * torch.randn(channels, 2 * n_keys - 1))
         key = torch.arange(n_keys)
+        self.place: torch.Tensor
         self.register_buffer("place", key[None] - key[:, None] + n_keys - 1, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -83,7 +84,8 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + functional.relu(self.over_time_norm(self.over_time(x)))
         keys = functional.relu(self.over_keys_norm(self.over_keys(x)))
-        return x + self.narrow(functional.relu(self.wide_norm(self.wide(keys))))
+        added: torch.Tensor = self.narrow(functional.relu(self.wide_norm(self.wide(keys))))
+        return x + added
 
 
 class ClipPool(nn.Module):
@@ -132,8 +134,8 @@ class Transcription(Network):
         self.drop = nn.Dropout(config.dropout)
         self.heads = nn.Conv2d(channels, _N_HEADS, 1)
         self.pool, self.head = ClipPool(), ClipHead()
-        with torch.no_grad():  # keys are silent most of the time
-            self.heads.bias.copy_(torch.tensor([-3.0, -4.5, 0.0]))
+        # Keys are silent most of the time.
+        self.heads.bias = nn.Parameter(torch.tensor([-3.0, -4.5, 0.0]))
 
     def maps(self, normalized: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return logits of frames and onsets, and relative velocities, each ``(batch, key, time)``."""

@@ -81,7 +81,9 @@ class MixtureSampler:
             self._progress("other sounds", number + 1, n, sources[kind].kind)
 
     def _windows(self, clips: MixtureSet, drawn: list[tuple[int, FloatArray]], rng: Rng) -> Windows:
-        features, logits, embedding = [], [], []
+        features: list[FloatArray] = []
+        logits: list[FloatArray] = []
+        embedding: list[FloatArray] = []
         for first in range(0, len(drawn), _BATCH_SIZE):
             batch = np.stack([samples for _, samples in drawn[first : first + _BATCH_SIZE]]).astype(np.float32)
             (spectrograms,) = session_of(clips.features).run(None, {"samples": batch})

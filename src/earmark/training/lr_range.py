@@ -129,7 +129,7 @@ def _climb(learner: Learner, examples: FeatureSet, *, n_steps: int, growth: floa
     return Finding(tuple(rates), tuple(losses), steepest(rates, losses))
 
 
-def _endless_batches(examples: FeatureSet, training: Training) -> Iterator[tuple[FloatArray, IntArray]]:
+def _endless_batches(examples: FeatureSet, training: Training) -> Iterator[tuple[FloatArray, IntArray | FloatArray]]:
     """Yield the batches of one epoch after the other."""
     rng = np.random.default_rng(training.seed)
     while True:
