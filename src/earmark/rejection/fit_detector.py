@@ -160,7 +160,9 @@ class DetectorTrainer:
         parts = [part.where(np.isin(part.kinds, kinds)) for part in self.train]
         return [part for part in parts if len(part)]
 
-    def _answers(self, detector: Detector | LogisticDetector, windows: Sequence[Windows]) -> tuple[RealArray, RealArray, IntArray]:
+    def _answers(
+        self, detector: Detector | LogisticDetector, windows: Sequence[Windows]
+    ) -> tuple[RealArray, RealArray, IntArray]:
         """Return confidence, familiarity and kind of every window, as the recognizer would give them."""
         odds, kinds = log_odds(detector, windows)
         familiarity = 1 / (1 + np.exp(-odds))
