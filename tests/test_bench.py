@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zipfile
 
-import numpy as np
 import pytest
 import soundfile
 
@@ -41,9 +40,10 @@ def write_pianos(folder):
 
 
 def write_gtzan(folder):
-    folder.mkdir()
-    pictures = np.random.default_rng(0).integers(0, 255, (3, 128, 387), dtype=np.uint8)
-    np.savez(folder / "made.npz", X=pictures, track=list(TRACKS.values()), label=list(TRACKS))
+    for number, (genre, track) in enumerate(TRACKS.items()):
+        (folder / genre).mkdir(parents=True)
+        note = synthesize_note(50 + number, timbre="organ", duration_s=2.5, sample_rate_hz=16_000)
+        soundfile.write(folder / genre / f"{track}.wav", note.samples, note.sample_rate_hz)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_a_small_slice_of_made_up_data_is_scored(run, made):
     values = json.loads(out)
     figures = {figure["model"]: figure for figure in values["figures"]}
     assert set(figures) == {"genre", "notes", "symbols"}
-    assert figures["notes"]["status"] == figures["symbols"]["status"] == "other examples"
+    assert {figure["status"] for figure in figures.values()} == {"other examples"}
     assert figures["notes"]["now"]["accuracy"] == 1.0
     assert figures["symbols"]["now"]["n"] == 12
     assert all(figure["agrees"] is None for figure in figures.values())

@@ -27,7 +27,7 @@ Status: TypeAlias = Literal["redone", "learned since", "other examples", "no dat
 _PLACES = {
     "symbols": ("homus/*.zip", "homus"),
     "notes": ("pianos",),
-    "genre": ("gtzan/*.npz", "gtzan/audio", "gtzan"),
+    "genre": ("gtzan/audio", "gtzan"),
 }
 # What a typical item is, and how long; None for a drawing.
 _ITEMS: dict[str, tuple[str, float | None]] = {
