@@ -69,6 +69,7 @@ CLUSTER_COMMANDS = [
 BARE_COMMANDS = [
     ["predict", "notes", "sounds"],
     ["samples", "samples"],
+    ["read", "samples/line.json"],
     ["models"],
     ["info", "notes"],
     ["recipes"],
