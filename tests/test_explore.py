@@ -401,7 +401,7 @@ def test_a_missing_value_is_refused(table, cell):
     header, first, *others = table.read_text(encoding="utf-8").splitlines()
     *cells_before, _, label, group = first.split(",")
     table.write_text("\n".join([header, ",".join([*cells_before, cell, label, group]), *others]), "utf-8")
-    with pytest.raises(DataError, match=re.escape(f"row 2: rms_mean is {cell!r}; ") + ".*only finite numbers"):
+    with pytest.raises(DataError, match=re.escape(f"row 2: rms_mean is {cell!r}; ")):
         explored(table)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import pytest
@@ -59,15 +58,15 @@ def test_a_song_is_heard_seen_and_played_from_a_moment(page, song, snapshot):
     choose(page, "notes")
     page.locator("#sound-file").set_input_files(song)
     answered(page)
-    assert re.search(r"\d\.\d %$", page.locator("#answer").text_content())
-    buttons = page.locator("#timeline button")
-    assert buttons.count() >= 3  # three keys, and no more stretches than windows
+    assert page.locator("#answer").text_content().startswith("A minor")  # the chord of C, E and A
+    buttons = page.locator("#roll button")
+    assert buttons.count() >= 3  # three keys
     painted = "id => new Set(document.getElementById(id).getContext('2d').getImageData(0,0,600,100).data).size"
     assert page.evaluate(painted, "waveform") > 1
     assert page.evaluate(painted, "spectrogram") > 50
     buttons.last.click()
     until(page, "document.querySelector('#player').currentTime > 0.5")
-    assert page.locator("#piano .lit").count() == 1
+    assert page.locator("#piano .lit").count() >= 1
     assert "lit" in page.locator("#piano").get_attribute("aria-label")
     snapshot(page, "sound")
 
@@ -116,7 +115,7 @@ def test_the_microphone_is_heard_while_it_records(page, snapshot):
     assert page.evaluate("document.querySelector('#level').value") > -40
     snapshot(page, "live")
     page.get_by_role("button", name="Stop").click()
-    page.wait_for_selector("#timeline button")
+    page.wait_for_selector("#roll button")
     assert page.evaluate("document.querySelector('#player').src").startswith("blob:")
     assert page.get_by_role("button", name="Record").get_attribute("aria-pressed") == "false"
 
@@ -157,7 +156,7 @@ def test_examples_are_answered_and_explained(page, snapshot):
     answered(page)
     page.locator("#why:enabled").click()
     page.locator("#reasons:not([hidden])").wait_for()
-    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Clear", exact=True).click()
     assert page.locator("#reasons").is_hidden()
     assert page.locator("#why").is_disabled()
 

@@ -57,7 +57,7 @@ def features(
     if protocol is not None:
         manifest = apply_split(manifest, Split.parse({"protocol": protocol}, where="--split"))
     write = extract
-    if out.suffix.lower() not in {".csv", ".parquet"} and not out.is_file():
+    if out.is_dir() or not out.suffix:
         from earmark.distributed.features import features_table as write
     extra: list[Literal["group", "split"]] = ["group"] if group else []
     extra += ["split"] if protocol is not None else []

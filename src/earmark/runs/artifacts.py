@@ -127,7 +127,7 @@ def write_artifacts(  # noqa: PLR0913 - all that a run leaves
     recognizer = Recognizer.load(model)
     part = manifest.part("train")
     # After cross-validation nothing is divided, and everything was learned from.
-    learned = answers_to(recognizer, some_of(part if len(part) else manifest))
+    learned = answers_to(recognizer, some_of(part if len(part) else manifest).with_target(recognizer.card.target))
     write_text(folder / "scores.json", scores.to_json())
     write_outcome(folder / OUTCOME, outcome)
     write_outcome(folder / VALIDATION, validation)
