@@ -98,6 +98,9 @@ def test_predictions_are_the_same_bytes(nodes, run, place, form):
     assert run(*arguments, "--cluster", ADDRESS) == run(*arguments)
 
 
+@pytest.mark.skipif(
+    os.environ.get("EARMARK_CLUSTER_TESTS") != "all", reason="takes over a minute; EARMARK_CLUSTER_TESTS=all runs it"
+)
 def test_the_check_finds_the_same_repetitions(nodes, run, tmp_path):
     folder = tmp_path / "repeated" / "x"
     folder.mkdir(parents=True)
@@ -173,23 +176,6 @@ def test_a_poisoned_input_costs_its_own_row_only(nodes, tmp_path):
     assert table.failures == ("3: ends the process",)
 
 
-def test_a_lost_node_costs_nothing(nodes):
-    extra = nodes.add_node(**node())
-    with earmark.cluster(ADDRESS) as cluster:
-        assert cluster.n_cores == 3
-        found = map_processes(slow, range(24), workers=1)
-        first = [next(found) for _ in range(3)]
-        nodes.remove_node(extra, allow_graceful=False)
-        assert sorted(first + list(found)) == [(n, -n) for n in range(24)]
-
-
-def slow(number):
-    import time
-
-    time.sleep(0.2)
-    return -number
-
-
 def test_another_version_is_one_sentence(nodes, monkeypatch):
     monkeypatch.setattr(connect, "version", lambda _: "9.9")
     with (
@@ -227,3 +213,21 @@ def test_without_the_option_ray_is_not_imported(place):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# Last, because the cluster has one node less from here on.
+def test_a_lost_node_costs_nothing(nodes):
+    extra = nodes.add_node(**node())
+    with earmark.cluster(ADDRESS) as cluster:
+        assert cluster.n_cores == 3
+        found = map_processes(slow, range(24), workers=1)
+        first = [next(found) for _ in range(3)]
+        nodes.remove_node(extra, allow_graceful=False)
+        assert sorted(first + list(found)) == [(n, -n) for n in range(24)]
+
+
+def slow(number):
+    import time
+
+    time.sleep(0.2)
+    return -number
