@@ -1,16 +1,18 @@
-"""Frozen, validated configuration: read from TOML, changed by ``--set key.path=value``, never silently wrong."""
+"""Frozen, validated configuration: read from TOML, changed by ``--set key.path=value``, never silently wrong.
+
+A `Registry` holds the kinds of one thing by name, and `Kind` chooses a configuration among them.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from earmark.errors import ConfigError, did_you_mean
-from earmark.registry import Registry
+from earmark.errors import ConfigError, UnknownNameError, did_you_mean
 
 
 class Config(BaseModel):
@@ -64,6 +66,58 @@ def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict
                 raise ConfigError(f"--set {override!r}: {parent!r} is a value, not a table; drop what follows it")
         target[last] = _toml_value(text.strip())
     return result
+
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Registry(Mapping[str, T]):
+    """A mapping from public names to implementations.
+
+    Parameters
+    ----------
+    kind
+        What the entries are ("feature kind", "model"), used in error messages.
+
+    Examples
+    --------
+    >>> shapes = Registry[type]("shape")
+    >>> @shapes.register("circle")
+    ... class Circle: ...
+    >>> shapes["circle"] is Circle
+    True
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[U], U]:
+        """Return a decorator that files its target under `name`; a second use of the name raises ``ValueError``."""
+
+        def file_under(entry: U) -> U:
+            if name in self._entries:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._entries[name] = entry  # type: ignore[assignment]
+            return entry
+
+        return file_under
+
+    def __getitem__(self, name: str) -> T:
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise UnknownNameError(self.kind, name, self._entries) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
 
 C = TypeVar("C", bound=Config)

@@ -12,10 +12,9 @@ import soxr
 from earmark.doctor.landmarks import RATE_HZ, Fingerprint, Fingerprinter
 from earmark.doctor.spectra import power_spectra
 from earmark.errors import UnreadableError
-from earmark.sound.decoder import Decoder
+from earmark.sound.decoder import Decoder, SoundSource
 from earmark.sound.decoders import open_decoder
 from earmark.sound.reading import extend_to_one
-from earmark.sound.source import SoundSource
 from earmark.types import FloatArray
 
 FRAME_S = 0.05

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from earmark.config import Config
+from earmark.config import Config, Registry
 from earmark.errors import DataError
 from earmark.features.decibel import FLOOR_DB
 from earmark.files import sha256_bytes
-from earmark.registry import Registry
 from earmark.types import Domain, FloatArray, Image, Ink, Picture
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from pydantic import Field, model_validator
 from earmark.features.base import FEATURES, SoundFeatures
 from earmark.features.decibel import add_power_to_db
 from earmark.features.graph import Graph
-from earmark.features.wavelets import wavelet, wavelet_lengths
 from earmark.types import FloatArray
 
 # A Hann window's spectrum falls below 3e-6 of its peak beyond this many bins of its own length: 1 / (pi * bins ** 3).
@@ -112,7 +111,7 @@ class _Level:
 def _bins(config: ConstantQ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the frequencies in Hz and the lengths of the kernels in samples."""
     frequencies_hz = config.f_min_hz * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
-    lengths = wavelet_lengths(
+    lengths = _wavelet_lengths(
         frequencies_hz,
         config.sample_rate_hz,
         bins_per_octave=config.bins_per_octave,
@@ -120,6 +119,36 @@ def _bins(config: ConstantQ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.fl
         gamma_hz=config.gamma_hz,
     )
     return frequencies_hz, lengths
+
+
+def _wavelet_lengths(
+    frequencies_hz: npt.NDArray[np.float64],
+    sample_rate_hz: float,
+    *,
+    bins_per_octave: int,
+    filter_scale: float,
+    gamma_hz: float,
+) -> npt.NDArray[np.float64]:
+    """Return the lengths of the kernels in samples, not rounded.
+
+    Q periods (Brown 1991), shortened at low frequencies when `gamma_hz` widens every band (Schörkhuber & Klapuri 2010).
+    """
+    ratio = 2.0 ** (2 / bins_per_octave)
+    alpha = (ratio - 1) / (ratio + 1)  # bandwidth over frequency, so that every second kernel touches
+    return filter_scale * sample_rate_hz / (alpha * frequencies_hz + gamma_hz)
+
+
+def _wavelet(frequency_hz: float, length: float, *, sample_rate_hz: float) -> tuple[npt.NDArray[np.complex128], int]:
+    """Return a Hann-windowed complex sinusoid and the index of its phase zero.
+
+    The sum of magnitudes is the square root of `length`, the scale of ``librosa.vqt``; shape and rounding of the length
+    are those of ``librosa.filters.wavelet``.
+    """
+    before, after = int(np.ceil(length / 2)), int(np.floor(length / 2))
+    n = np.arange(-before, after)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(len(n)) / len(n))
+    waves = window * np.exp(2j * np.pi * frequency_hz / sample_rate_hz * n)
+    return waves * (np.sqrt(length) / window.sum()), before
 
 
 @lru_cache(maxsize=16)
@@ -163,7 +192,7 @@ def _level_kernels(config: ConstantQ, bins: npt.NDArray[np.int64], halvings: int
     reach = -(-int(np.ceil(lengths[bins].max() / 2)) // step) + (_HALVER_TAPS // 2 if halvings else 0)
     padded = np.zeros((len(bins), 2 * reach * step), np.complex128)
     for row, bin_ in zip(padded, bins, strict=True):
-        kernel, zero = wavelet(frequencies_hz[bin_], lengths[bin_], sample_rate_hz=config.sample_rate_hz)
+        kernel, zero = _wavelet(frequencies_hz[bin_], lengths[bin_], sample_rate_hz=config.sample_rate_hz)
         row[reach * step - zero : reach * step - zero + len(kernel)] = kernel.conj()
     for _ in range(halvings):
         padded = _halve(padded) * 2

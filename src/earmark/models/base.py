@@ -14,10 +14,9 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from earmark.config import Config
+from earmark.config import Config, Registry
 from earmark.errors import ConfigError
 from earmark.features import Features
-from earmark.registry import Registry
 
 Scaling: TypeAlias = Literal["none", "peak", "min-max", "absolute"]
 

@@ -14,13 +14,13 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from earmark.config import Registry
 from earmark.errors import ModelError
 from earmark.features import Features, LogMel
 from earmark.models.backbone import TimmBody, timm_body
 from earmark.models.imagenet import PACKAGES, require_package
 from earmark.models.musicnn import Musicnn, MusicnnSizes
 from earmark.recognizer.locate import zoo
-from earmark.registry import Registry
 
 
 class BackboneModule(Protocol):

@@ -1,13 +1,25 @@
-"""The contract of a decoder, and the sentences for files that none can decode."""
+"""What a sound is read from, the contract of a decoder, and the sentences for files that none can decode."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from pathlib import Path
+from typing import BinaryIO, Protocol, TypeAlias
 
 from earmark.errors import UnreadableError
-from earmark.sound.source import SOUND_EXTENSIONS
 from earmark.types import FloatArray
+
+SoundSource: TypeAlias = Path | str | bytes | BinaryIO
+"""A path, the content of a file, or an open binary file."""
+
+PLAIN_EXTENSIONS = frozenset({".wav", ".au", ".snd", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".caf"})
+"""Read by libsndfile."""
+
+AV_EXTENSIONS = frozenset({".m4a", ".mp4", ".aac", ".webm", ".mka", ".wma"})
+"""Read by PyAV, the ``av`` extra."""
+
+SOUND_EXTENSIONS = PLAIN_EXTENSIONS | AV_EXTENSIONS
+"""Lower-case extensions of the files that count as sounds in a folder."""
 
 MISSING_TOLERANCE_S = 0.05
 MISSING_TOLERANCE = 0.1

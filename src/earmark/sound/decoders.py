@@ -1,29 +1,30 @@
-"""Decoders: whatever the container, blocks of float32 ``(time, channel)`` in flat memory."""
+"""From a path, bytes or an open file to blocks of float32 ``(time, channel)``, whatever the container."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import soundfile
 
 from earmark import extras
 from earmark.errors import MissingExtraError, UnreadableError
-from earmark.sound.decoder import Decoder, not_a_sound, refuse_missing, truncated
-from earmark.sound.header import corrected
-from earmark.sound.mp3 import length_is_a_guess
-from earmark.sound.source import (
+from earmark.sound.decoder import (
     AV_EXTENSIONS,
     SOUND_EXTENSIONS,
+    Decoder,
     SoundSource,
-    failure_of,
-    openable,
-    source_name,
+    not_a_sound,
+    refuse_missing,
+    truncated,
 )
+from earmark.sound.header import corrected, length_is_a_guess
+from earmark.storage import as_path, explained, is_path, is_remote, open_binary, why
 from earmark.types import FloatArray
 
 BLOCK_SAMPLES = 262_144
@@ -112,17 +113,17 @@ def open_decoder(source: SoundSource) -> Iterator[Decoder]:
     MissingExtraError
         When the extension is one that only PyAV reads and PyAV is not installed.
     """
-    name = source_name(source)
-    file = openable(source)
+    name = _source_name(source)
+    file = _openable(source)
     try:
         with corrected(file, name) as view, _opened(view, name) as decoder:
             yield decoder
     except UnreadableError as error:
         # What cannot be fetched looks to a decoder like what is damaged.
-        if failure := failure_of(file):
+        if failure := _failure_of(file):
             raise failure from error
         raise
-    if failure := failure_of(file):
+    if failure := _failure_of(file):
         raise failure
 
 
@@ -193,3 +194,91 @@ def _refuse_odd_header(decoder: Decoder) -> None:
             f"{decoder.name}: its header says {decoder.sample_rate_hz} samples a second; "
             f"allowed are {lowest} to {highest}; correct the header or save it again"
         )
+
+
+def _source_name(source: SoundSource) -> str:
+    """Return what messages call `source`."""
+    if is_path(source):
+        return str(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "the given bytes"
+
+
+def _openable(source: SoundSource) -> Path | BinaryIO:
+    """Return an existing, non-empty file: a path, or a binary file that can seek, at its start.
+
+    Raises
+    ------
+    UnreadableError
+        When the file is missing, a folder, unreadable or empty.
+    """
+    if is_path(source):
+        path = as_path(source)
+        return _fetched(path) if is_remote(path) else _existing(path)
+    stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else cast("BinaryIO", source)
+    if not stream.seekable():
+        stream = io.BytesIO(stream.read())
+    return _checked(stream, _source_name(source))
+
+
+def _fetched(path: Path) -> BinaryIO:
+    """Return a file behind a URL, of which only the pieces are fetched that are read."""
+    with explained(path):
+        return _checked(open_binary(path), str(path))
+
+
+def _checked(stream: BinaryIO, name: str) -> BinaryIO:
+    if not stream.seek(0, os.SEEK_END):
+        raise UnreadableError(_empty(name))
+    stream.seek(0)
+    return cast("BinaryIO", _Stream(stream, name))
+
+
+class _Stream:
+    """A binary file for decoders, which may ask for places before its start when a header is broken.
+
+    A decoder in C swallows what `read` raises and takes it for the end of the file, so it is kept in `failure`.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream, self._name = stream, name
+        self.tell = stream.tell
+        self.failure: UnreadableError | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._stream.read(size)
+        except Exception as error:  # noqa: BLE001 - whatever a library of storage raises
+            self.failure = UnreadableError(
+                f"{self._name}: cannot be read ({why(error)}); check the connection and try again"
+            )
+            return b""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._stream.seek(offset, whence)
+        except (ValueError, OSError):
+            return self._stream.tell()
+
+
+def _failure_of(file: Path | BinaryIO) -> UnreadableError | None:
+    """Return why a file could not be read while it was decoded; None when it could."""
+    return file.failure if isinstance(file, _Stream) else None
+
+
+def _existing(path: Path) -> Path:
+    if path.is_dir():
+        raise UnreadableError(f"{path}: is a folder, not a sound file; give the files in it")
+    if not path.exists():
+        raise UnreadableError(f"{path}: no such file; check the path")
+    if not os.access(path, os.R_OK):
+        raise UnreadableError(f"{path}: may not be read; change its permissions")
+    if not path.is_file():
+        raise UnreadableError(f"{path}: is a device or a pipe, not a sound file; save the sound as a file first")
+    if not path.stat().st_size:
+        raise UnreadableError(_empty(str(path)))
+    return path
+
+
+def _empty(name: str) -> str:
+    return f"{name}: is empty (0 bytes); record or copy it again, or remove it"

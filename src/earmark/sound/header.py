@@ -2,13 +2,14 @@
 
 A program that writes to a pipe, or that is stopped, leaves the length of the sound open: 0, or the largest number. The
 sound is then what follows, to the end of the file. Layouts: RIFF/WAVE (Microsoft 1994, EBU Tech 3306), Sun ``.snd``,
-Apple CAF, ID3 2.4.0, 3.1.
+Apple CAF, ID3 2.4.0, 3.1; MP3 (ISO/IEC 11172-3, 2.4.1.3).
 """
 
 from __future__ import annotations
 
 import os
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,14 @@ _GUID_END = bytes.fromhex("000000001000800000aa00389b71")
 _AMBISONIC_END = bytes.fromhex("00002107d3118644c8c1ca000000")
 _MORE_THAN_A_TRAILER = 0.1
 """Share of the stated sound that may follow it and be none: tags of programs that know no chunks."""
+
+_MP3_LENGTHS = (b"Xing", b"Info", b"VBRI")
+_FIRST_FRAME_BYTES = 4096
+_CONSTANT = 0.98
+"""Share of frames of one bit rate from which it counts as constant: tags among the frames can look like frames."""
+_KBIT_S_MPEG1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_KBIT_S_MPEG2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_RATES_HZ = (44_100, 48_000, 32_000)
 
 
 @contextmanager
@@ -189,3 +198,43 @@ def _refuse_more(name: str, stated: int, present: int) -> None:
             f"{name}: its header says that the sound has {stated:,} bytes, but {present:,} are there; correct the"
             " header or save it again"
         )
+
+
+def length_is_a_guess(file: Path | BinaryIO) -> bool:
+    """Return whether the bit rate of an MP3 varies and no Xing, Info or VBRI header states the number of frames.
+
+    Such a file is cut, or extended with nothing, by a decoder that trusts its guess.
+    """
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
+            return _guessed(stream)
+    position = file.tell()
+    file.seek(0)
+    guessed = _guessed(file)
+    file.seek(position)
+    return guessed
+
+
+def _guessed(stream: BinaryIO) -> bool:
+    stream.seek(after_id3(stream.read(10)))
+    first = stream.read(_FIRST_FRAME_BYTES)
+    if any(tag in first for tag in _MP3_LENGTHS):
+        return False
+    frames = Counter(_bit_rates(first + stream.read()))
+    return bool(frames) and max(frames.values()) < _CONSTANT * frames.total()
+
+
+def _bit_rates(data: bytes) -> Iterator[int]:
+    """Yield the bit rate of each layer-III frame, in kbit/s."""
+    at = 0
+    while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
+        second, third = data[at + 1], data[at + 2]
+        version, layer, index, rate = second >> 3 & 3, second >> 1 & 3, third >> 4, third >> 2 & 3
+        if second & 0xE0 != 0xE0 or version == 1 or layer != 1 or index in {0, 15} or rate == 3:
+            at += 1
+            continue
+        mpeg1 = version == 3
+        kbit_s = (_KBIT_S_MPEG1 if mpeg1 else _KBIT_S_MPEG2)[index]
+        rate_hz = _RATES_HZ[rate] // {3: 1, 2: 2, 0: 4}[version]
+        yield kbit_s
+        at += (144_000 if mpeg1 else 72_000) * kbit_s // rate_hz + (third >> 1 & 1)

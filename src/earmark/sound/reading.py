@@ -1,4 +1,4 @@
-"""Reading a sound, or a span of one, as mono samples at the rate that is asked for."""
+"""Reading a sound, whole, in part or block after block, as mono samples at the rate that is asked for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 import soxr
 
 from earmark.errors import DataError, UnreadableError
-from earmark.sound.decoder import Decoder
+from earmark.sound.decoder import Decoder, SoundSource
 from earmark.sound.decoders import open_decoder
-from earmark.sound.source import SoundSource
 from earmark.types import FloatArray, Sound
 
 CANCELLED_SHARE = 1e-3
@@ -74,6 +73,40 @@ def read(
     return sound if sample_rate_hz is None else resample(sound, sample_rate_hz)
 
 
+def resampled_blocks(source_or_sound: SoundSource | Sound, sample_rate_hz: int) -> Iterator[FloatArray]:
+    """Yield the mono samples of a sound at `sample_rate_hz`, block after block, ``(time,)``.
+
+    A file is decoded and resampled piece by piece, so the memory does not grow with its length, and the samples equal
+    those of `read`.
+
+    Raises
+    ------
+    UnreadableError, MissingExtraError
+        As `read`; damage late in a file is met when the blocks get there.
+    """
+    if isinstance(source_or_sound, Sound):
+        yield resample(source_or_sound, sample_rate_hz).samples
+        return
+    with open_decoder(source_or_sound) as decoder:
+        blocks = mono_blocks(decoder)
+        first = next(blocks, None)
+        if first is None or not len(first):
+            _refuse_empty(decoder)
+            return
+        if decoder.sample_rate_hz == sample_rate_hz:
+            yield first
+            yield from blocks
+            return
+        stream = soxr.ResampleStream(decoder.sample_rate_hz, sample_rate_hz, 1, dtype="float32")
+        held = first
+        for block in blocks:
+            yield stream.resample_chunk(held)
+            held = block
+        if held is first:
+            held = _extend_to_one(held, decoder.sample_rate_hz, sample_rate_hz)
+        yield stream.resample_chunk(np.ascontiguousarray(held), last=True)
+
+
 def info(source: SoundSource) -> SoundInfo:
     """Return what the header of a sound says; the sound is decoded only when the header does not give its length.
 
@@ -98,11 +131,11 @@ def resample(sound: Sound, sample_rate_hz: int) -> Sound:
     """Return `sound` at another rate (soxr, HQ); at least one sample, however short it is."""
     if sound.sample_rate_hz == sample_rate_hz or not len(sound.samples):
         return Sound(sound.samples, sample_rate_hz)
-    samples = extend_to_one(sound.samples, sound.sample_rate_hz, sample_rate_hz)
+    samples = _extend_to_one(sound.samples, sound.sample_rate_hz, sample_rate_hz)
     return Sound(soxr.resample(samples, sound.sample_rate_hz, sample_rate_hz), sample_rate_hz)
 
 
-def extend_to_one(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
+def _extend_to_one(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
     """Return `samples` with silence after them, as far as resampling needs it to give one sample."""
     missing = math.ceil(from_hz / to_hz) - len(samples)
     return np.pad(samples, (0, missing)) if missing > 0 else samples
@@ -140,14 +173,14 @@ def mono_blocks(decoder: Decoder, *, start_frame: int = 0, n_frames: int | None 
         )
 
 
-def refuse_empty(decoder: Decoder) -> None:
+def _refuse_empty(decoder: Decoder) -> None:
     """Raise `UnreadableError` for a sound without samples."""
     raise UnreadableError(f"{decoder.name}: holds no samples; record it again, or remove it")
 
 
 def _refuse_nothing(decoder: Decoder, start_s: float) -> None:
     if start_s <= 0 or not decoder.n_frames:
-        refuse_empty(decoder)
+        _refuse_empty(decoder)
     ends_s = (decoder.n_frames or 0) / decoder.sample_rate_hz
     raise DataError(
         f"{decoder.name}: the span starts at {start_s} s, but the sound ends at {ends_s:.2f} s; give an earlier start"

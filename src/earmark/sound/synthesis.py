@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from earmark.config import Registry
 from earmark.errors import UsageError
-from earmark.registry import Registry
 from earmark.types import FloatArray, Sound
 from earmark.units import midi_to_hz, seconds_to_samples
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from earmark.registry import Registry
+from earmark.config import Registry
 from earmark.types import RealArray
 
 Grid: TypeAlias = Mapping[str, Sequence[Any]]

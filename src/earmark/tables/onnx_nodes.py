@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from earmark.config import Registry
 from earmark.errors import ModelError
 from earmark.features.graph import OPSET, Graph
-from earmark.registry import Registry
 from earmark.tables.onnx_trees import boosted_trees, decision_trees
 from earmark.types import IntArray, RealArray
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from earmark.config import Registry
 from earmark.data.manifest import Manifest
 from earmark.errors import DataError
 from earmark.files import visible
-from earmark.registry import Registry
 from earmark.storage import is_remote, join
 from earmark.text import some
 

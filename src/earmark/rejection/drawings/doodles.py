@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from earmark.registry import Registry
+from earmark.config import Registry
 from earmark.rejection.drawings.hand import Drawer, Stroke
 
 DOODLES: Registry[Drawer] = Registry("doodle")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from earmark.registry import Registry
+from earmark.config import Registry
 from earmark.rejection.drawings.glyphs import glyph_strokes
 from earmark.rejection.drawings.hand import Drawer, Stroke
 

@@ -17,8 +17,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from earmark.config import Registry
 from earmark.errors import UsageError
-from earmark.registry import Registry
 from earmark.rejection.sounds import chords, machines, nature, strikes, voices
 from earmark.rejection.sounds.chords import choose_chord, mix_chord
 from earmark.rejection.sounds.parts import Curve, Rng, finished

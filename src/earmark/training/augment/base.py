@@ -13,8 +13,7 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 import torch
 
-from earmark.config import Config
-from earmark.registry import Registry
+from earmark.config import Config, Registry
 from earmark.types import Content, Domain
 
 Range: TypeAlias = tuple[float, float]
