@@ -117,7 +117,7 @@ def _fetch_s(track: Path) -> float:
 
 def _write_s(recognizer: Recognizer, track: Path, place: Path) -> tuple[float, float]:
     """Return the bytes and the seconds of a core that writing costs for each row."""
-    from earmark.recognizer.rows import columns_of, rows_of
+    from earmark.recognizer.answers import columns_of, rows_of
 
     row = next(rows_of(recognizer.predict(track)))
     columns = columns_of(recognizer.card, top=5, timeline=False)

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from earmark.data import Manifest, read_manifest
 from earmark.evaluation.intervals import accuracy_interval, expanded_tail, resampled_counts
 from earmark.recognizer import Recognizer
-from earmark.recognizer.locate import load
+from earmark.recognizer.recognizer import load
 from earmark.rejection.sounds import make_ood, ood_kinds
 from earmark.sound import resample
 from earmark.training.mixtures.bank import bank_of

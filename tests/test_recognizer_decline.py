@@ -18,7 +18,7 @@ from earmark.evaluation.evaluate import evaluate
 from earmark.features import Window
 from earmark.live import ListenConfig, Listener
 from earmark.recognizer import Recognizer, Rejection, add_detector, as_dict, assemble
-from earmark.recognizer.decide import pitch_salience
+from earmark.recognizer.network import pitch_salience
 from earmark.types import Picture, Sound
 from tiny import LABELS, save_guarded, save_tiny, tiny_card, tiny_detector, tiny_network, tone
 

@@ -7,7 +7,7 @@ import pytest
 
 from earmark.errors import UnknownNameError, UsageError
 from earmark.recognizer import find, load
-from earmark.recognizer.decide import pitch_salience
+from earmark.recognizer.network import pitch_salience
 from earmark.rejection.sounds import FAMILIES, choose_chord, make_ood, mix_chord, ood_kinds
 from earmark.sound.synthesis import synthesize_note
 

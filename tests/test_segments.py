@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.recognizer import as_dict
+from earmark.recognizer.network import WindowScores
 from earmark.recognizer.segments import CHANGE_COST, _best_path, segments
-from earmark.recognizer.windows import WindowScores
 from earmark.types import Sound
 from tiny import tiny_card, tiny_recognizer, tone
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from earmark.recognizer import Recognizer, as_dict
-from earmark.recognizer.decide import SILENT
+from earmark.recognizer.prediction import SILENT
 from earmark.recognizer.windows import WindowBatch
 from earmark.serve.event_loop_batcher import EventLoopBatcher
 from tiny import save_tiny, tiny_card, tone

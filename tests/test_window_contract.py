@@ -13,7 +13,8 @@ from earmark.features import FEATURES, FeatureCache, Features, LogMel, SoundFeat
 from earmark.live import ListenConfig, Listener
 from earmark.live.streaming import CachedFrames, WholeWindow
 from earmark.recognizer import Recognizer
-from earmark.recognizer.windows import WindowBatch, WindowScores
+from earmark.recognizer.network import WindowScores
+from earmark.recognizer.windows import WindowBatch
 from earmark.sound import read
 from earmark.training import Recipe
 from earmark.training.batches import training_batches, whole_batches

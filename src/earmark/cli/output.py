@@ -69,7 +69,7 @@ def formatted(predictions: Iterable[Prediction], *, form: Format, width: int, he
     width
         Of the longest input, so that the table is aligned before everything is known.
     heading
-        The columns of CSV, from `earmark.recognizer.rows.columns_of`.
+        The columns of CSV, from `earmark.recognizer.answers.columns_of`.
     """
     if form is Format.table:
         for prediction in predictions:
@@ -90,7 +90,7 @@ def _values(prediction: Prediction) -> dict[str, Any]:
 
 
 def _table_lines(prediction: Prediction, width: int) -> Iterator[str]:
-    from earmark.recognizer.rows import n_given
+    from earmark.recognizer.answers import n_given
 
     reason = f" ({prediction.reason})" if prediction.reason else ""
     if prediction.notes:
@@ -131,7 +131,7 @@ def _answer_text(answer: Answer) -> str:
 
 
 def _csv_lines(predictions: Iterable[Prediction], heading: list[str]) -> Iterator[str]:
-    from earmark.recognizer.rows import rows_of
+    from earmark.recognizer.answers import rows_of
 
     yield _csv_line(heading)
     for prediction in predictions:

@@ -85,7 +85,7 @@ def predict(
 
 
 def _print_all(batch: _Batch, inputs: list[str], *, form: Format, out: Path | None, explain: bool) -> None:
-    from earmark.recognizer.rows import columns_of
+    from earmark.recognizer.answers import columns_of
 
     recognizer, timeline = batch.recognizer, batch.how["timeline"]
     files = list(batch.files(inputs))
@@ -157,9 +157,9 @@ class _Batch:
         """Yield what is recognised; silence too, but it counts as bad."""
         from earmark.parallel import in_order, map_processes
         from earmark.recognizer import Failure
-        from earmark.recognizer.rows import complaint, predict_named
+        from earmark.recognizer.answers import complaint
 
-        predict = partial(predict_named, recognizer=self.recognizer, **self.how)
+        predict = partial(_recognised, recognizer=self.recognizer, **self.how)
         items = [(file, self.rows.get(file) or (self._stdin() if file == STDIN else file)) for file in files]
         results = map_processes(predict, items, workers=1, chunk=_CHUNK, survive_crashes=_crashed)
         for (_, item), result in zip(_with_progress(items), in_order(results), strict=True):
@@ -214,6 +214,12 @@ class _Batch:
     def _refuse(self, sentence: str) -> None:
         self.n_bad += 1
         complain(sentence)
+
+
+def _recognised(named: tuple[str, Input], *, recognizer: Recognizer, **how: Any) -> Prediction | Failure:
+    """Recognise an input, given with its name."""
+    name, item = named
+    return recognizer.try_predict(item, name=name, **how)
 
 
 def _crashed(named: tuple[str, Input]) -> Failure:

@@ -14,7 +14,7 @@ from earmark.distributed.parts import ROWS_A_PART, Job, Made, PartedTable, Row, 
 from earmark.errors import DataError, UsageError
 from earmark.files import files_under, sha256_bytes
 from earmark.recognizer import Failure, Recognizer, readable_extensions
-from earmark.recognizer.rows import columns_of, complaint, predict_named, rows_of
+from earmark.recognizer.answers import columns_of, complaint, rows_of
 from earmark.storage import as_path, is_url, open_binary, written
 from earmark.types import Progress, no_progress
 
@@ -113,7 +113,7 @@ def _listed(path: Path) -> Iterator[str]:
 
 def _made(row: Row, *, recognizer: Recognizer, **how: Any) -> Made:
     name = row["input"]
-    result = predict_named((name, name), recognizer=recognizer, **how)
+    result = recognizer.try_predict(name, **how)
     error = complaint(result)
     if isinstance(result, Failure):
         return Made(({"input": name, "error": error},), error)

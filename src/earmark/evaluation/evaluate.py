@@ -19,8 +19,7 @@ from earmark.evaluation.protocol import describe_protocol
 from earmark.evaluation.scores import Scores
 from earmark.evaluation.scoring import score
 from earmark.evaluation.window_outputs import WindowOutputs, collect_window_outputs, example_name
-from earmark.recognizer.locate import load
-from earmark.recognizer.recognizer import Recognizer
+from earmark.recognizer.recognizer import Recognizer, load
 from earmark.types import Progress, no_progress
 
 BATCH_SIZE = 128

@@ -16,11 +16,11 @@ from earmark.evaluation.outcome import Outcome, logits_of, pool
 from earmark.features import InkFeatures
 from earmark.parallel import in_order, map_processes
 from earmark.recognizer.card import Card
-from earmark.recognizer.decide import SILENT
 from earmark.recognizer.inputs import ink_input
-from earmark.recognizer.prediction import to_prediction
+from earmark.recognizer.network import HighestScores, WindowScores
+from earmark.recognizer.prediction import SILENT, to_prediction
 from earmark.recognizer.recognizer import Recognizer
-from earmark.recognizer.windows import HighestScores, WindowBatch, WindowScores, drawing
+from earmark.recognizer.windows import WindowBatch, drawing
 from earmark.text import some
 from earmark.types import FloatArray, IntArray, Progress, Target
 from earmark.units import note_midi

@@ -17,8 +17,7 @@ from earmark.explanation.occlusion import GridCells, Mask, OcclusionUnits, Strok
 from earmark.features import InkFeatures, InkRaster, PictureFeatures, SoundFeatures
 from earmark.recognizer.card import FEATURES_OUT
 from earmark.recognizer.inputs import Input, ink_input, input_name, picture_input
-from earmark.recognizer.locate import load
-from earmark.recognizer.recognizer import Recognizer
+from earmark.recognizer.recognizer import Recognizer, load
 from earmark.types import FloatArray, Ink, RealArray, Sound
 
 MARKED_SHARE = 0.1

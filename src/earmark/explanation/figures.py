@@ -12,8 +12,8 @@ from earmark.evaluation.figures import BLUE, GREY, ORANGE
 from earmark.explanation.explain import Explanation
 from earmark.recognizer.answers import NO_TAG, UNKNOWN
 from earmark.recognizer.card import Card
+from earmark.recognizer.network import WindowScores
 from earmark.recognizer.segments import window_borders
-from earmark.recognizer.windows import WindowScores
 from earmark.text import percent
 from earmark.types import Prediction, RealArray
 from earmark.units import note_midi

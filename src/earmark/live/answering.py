@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from earmark.live.smoother import AnswerSmoother, LabelSmoother
 from earmark.recognizer import Card, Rejection
 from earmark.recognizer.answers import make_answer, no_label, unknown_answer
-from earmark.recognizer.decide import rejection_reason
-from earmark.recognizer.prediction import answers_above, best_answers
-from earmark.recognizer.windows import WindowScores
+from earmark.recognizer.network import WindowScores
+from earmark.recognizer.prediction import answers_above, best_answers, rejection_reason
 from earmark.types import Answer, FloatArray
 
 

@@ -7,8 +7,8 @@ from collections import deque
 import numpy as np
 
 from earmark.recognizer import Recognizer, WindowScores
-from earmark.recognizer.decide import is_foreign
 from earmark.recognizer.note_events import NoteDecoder
+from earmark.recognizer.prediction import is_foreign
 from earmark.recognizer.stitching import FrameStitcher
 from earmark.types import FloatArray, Note
 

@@ -20,7 +20,7 @@ from earmark.features import Features, LogMel
 from earmark.models.backbone import TimmBody, timm_body
 from earmark.models.imagenet import PACKAGES, require_package
 from earmark.models.musicnn import Musicnn, MusicnnSizes
-from earmark.recognizer.locate import zoo
+from earmark.recognizer.file import zoo
 
 
 class BackboneModule(Protocol):

@@ -1,12 +1,14 @@
-"""Answers: the details of a label (note, symbol), and a prediction as plain JSON values."""
+"""Answers: the details of a label (note, symbol), and a prediction as plain JSON values or as rows of a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from earmark.recognizer.card import Task
+from earmark.errors import EarmarkError
+from earmark.recognizer.card import Card, Task
 from earmark.types import Answer, Chord, Note, PianoKey, Prediction, Tonality
 from earmark.units import midi_to_hz, note_midi, note_name
 
@@ -53,6 +55,14 @@ SYMBOLS: dict[str, tuple[str, str]] = {
 
 # What `make_answer` adds for each task, in the order of columns.
 DETAIL_NAMES: dict[Task, tuple[str, ...]] = {"note": ("note", "midi", "hz"), "symbol": ("character", "name")}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input of a batch that could not be recognised, and why."""
+
+    input: str
+    error: EarmarkError
 
 
 def make_answer(label: str, confidence: float, *, task: Task) -> Answer:
@@ -136,6 +146,82 @@ def note_as_dict(note: Note) -> dict[str, Any]:
 def answer_as_dict(answer: Answer) -> dict[str, Any]:
     """Return an answer as plain values for JSON."""
     return {"label": answer.label, **_rounded(answer.confidence), **answer.details}
+
+
+def columns_of(card: Card, *, top: int, timeline: bool) -> list[str]:
+    """Return the columns of a table of predictions: one row a prediction with its runners-up, or one row a window.
+
+    Of a multi-label recognizer a window has one row for each of its labels. Of one with frames a note has a row.
+    """
+    if timeline and card.frames is not None:
+        return ["input", "start_s", "end_s", "midi", "name", "velocity", "confidence"]
+    details = DETAIL_NAMES.get(card.task, ())
+    if timeline and card.is_multi_label:
+        return ["input", "start_s", "end_s", "label", "confidence", *details]
+    if timeline:
+        return ["input", "start_s", "end_s", "label", "confidence", *details, "segment", "segment_label"]
+    ranks = range(1 if card.is_multi_label else 2, min(top, len(card.labels)) + 1)
+    chord = ("sounding", "chord") if card.is_multi_label and card.task == "note" else ()
+    labels = ("labels", *chord) if card.is_multi_label else ()
+    return [
+        *(
+            "input",
+            *labels,
+            "label",
+            "confidence",
+            *details,
+            *(("familiarity",) if card.has_detector else ()),
+            "reason",
+        ),
+        *(f"{column}_{rank}" for rank in ranks for column in ("label", "confidence")),
+    ]
+
+
+def rows_of(prediction: Prediction) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a prediction, by the names of `columns_of`; what a row does not have is not in it."""
+    if prediction.timeline is None:
+        yield _row(prediction)
+        return
+    values = as_dict(prediction)
+    if prediction.notes is not None:
+        yield from ({"input": prediction.input, **note} for note in values["notes"])
+        return
+    if prediction.labels is not None:
+        yield from ({"input": prediction.input, **window} for window in values["timeline"])
+        return
+    ends_s = [segment["end_s"] for segment in values["segments"]]
+    for window in values["timeline"]:
+        place = bisect_right(ends_s[:-1], (window["start_s"] + window["end_s"]) / 2)
+        segment = {"segment": place + 1, "segment_label": values["segments"][place]["label"]}
+        yield {"input": prediction.input, **window, **segment}
+
+
+def complaint(result: Prediction | Failure) -> str:
+    """Return why an input was not recognised, in a sentence; empty when it was."""
+    if isinstance(result, Failure):
+        return str(result.error)
+    return "" if result.top else f"{result.input}: {result.reason}; give a sound that can be heard"
+
+
+def n_given(prediction: Prediction) -> int:
+    """Return how many of the best guesses are the answer: none of them, when it is declined."""
+    return int(bool(prediction.top) and prediction.top[0].label == prediction.label)
+
+
+def _row(prediction: Prediction) -> dict[str, Any]:
+    values = as_dict(prediction)
+    rivals, first = values.pop("top")[n_given(prediction) :], 2
+    if prediction.labels is not None:
+        values["labels"] = ";".join(answer.label for answer in prediction.labels)
+        values["sounding"] = ";".join(key.name for key in prediction.sounding or ())
+        values["chord"] = prediction.chord.symbol if prediction.chord else ""
+        rivals, first = [answer_as_dict(answer) for answer in prediction.top], 1
+    ranked = {
+        f"{key}_{rank}": answer[key]
+        for rank, answer in enumerate(rivals, start=first)
+        for key in ("label", "confidence")
+    }
+    return {**values, **ranked}
 
 
 def _rounded(confidence: float) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The recognizer file: open one, read its card, refuse everything that is not one.
+"""The recognizer file: find and open one, read its card, refuse everything that is not one.
 
 Nothing here unpickles: a file is handed to ONNX Runtime, and its metadata is JSON.
 """
@@ -6,14 +6,17 @@ Nothing here unpickles: a file is handed to ONNX Runtime, and its metadata is JS
 from __future__ import annotations
 
 import json
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from earmark.errors import ConfigError, EarmarkError, ModelError, refusing
+from earmark.errors import ConfigError, EarmarkError, ModelError, did_you_mean, refusing
 from earmark.features import SoundFeatures
 from earmark.recognizer.card import FAMILIARITY, FORMAT_VERSION, METADATA_KEY, Card
 from earmark.recognizer.frame_outputs import FRAME_OUTPUTS
-from earmark.storage import is_remote, open_binary, why
+from earmark.storage import as_path, is_remote, open_binary, refuse_unreachable, why
+
+RUN_MODEL = "model.onnx"
 
 NEXT = "next_"
 """Prefix of the outputs that give the new state of a causal network; its inputs have the same names without it."""
@@ -27,6 +30,46 @@ _NEW_KEYS = {
 }
 """Keys of `Rejection` and `OodScore` in format 1, and what they are called since format 2."""
 _ADVICE = "give an .onnx file written by 'earmark train', the folder of a run, or a name from 'earmark models'"
+
+
+def zoo() -> dict[str, Path]:
+    """Return the shipped recognizers, name to file."""
+    folder = resources.files("earmark").joinpath("zoo")
+    if not folder.is_dir():
+        return {}
+    files = (Path(str(item)) for item in folder.iterdir() if item.name.endswith(".onnx"))
+    return {file.stem: file for file in sorted(files)}
+
+
+def find(model: str | Path) -> Path:
+    """Return the recognizer file that `model` means: a name from the zoo, an ``.onnx`` file, or the folder of a run.
+
+    A bare name of the zoo wins over a file or folder that is called the same; write ``./notes`` for the folder.
+
+    Raises
+    ------
+    ModelError
+        When there is no such name, file or folder, or the run has no recognizer yet.
+    """
+    shipped = zoo()
+    if isinstance(model, str) and model in shipped:
+        return shipped[model]
+    path = as_path(model)
+    refuse_unreachable(path)
+    if path.is_dir():
+        if not (path / RUN_MODEL).is_file():
+            raise ModelError(
+                f"{path}: a folder without {RUN_MODEL}; give the folder of a finished run, an .onnx file, or one of"
+                f" the built-in names: {', '.join(shipped)}"
+            )
+        return path / RUN_MODEL
+    if path.is_file():
+        return path
+    known = ", ".join(shipped) or "none is installed"
+    raise ModelError(
+        f"there is no recognizer called {str(model)!r}{did_you_mean(str(model), shipped)}; give a built-in name"
+        f" ({known}), an .onnx file or the folder of a run"
+    )
 
 
 def open_session(path: Path | bytes, *, n_threads: int = 1) -> Any:

@@ -1,4 +1,4 @@
-"""The network of a recognizer file: an ONNX Runtime session with its inputs, outputs and state as arrays.
+"""The network of a recognizer file, an ONNX Runtime session as a function of arrays, and its scores of windows.
 
 Nothing here knows what a label or a threshold is: that is `Recognizer`. The torch modules that are trained are
 `earmark.models.Network`; this is what remains of one, with the front end before it, in the file.
@@ -6,9 +6,10 @@ Nothing here knows what a label or a threshold is: that is `Recognizer`. The tor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,12 @@ State: TypeAlias = dict[str, FloatArray]
 Request: TypeAlias = tuple[Sequence[str], dict[str, FloatArray]]
 """Names of outputs, and the inputs by name: what an ``onnxruntime.InferenceSession`` runs."""
 
+LEAST_FAMILIAR = 1e-6  # not zero, so that of what is like nothing learned there still is a best guess
+
 _NO_SAMPLES = np.zeros((0, 0), np.float32)
+
+# Rows of a spectrogram on either side that a partial is compared with: an octave at three bins a semitone.
+_NEIGHBOURHOOD = 18
 
 
 class OnnxNetwork:
@@ -118,6 +124,111 @@ class OnnxNetwork:
         names = ["logits", *(f"{NEXT}{name}" for name in state)]
         logits, *after = self.execute(names, {"features": frames[None], "samples": _NO_SAMPLES, **state})
         return logits[0], dict(zip(state, after, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class WindowScores:
+    """What the network says about each window of one input.
+
+    Attributes
+    ----------
+    starts_s, ends_s
+        Shape ``(n_windows,)``; empty for drawings.
+    probabilities
+        Shape ``(n_windows, n_labels)``, calibrated; all zero for a silent window.
+    weights
+        Shape ``(n_windows,)``, how much there is to hear in each; 0 for a silent window.
+    familiarity
+        Shape ``(n_windows,)``, the probability that a window is of the kind that was learned; 1 without a detector.
+    salience
+        Shape ``(n_windows,)``, how far partials stand out, in dB, see `pitch_salience`; infinite when it does not
+        matter.
+    """
+
+    starts_s: npt.NDArray[np.float64]
+    ends_s: npt.NDArray[np.float64]
+    probabilities: FloatArray
+    weights: FloatArray
+    familiarity: FloatArray
+    salience: FloatArray
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """Return the windows of all `parts`, at least one, in their order."""
+        parts = list(parts)
+        columns = zip(*([getattr(part, field.name) for field in fields(cls)] for part in parts), strict=True)
+        return type(parts[0])(*(np.concatenate(column) for column in columns))
+
+    def part(self, rows: slice) -> Self:
+        """Return some of the windows, at least one."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def split(self, lengths: Iterable[int]) -> Iterator[Self]:
+        """Yield so many windows at a time, which are all of them together; undoes `joined`."""
+        start = 0
+        for length in lengths:
+            yield self.part(slice(start, start + length))
+            start += length
+
+    @property
+    def is_silent(self) -> bool:
+        return not self.weights.any()
+
+    @property
+    def answer_weights(self) -> FloatArray:
+        """Weight of each window in the answer, ``(n_windows,)``: the less, the less it is like what was learned."""
+        return self.weights * self.familiarity
+
+    def mean(self) -> FloatArray:
+        """Return the answer of all windows together, ``(n_labels,)``; all zero when everything is silent."""
+        return _mean(self.probabilities, self.answer_weights)
+
+    def mean_familiarity(self) -> float:
+        """Return how much of the sound is like what was learned, 0…1; 0 when everything is silent."""
+        return float(_mean(self.familiarity, self.weights))
+
+    def mean_salience(self) -> float:
+        """Return how far partials stand out in the windows that decide; 0 when everything is silent."""
+        return float(_mean(self.salience, self.answer_weights))
+
+
+class HighestScores(WindowScores):
+    """Scores of windows whose labels say what is somewhere in a sound, so that one window is enough."""
+
+    __slots__ = ()
+
+    def mean(self) -> FloatArray:
+        """Return the highest probability of each label in any window that counts, ``(n_labels,)``."""
+        counts = self.answer_weights > 0
+        highest: FloatArray = np.where(counts[:, None], self.probabilities, np.float32(0)).max(axis=0)
+        return highest
+
+
+def _mean(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the weighted mean over the first axis of what counts; zero when nothing does."""
+    counts = weights > 0
+    if not counts.any():
+        return np.zeros_like(values[0])
+    result: FloatArray = weights[counts] @ values[counts] / weights.sum()
+    return result
+
+
+def pitch_salience(spectrograms: FloatArray) -> FloatArray:
+    """Return how far the strongest partial stands out of its neighbourhood, in dB, ``(batch,)``.
+
+    Parameters
+    ----------
+    spectrograms
+        In dB on a logarithmic axis of frequency, ``(batch, channel, freq, time)``.
+    """
+    power = np.exp(spectrograms[:, 0] * np.float32(np.log(10) / 10)).mean(axis=2, dtype=np.float64)
+    level_db = 10 * np.log10(power + 1e-12)
+    padded = np.pad(level_db, ((0, 0), (_NEIGHBOURHOOD, _NEIGHBOURHOOD)), mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * _NEIGHBOURHOOD + 1, axis=1)
+    # Of an odd number the median is the middle one; np.median takes twice as long to find it.
+    medians = np.partition(around, _NEIGHBOURHOOD, axis=2)[..., _NEIGHBOURHOOD]
+    rise: FloatArray = (level_db - medians).max(axis=1).astype(np.float32)
+    return rise
 
 
 def log_sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""From the scores of windows to a prediction: the best labels, whether to reject, the timeline and its segments."""
+"""From the scores of windows to a prediction: the best labels, whether to reject and why, timeline and segments."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import numpy.typing as npt
 from earmark.notes import chord_of, tonality_of
 from earmark.recognizer.answers import keys_of, make_answer, no_label, unknown_answer
 from earmark.recognizer.card import Card
-from earmark.recognizer.decide import SILENT, is_foreign, rejection_reason
+from earmark.recognizer.network import WindowScores
+from earmark.recognizer.rejection import Rejection
 from earmark.recognizer.segments import label_segments, segments, window_borders
-from earmark.recognizer.windows import WindowScores
+from earmark.text import percent
 from earmark.types import Answer, FloatArray, Note, Prediction, Span
+
+SILENT = "silence: the sound never rises above -80 dB of full scale"
 
 
 def to_prediction(
@@ -78,6 +81,56 @@ def answers_above(card: Card, given: npt.NDArray[np.bool_], probabilities: Float
     """Return the answers of the labels that are `given`, both ``(n_labels,)``, the most probable first."""
     chosen = np.where(given, probabilities, -1.0)
     return best_answers(card, chosen, int(np.count_nonzero(given)))
+
+
+def rejection_reason(rejection: Rejection | None, best: Answer, *, familiarity: float, salience: float) -> str | None:
+    """Return why the answer is ``unknown``, or None when the best guess is given.
+
+    Parameters
+    ----------
+    rejection
+        The thresholds of the card; without any, every answer is given.
+    best
+        The best guess, with the confidence that would be given.
+    familiarity
+        Probability that the input is in-distribution, 0…1.
+    salience
+        How far its partials stand out, in dB, see `pitch_salience`.
+
+    >>> from earmark.types import Answer
+    >>> rejection_reason(Rejection(min_familiarity=0.5), Answer("A4", 0.03, {}), familiarity=0.031, salience=9.0)
+    'unlike anything learned: its familiarity is 3.1 %, and 50.0 % is needed'
+    """
+    if rejection is None:
+        return None
+    foreign = foreign_reason(rejection, familiarity=familiarity, salience=salience)
+    if foreign is not None:
+        return foreign
+    # The threshold was chosen on answers to what is familiar, so how familiar this is must not count twice.
+    probability = best.confidence / max(familiarity, best.confidence)
+    if probability < rejection.min_confidence:
+        return (
+            f"too uncertain: the best guess, {best.label}, has a probability of {percent(probability)} among the"
+            f" labels, and {percent(rejection.min_confidence)} is needed"
+        )
+    return None
+
+
+def foreign_reason(rejection: Rejection | None, *, familiarity: float, salience: float) -> str | None:
+    """Return why an input is unlike what was learned, whatever its best guess is; parameters as `rejection_reason`."""
+    least_db = None if rejection is None else rejection.min_pitch_salience
+    least = None if rejection is None else rejection.min_familiarity
+    if least_db is not None and salience < least_db:
+        return f"no pitch: partials stand out by {salience:.1f} dB, and {least_db:.1f} dB is needed"
+    if least is not None and familiarity < least:
+        return f"unlike anything learned: its familiarity is {percent(familiarity)}, and {percent(least)} is needed"
+    return None
+
+
+def is_foreign(rejection: Rejection | None, scores: WindowScores) -> bool:
+    """Return whether windows, if not silent, are unlike what was learned, whatever their best guess is."""
+    familiarity, salience = scores.mean_familiarity(), scores.mean_salience()
+    return not scores.is_silent and foreign_reason(rejection, familiarity=familiarity, salience=salience) is not None
 
 
 def _labels(card: Card, scores: WindowScores, *, force: bool) -> tuple[Answer, ...] | None:

@@ -3,43 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from earmark.errors import DataError, EarmarkError, MissingExtraError, ModelError, UsageError
-from earmark.features import InkFeatures, NumberFeatures, PictureFeatures
+from earmark.errors import DataError, MissingExtraError, ModelError, UsageError
+from earmark.recognizer.answers import Failure
 from earmark.recognizer.card import FAMILIARITY, FEATURES_OUT, Card
-from earmark.recognizer.decide import pitch_salience
-from earmark.recognizer.file import card_of, open_session
+from earmark.recognizer.file import card_of, find, open_session
 from earmark.recognizer.frame_outputs import FrameScores
-from earmark.recognizer.inputs import Input, ink_input, input_name, naming, numbers_input, picture_input, sound_input
-from earmark.recognizer.network import OnnxNetwork, Request, State, log_probabilities
+from earmark.recognizer.inputs import Input, input_name, sound_input
+from earmark.recognizer.network import (
+    LEAST_FAMILIAR,
+    HighestScores,
+    OnnxNetwork,
+    Request,
+    State,
+    WindowScores,
+    log_probabilities,
+    pitch_salience,
+)
 from earmark.recognizer.note_events import NoteDecoder, note_events
 from earmark.recognizer.prediction import to_prediction, with_notes
 from earmark.recognizer.stitching import FrameStitcher
-from earmark.recognizer.windows import (
-    LEAST_FAMILIAR,
-    HighestScores,
-    Shape,
-    WindowBatch,
-    WindowScores,
-    cut,
-    drawing,
-)
+from earmark.recognizer.windows import Shape, WindowBatch, cut
 from earmark.storage import as_path, open_binary
 from earmark.types import Content, FloatArray, Line, Note, Picture, Prediction
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An input of a batch that could not be recognised, and why."""
+def load(model: str | Path, *, n_threads: int = 1) -> Recognizer:
+    """Load a recognizer.
 
-    input: str
-    error: EarmarkError
+    Parameters
+    ----------
+    model
+        A name from the zoo (``"genre"``, ``"notes"``, ``"symbols"``, ``"tags"``), an ``.onnx`` file or a run folder.
+    n_threads
+        CPU threads that one prediction may use.
+
+    Raises
+    ------
+    ModelError
+        When there is no such recognizer, or the file is not one.
+
+    Examples
+    --------
+    >>> import earmark
+    >>> earmark.load("notes").predict("key.mp3").label  # doctest: +SKIP
+    'A4'
+    """
+    return Recognizer.load(find(model), n_threads=n_threads)
 
 
 class Recognizer:
@@ -299,24 +314,7 @@ class Recognizer:
 
     def cut(self, item: Input, *, sample_rate_hz: int | None = None) -> Iterator[WindowBatch]:
         """Yield the windows of one input in batches; parameters and errors as for `predict`."""
-        features, window = self.card.features, self.card.window
-        if isinstance(features, InkFeatures):
-            with naming(item):
-                raster = features(ink_input(item))
-            yield drawing(raster)
-        elif isinstance(features, PictureFeatures):
-            with naming(item):
-                raster = features(picture_input(item))
-            yield drawing(raster)
-        elif isinstance(features, NumberFeatures):
-            with naming(item):
-                row = features(numbers_input(item))
-            yield drawing(row)
-        elif window is not None:
-            content, where = sound_input(item, sample_rate_hz=sample_rate_hz), input_name(item)
-            yield from cut(content, features, window=window, where=where)
-        else:
-            raise ModelError(f"{self.card.name}: reads {features.domain}, which 'predict' cannot make; give features")
+        return cut(item, self.card, sample_rate_hz=sample_rate_hz)
 
     @cached_property
     def _outputs(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from earmark.recognizer.windows import WindowScores
+from earmark.recognizer.network import WindowScores
 
 CHANGE_COST = 2.0
 """In nats: what follows must be e² times likelier with the change than without. Chosen on medleys, see docs/zoo.md."""

@@ -1,18 +1,29 @@
-"""Windows of one input in batches, each with its weight in the answer, and the scores of windows."""
+"""Windows of one input in batches, each with its weight in the answer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import DataError
-from earmark.features import Features, SoundFeatures, TableFeatures, Window, WindowFeatures
+from earmark.errors import DataError, ModelError
+from earmark.features import (
+    Features,
+    InkFeatures,
+    NumberFeatures,
+    PictureFeatures,
+    SoundFeatures,
+    TableFeatures,
+    Window,
+    WindowFeatures,
+)
 from earmark.features.window import iter_windows, sound_windows
+from earmark.recognizer.card import Card
+from earmark.recognizer.inputs import Input, ink_input, input_name, naming, numbers_input, picture_input, sound_input
 from earmark.types import FloatArray, Numbers, Picture, Sound
 from earmark.units import seconds_to_samples
 
@@ -20,7 +31,6 @@ SILENCE_PEAK = 1e-4  # -80 dB below full scale: nothing that was recorded on pur
 LOUDEST_PEAK = 1e6  # whole numbers written as floats are above it, and would overflow in the spectrogram
 SHORTEST_S = 0.05  # less is a click, in which there is nothing to recognise
 BATCH_S = 30.0  # sound in memory at once
-LEAST_FAMILIAR = 1e-6  # not zero, so that of what is like nothing learned there still is a best guess
 
 
 Shape: TypeAlias = tuple[str, *tuple[int, ...]]
@@ -68,109 +78,52 @@ class WindowBatch:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class WindowScores:
-    """What the network says about each window of one input.
-
-    Attributes
-    ----------
-    starts_s, ends_s
-        Shape ``(n_windows,)``; empty for drawings.
-    probabilities
-        Shape ``(n_windows, n_labels)``, calibrated; all zero for a silent window.
-    weights
-        Shape ``(n_windows,)``, how much there is to hear in each; 0 for a silent window.
-    familiarity
-        Shape ``(n_windows,)``, the probability that a window is of the kind that was learned; 1 without a detector.
-    salience
-        Shape ``(n_windows,)``, how far partials stand out, in dB, see `pitch_salience`; infinite when it does not
-        matter.
-    """
-
-    starts_s: npt.NDArray[np.float64]
-    ends_s: npt.NDArray[np.float64]
-    probabilities: FloatArray
-    weights: FloatArray
-    familiarity: FloatArray
-    salience: FloatArray
-
-    @classmethod
-    def joined(cls, parts: Iterable[Self]) -> Self:
-        """Return the windows of all `parts`, at least one, in their order."""
-        parts = list(parts)
-        columns = zip(*([getattr(part, field.name) for field in fields(cls)] for part in parts), strict=True)
-        return type(parts[0])(*(np.concatenate(column) for column in columns))
-
-    def part(self, rows: slice) -> Self:
-        """Return some of the windows, at least one."""
-        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def split(self, lengths: Iterable[int]) -> Iterator[Self]:
-        """Yield so many windows at a time, which are all of them together; undoes `joined`."""
-        start = 0
-        for length in lengths:
-            yield self.part(slice(start, start + length))
-            start += length
-
-    @property
-    def is_silent(self) -> bool:
-        return not self.weights.any()
-
-    @property
-    def answer_weights(self) -> FloatArray:
-        """Weight of each window in the answer, ``(n_windows,)``: the less, the less it is like what was learned."""
-        return self.weights * self.familiarity
-
-    def mean(self) -> FloatArray:
-        """Return the answer of all windows together, ``(n_labels,)``; all zero when everything is silent."""
-        return _mean(self.probabilities, self.answer_weights)
-
-    def mean_familiarity(self) -> float:
-        """Return how much of the sound is like what was learned, 0…1; 0 when everything is silent."""
-        return float(_mean(self.familiarity, self.weights))
-
-    def mean_salience(self) -> float:
-        """Return how far partials stand out in the windows that decide; 0 when everything is silent."""
-        return float(_mean(self.salience, self.answer_weights))
-
-
-class HighestScores(WindowScores):
-    """Scores of windows whose labels say what is somewhere in a sound, so that one window is enough."""
-
-    __slots__ = ()
-
-    def mean(self) -> FloatArray:
-        """Return the highest probability of each label in any window that counts, ``(n_labels,)``."""
-        counts = self.answer_weights > 0
-        highest: FloatArray = np.where(counts[:, None], self.probabilities, np.float32(0)).max(axis=0)
-        return highest
-
-
-def _mean(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the weighted mean over the first axis of what counts; zero when nothing does."""
-    counts = weights > 0
-    if not counts.any():
-        return np.zeros_like(values[0])
-    result: FloatArray = weights[counts] @ values[counts] / weights.sum()
-    return result
-
-
 def drawing(raster: FloatArray) -> WindowBatch:
     """Return the one window of a drawing, ``(channel, height, width)``."""
     nowhere = np.zeros(0)
     return WindowBatch(nowhere, nowhere, np.ones(1, np.float32), "features", raster[None])
 
 
-def cut(
-    content: Path | bytes | BinaryIO | Sound | Picture | Numbers, features: Features, *, window: Window, where: str
-) -> Iterator[WindowBatch]:
-    """Yield the windows of what a recognizer that listens is given, in batches.
+def cut(item: Input, card: Card, *, sample_rate_hz: int | None) -> Iterator[WindowBatch]:
+    """Yield the windows of what a recognizer is given, in batches.
+
+    Parameters
+    ----------
+    item, sample_rate_hz
+        As for `Recognizer.predict`.
+    card
+        Of the recognizer: what it reads, and how sounds are cut.
 
     Raises
     ------
-    DataError
-        When features of this kind cannot be made of it, or it is bad; `where` names it.
+    DataError, UsageError
+        When the features of the card cannot be made of it, or it is bad.
+    ModelError
+        When nothing can be cut for this recognizer.
     """
+    features, window, where = card.features, card.window, input_name(item)
+    if isinstance(features, InkFeatures):
+        with naming(item):
+            raster = features(ink_input(item))
+        yield drawing(raster)
+    elif isinstance(features, PictureFeatures):
+        with naming(item):
+            raster = features(picture_input(item))
+        yield drawing(raster)
+    elif isinstance(features, NumberFeatures):
+        with naming(item):
+            row = features(numbers_input(item))
+        yield drawing(row)
+    elif window is not None:
+        yield from _cut_heard(sound_input(item, sample_rate_hz=sample_rate_hz), features, window=window, where=where)
+    else:
+        raise ModelError(f"{card.name}: reads {features.domain}, which 'predict' cannot make; give features")
+
+
+def _cut_heard(
+    content: Path | bytes | BinaryIO | Sound | Picture | Numbers, features: Features, *, window: Window, where: str
+) -> Iterator[WindowBatch]:
+    """Yield the windows of what a recognizer that listens is given, in batches."""
     match content, features:
         case Picture(), SoundFeatures():
             yield cut_picture(content, features, window=window, where=where)

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from earmark.data import Examples
 from earmark.errors import ConfigError
 from earmark.recognizer import Recognizer
-from earmark.recognizer.locate import load
+from earmark.recognizer.recognizer import load
 from earmark.runs.pipeline import train
 from earmark.training.recipe import load_recipe
 from earmark.types import Numbers

@@ -68,7 +68,7 @@ class RejectionConfig(Config):
         Largest share of real examples of the validation part that may be rejected as out-of-distribution.
     min_pitch_salience
         Sounds whose partials stand out by fewer dB have no pitch and are rejected too, see
-        `earmark.recognizer.decide.pitch_salience`; None where a pitch does not matter.
+        `earmark.recognizer.network.pitch_salience`; None where a pitch does not matter.
     prior
         Share of inputs that will be in-distribution; it scales their probability and changes no order.
     kinds

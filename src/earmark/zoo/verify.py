@@ -16,8 +16,8 @@ from earmark.errors import DataError
 from earmark.evaluation import Scores, describe_protocol
 from earmark.evaluation.evaluate import evaluate
 from earmark.recognizer.card import Card, Score
-from earmark.recognizer.locate import load, zoo
-from earmark.recognizer.recognizer import Recognizer
+from earmark.recognizer.file import zoo
+from earmark.recognizer.recognizer import Recognizer, load
 from earmark.types import Content, Ink, Progress, Sound, no_progress
 from earmark.zoo.costs import cost_of
 

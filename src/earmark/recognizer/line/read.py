@@ -22,7 +22,8 @@ from earmark.recognizer.line.inputs import line_input
 from earmark.recognizer.line.lattice import best_path, marginals
 from earmark.recognizer.line.model import LineModel, shipped_line_model
 from earmark.recognizer.line.score import Answers, Pieces, find_candidates, label_scores
-from earmark.recognizer.windows import WindowBatch, WindowScores
+from earmark.recognizer.network import WindowScores
+from earmark.recognizer.windows import WindowBatch
 from earmark.text import percent
 from earmark.types import Answer, Box, Content, Image, IntArray, Line, RealArray, Symbol
 
