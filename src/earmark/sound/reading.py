@@ -103,7 +103,7 @@ def resampled_blocks(source_or_sound: SoundSource | Sound, sample_rate_hz: int) 
             yield stream.resample_chunk(held)
             held = block
         if held is first:
-            held = _extend_to_one(held, decoder.sample_rate_hz, sample_rate_hz)
+            held = extend_to_one(held, decoder.sample_rate_hz, sample_rate_hz)
         yield stream.resample_chunk(np.ascontiguousarray(held), last=True)
 
 
@@ -131,11 +131,11 @@ def resample(sound: Sound, sample_rate_hz: int) -> Sound:
     """Return `sound` at another rate (soxr, HQ); at least one sample, however short it is."""
     if sound.sample_rate_hz == sample_rate_hz or not len(sound.samples):
         return Sound(sound.samples, sample_rate_hz)
-    samples = _extend_to_one(sound.samples, sound.sample_rate_hz, sample_rate_hz)
+    samples = extend_to_one(sound.samples, sound.sample_rate_hz, sample_rate_hz)
     return Sound(soxr.resample(samples, sound.sample_rate_hz, sample_rate_hz), sample_rate_hz)
 
 
-def _extend_to_one(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
+def extend_to_one(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
     """Return `samples` with silence after them, as far as resampling needs it to give one sample."""
     missing = math.ceil(from_hz / to_hz) - len(samples)
     return np.pad(samples, (0, missing)) if missing > 0 else samples
