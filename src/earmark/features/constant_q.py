@@ -133,7 +133,7 @@ def _wavelet_lengths(
 
     Q periods (Brown 1991), shortened at low frequencies when `gamma_hz` widens every band (Schörkhuber & Klapuri 2010).
     """
-    ratio = 2.0 ** (2 / bins_per_octave)
+    ratio: float = 2.0 ** (2 / bins_per_octave)
     alpha = (ratio - 1) / (ratio + 1)  # bandwidth over frequency, so that every second kernel touches
     return filter_scale * sample_rate_hz / (alpha * frequencies_hz + gamma_hz)
 
