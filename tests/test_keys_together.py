@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,8 +35,9 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    path = save_keys(tmp_path_factory.mktemp("served") / "keys.onnx")
-    with TestClient(make_app({"keys": path}), base_url="http://127.0.0.1") as client:
+    folder = tmp_path_factory.mktemp("served")
+    models = {"keys": save_keys(folder / "keys.onnx"), "tiny": save_tiny(folder / "tiny.onnx")}
+    with TestClient(make_app(models), base_url="http://127.0.0.1") as client:
         yield client
 
 
@@ -151,6 +153,32 @@ class TestService:
         long = client.post(f"/v1/predict/keys?sample_rate_hz={RATE_HZ}&timeline=true", content=samples).json()
         assert [note["name"] for note in long["notes"]] == ["E4", "G4", "C5"]
         assert long["key"] is None
+
+    def test_the_notes_of_a_piece_as_midi(self, client, place):
+        samples = played(*CHORD, seconds=1.3).tobytes()
+        query = f"sample_rate_hz={RATE_HZ}&wanted=midi"
+        answer = client.post(f"/v1/predict/keys?{query}", content=samples)
+        assert answer.headers["content-type"] == "audio/midi"
+        (place / "a.mid").write_bytes(answer.content)
+        given = client.post(f"/v1/predict/keys?sample_rate_hz={RATE_HZ}&timeline=true", content=samples).json()
+        assert [note.name for note in read_midi("a.mid")] == [note["name"] for note in given["notes"]]
+        silence = client.post(f"/v1/predict/keys?{query}", content=np.zeros(RATE_HZ, "<f4").tobytes())
+        assert silence.status_code == 200
+        assert silence.content.startswith(b"MThd")
+
+    def test_midi_of_what_has_no_notes_is_refused(self, client):
+        answer = client.post("/v1/predict/tiny?sample_rate_hz=8000&wanted=midi", content=np.ones(8000, "<f4").tobytes())
+        assert (answer.status_code, answer.json()["detail"]) == (
+            400,
+            "model 'tiny' names no notes; for MIDI ask one of piano keys",
+        )
+
+    def test_midi_is_of_one_recording(self, client, place):
+        soundfile.write("a.wav", played(*CHORD, seconds=1.3), RATE_HZ)
+        files = [("file", (name, Path("a.wav").read_bytes())) for name in ("a.wav", "b.wav")]
+        answer = client.post("/v1/predict/keys?wanted=midi", files=files)
+        assert answer.status_code == 400
+        assert "a MIDI file is of one recording, and here are 2" in answer.json()["detail"]
 
     def test_a_chord_over_a_websocket(self, client):
         samples = played(*((0.1, 2.0, midi) for midi in (64, 67, 72)), seconds=2)

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from browser.conftest import RATE_HZ, melody
+from earmark.notes import read_midi
 from tiny import save_tiny, tiny_card
 from tiny_keys import RATE_HZ as KEYS_RATE_HZ
 from tiny_keys import played
@@ -103,6 +104,10 @@ def test_all_keys_of_a_chord_light_up_and_its_notes_are_a_roll(page, tmp_path, s
     until(page, "document.querySelectorAll('#piano .lit').length == 4")
     assert "F4 A4 C5 E5 lit" in page.locator("#piano").get_attribute("aria-label")
     snapshot(page, "roll")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save MIDI").click()
+    assert download.value.suggested_filename == "piece.mid"
+    assert len(read_midi(download.value.path())) == 7
     choose(page, "notes")
     assert page.locator("#roll").is_hidden()
     assert page.locator("#piano .lit").count() == 0

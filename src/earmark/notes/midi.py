@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from earmark.errors import DataError, UnreadableError, refusing
-from earmark.files import atomic_path
+from earmark.files import write_bytes
 from earmark.types import Note
 from earmark.units import note_name
 
@@ -20,13 +21,18 @@ _PERCUSSION = 9
 
 
 def write_midi(path: Path | str, notes: Iterable[Note]) -> None:
-    """Write note events to a standard MIDI file with one track of a grand piano, 120 beats a minute.
+    """Write note events to a standard MIDI file, see `midi_bytes`.
 
     Raises
     ------
     DataError
         When the file cannot be written.
     """
+    write_bytes(path, midi_bytes(notes))
+
+
+def midi_bytes(notes: Iterable[Note]) -> bytes:
+    """Return note events as a standard MIDI file with one track of a grand piano, 120 beats a minute."""
     import mido
 
     track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=_TEMPO_US), mido.Message("program_change", program=0)])
@@ -36,8 +42,9 @@ def write_midi(path: Path | str, notes: Iterable[Note]) -> None:
         track.append(mido.Message(kind, note=midi, velocity=velocity, time=tick - before))
         before = tick
     track.append(mido.MetaMessage("end_of_track"))
-    with atomic_path(path) as temporary:
-        mido.MidiFile(type=0, ticks_per_beat=TICKS_A_BEAT, tracks=[track]).save(temporary)
+    written = io.BytesIO()
+    mido.MidiFile(type=0, ticks_per_beat=TICKS_A_BEAT, tracks=[track]).save(file=written)
+    return written.getvalue()
 
 
 def read_midi(path: Path | str) -> tuple[Note, ...]:

@@ -106,7 +106,8 @@ _RESPONSES: dict[str, dict[str, Any]] = {
     "200": {
         "description": "One prediction, or `results` when the request holds several inputs. A multi-label model also"
         " gives `labels`: all that reach their thresholds. A model of piano keys also gives `sounding`, the keys that"
-        " sound, and `chord`; with frame outputs, `timeline=true` also gives `notes` and the `key` of the piece.",
+        " sound, and `chord`; with frame outputs, `timeline=true` also gives `notes` and the `key` of the piece,"
+        " and `wanted=midi` a MIDI file in place of the answer.",
         "content": {
             "application/json": {
                 "examples": {
@@ -116,7 +117,8 @@ _RESPONSES: dict[str, dict[str, Any]] = {
                     "chord with its notes": {"value": _CHORD},
                     "several": {"value": {"results": [_PREDICTION]}},
                 }
-            }
+            },
+            "audio/midi": {},
         },
     },
     **{

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 from pydantic_core import to_json
@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from earmark.config import Config
 from earmark.errors import EarmarkError
 from earmark.features import WindowFeatures
+from earmark.notes import midi_bytes
 from earmark.recognizer import Recognizer, as_dict
 from earmark.recognizer.windows import WindowBatch
 from earmark.serve.event_loop_batcher import EventLoopBatcher
@@ -27,6 +28,7 @@ from earmark.serve.service import Service
 from earmark.types import Content
 
 CLIENT_GONE = 499
+MIDI = "audio/midi"
 
 _SMALL_BYTES, _SMALL_S = 1 << 17, 5
 """Raw samples that are small: their bytes, and how long they last."""
@@ -50,6 +52,8 @@ class PredictQuery(Config):
         The body is raw float32 samples at this rate.
     name
         What the answer and messages call a body that is one file.
+    wanted
+        ``"answer"``: JSON. ``"midi"``: the notes of one recording as a standard MIDI file.
     """
 
     top: int = Field(default=5, ge=1, le=1000)
@@ -57,6 +61,7 @@ class PredictQuery(Config):
     force: bool = False
     sample_rate_hz: int | None = Field(default=None, ge=1000, le=768_000)
     name: str | None = Field(default=None, min_length=1, max_length=255)
+    wanted: Literal["answer", "midi"] = "answer"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -99,13 +104,21 @@ class Predict:
             raise
         finally:
             service.metrics.answered(model, status, time.monotonic() - began_s)
-        await Response(to_json(answer), media_type=JSON)(scope, receive, send)
+        if isinstance(answer, bytes):
+            response = Response(answer, media_type=MIDI)
+        else:
+            response = Response(to_json(answer), media_type=JSON)
+        await response(scope, receive, send)
 
-    async def _answer(self, request: Request, job: _PredictRequest, batcher: EventLoopBatcher) -> dict[str, Any]:
-        """Return one prediction, or ``{"results": …}`` when the request holds several inputs."""
+    async def _answer(
+        self, request: Request, job: _PredictRequest, batcher: EventLoopBatcher
+    ) -> dict[str, Any] | bytes:
+        """Return one prediction, ``{"results": …}`` when the request holds several inputs, or a MIDI file."""
         admission, content_type = self._service.admission, request.headers.get("content-type", "")
         with admission.admitted():
             async with admission.body(request) as body:
+                if job.query.wanted == "midi":
+                    return await admission.work(request, lambda: job.midi(body, content_type))
                 items = job.items(body, content_type) if job.is_small(body, content_type) else []
                 if len(items) != 1:
                     return await admission.work(request, lambda: job.answer_all(body, content_type))
@@ -148,6 +161,18 @@ class _PredictRequest:
 
     def answer(self, item: Item) -> dict[str, Any]:
         return as_dict(self.recognizer.predict(self.content(item), name=item.name, **self.query.options))
+
+    def midi(self, body: bytes, content_type: str) -> bytes:
+        """Return the notes of one recording as a MIDI file."""
+        if self.recognizer.card.frames is None:
+            raise Problem(400, f"model {self.recognizer.card.name!r} names no notes; for MIDI ask one of piano keys")
+        items = self.items(body, content_type)
+        if len(items) != 1:
+            raise Problem(400, f"a MIDI file is of one recording, and here are {len(items)}; send one at a time")
+        prediction = self.recognizer.predict(
+            self.content(items[0]), name=items[0].name, timeline=True, force=self.query.force
+        )
+        return midi_bytes(prediction.notes or ())
 
     def answer_all(self, body: bytes, content_type: str) -> dict[str, Any]:
         items = self.items(body, content_type)

@@ -45,6 +45,14 @@ export function predictFile(model, file, { timeline = false, signal } = {}) {
   return answered(`/v1/predict/${encodeURIComponent(model)}?timeline=${timeline}`, { method: "POST", body: form, signal });
 }
 
+// The notes of a recording as a MIDI file.
+export async function predictMidi(model, file) {
+  const form = new FormData();
+  form.append("file", file, file.name ?? "recording.wav");
+  const path = `/v1/predict/${encodeURIComponent(model)}?wanted=midi`;
+  return (await responded(path, { method: "POST", body: form })).blob();
+}
+
 export function predictStrokes(model, strokes, { signal } = {}) {
   return answered(`/v1/predict/${encodeURIComponent(model)}`, {
     method: "POST",

@@ -1,6 +1,7 @@
 // The panel of lines: strokes on a staff are read while they are written, and the line stands in print below.
 
 import * as api from "/page/api.js";
+import { save } from "/page/save.js";
 
 const $ = (id) => document.getElementById(id);
 const EVERY_MS = 150;
@@ -235,14 +236,6 @@ export function linePanel({ model, fail }) {
       for (const name of ["tabindex", "role", "aria-label", "class"]) element.removeAttribute(name);
     }
     return new XMLSerializer().serializeToString(svg);
-  }
-
-  function save(blob, name) {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
   function setLabels(given) {

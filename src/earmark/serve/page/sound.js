@@ -4,13 +4,14 @@ import * as api from "/page/api.js";
 import * as draw from "/page/draw.js";
 import { SOUNDS, buttonsOf } from "/page/examples.js";
 import { pianoRoll, soundingAt } from "/page/roll.js";
+import { save } from "/page/save.js";
 
 const MOST_LANES = 12;
 const $ = (id) => document.getElementById(id);
 
 export function soundPanel({ model, show, fail, why }) {
   const light = draw.piano($("piano"));
-  let request = null, recording = null, timeline = [], notes = [];
+  let request = null, recording = null, heard = null, timeline = [], notes = [];
 
   function setTask(task) {
     $("piano").hidden = task !== "note";
@@ -30,12 +31,14 @@ export function soundPanel({ model, show, fail, why }) {
   function setNotes(found, lengthS) {
     notes = found;
     pianoRoll($("roll"), notes, lengthS, playFrom);
+    $("save-midi").hidden = !notes.length;
     if (notes.length) $("timeline-title").hidden = false;
   }
 
   async function hear(file) {
     request?.abort();
     request = new AbortController();
+    heard = file;
     fail(null);
     show(null, "Listening …");
     picture(file);
@@ -95,8 +98,8 @@ export function soundPanel({ model, show, fail, why }) {
       if (!lanes.has(stretch.label)) lanes.set(stretch.label, []);
       lanes.get(stretch.label).push(stretch);
     }
-    const heard = (lane) => lane.reduce((sum, { start_s: start, end_s: end }) => sum + end - start, 0);
-    const longest = [...lanes].sort(([, a], [, b]) => heard(b) - heard(a)).slice(0, MOST_LANES);
+    const length = (lane) => lane.reduce((sum, { start_s: start, end_s: end }) => sum + end - start, 0);
+    const longest = [...lanes].sort(([, a], [, b]) => length(b) - length(a)).slice(0, MOST_LANES);
     $("timeline-title").hidden = !longest.length;
     $("timeline").replaceChildren(...longest.map(([label, lane]) => {
       const item = document.createElement("li");
@@ -177,6 +180,13 @@ export function soundPanel({ model, show, fail, why }) {
     if (blocks.length) await hear(file);
   }
 
+  $("save-midi").onclick = async () => {
+    try {
+      save(await api.predictMidi(model(), heard), heard.name.replace(/\.[^.]*$/, "") + ".mid");
+    } catch (error) {
+      fail(error);
+    }
+  };
   $("record").onclick = () => (recording ? stop() : record());
   $("sound-file").onchange = ({ target }) => {
     if (target.files[0]) hear(target.files[0]);
