@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from earmark.models import CnnConfig
-from earmark.training.norms import estimate_norms
+from earmark.training.loop import estimate_norms
 
 
 def network():

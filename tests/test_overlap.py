@@ -12,7 +12,7 @@ import earmark
 from earmark.data import SPLITS, Example, Manifest, Split, apply_split, read_manifest
 from earmark.data.facts import published_split
 from earmark.evaluation import training_overlap
-from earmark.evaluation.protocol import LEAK
+from earmark.evaluation.overlap import LEAK
 from earmark.recognizer import DataSummary, Recognizer
 from earmark.recognizer.provenance import HashSet, hash_set
 from tiny import LABELS, save_tiny, tiny_card, tone

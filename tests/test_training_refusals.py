@@ -21,8 +21,8 @@ from earmark.training import learner as learning
 from earmark.training.checkpoint import load_weights, save_weights
 from earmark.training.crops import WindowCrops
 from earmark.training.examples import FeatureSet
-from earmark.training.memory import explains_memory
-from earmark.training.split import split_for
+from earmark.training.learner import explains_memory
+from earmark.training.settle import split_for
 from earmark.types import Picture
 from synthetic_pictures import write_pictures
 

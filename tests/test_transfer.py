@@ -16,7 +16,6 @@ from earmark.features import FeatureCache, LogMel, Window
 from earmark.models import Transfer, TransferConfig
 from earmark.recognizer import Recognizer
 from earmark.runs.pipeline import train
-from earmark.runs.small_data import recipe_for_data
 from earmark.training import Recipe, load_recipe
 from earmark.training import embeddings as embedding
 from earmark.training.crops import WindowCrops
@@ -26,7 +25,7 @@ from earmark.training.fit import learn_scales, unscaled_network, warn_of_gap, wi
 from earmark.training.logistic import USUAL_STRENGTH, fit_logistic
 from earmark.training.loop import validate
 from earmark.training.recipe import Training
-from earmark.training.split import split_for
+from earmark.training.settle import recipe_for_data, split_for
 from synthetic_pictures import write_pictures
 
 RATE_HZ = 16000

@@ -8,8 +8,7 @@ from earmark.evaluation.calibration import (
 )
 from earmark.evaluation.intervals import Comparison, accuracy_interval, compare, wilson
 from earmark.evaluation.outcome import Outcome, logits_of, pool
-from earmark.evaluation.overlap import Overlap, training_overlap
-from earmark.evaluation.protocol import describe_protocol
+from earmark.evaluation.overlap import Overlap, describe_protocol, training_overlap
 from earmark.evaluation.report import worst_mistakes, write_report
 from earmark.evaluation.scores import ClassScore, FailedExample, PitchScore, Scores, SelectiveScore, UnitScore
 from earmark.evaluation.scoring import score

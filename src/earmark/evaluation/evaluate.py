@@ -14,8 +14,7 @@ from earmark.data import Manifest, as_manifest, read_content
 from earmark.evaluation.calibration import fit_temperature
 from earmark.evaluation.multi_label import fit_decision_temperature, with_chosen_thresholds
 from earmark.evaluation.outcome import Outcome
-from earmark.evaluation.overlap import training_overlap
-from earmark.evaluation.protocol import describe_protocol
+from earmark.evaluation.overlap import describe_protocol, training_overlap
 from earmark.evaluation.scores import Scores
 from earmark.evaluation.scoring import score
 from earmark.evaluation.window_outputs import WindowOutputs, collect_window_outputs, example_name

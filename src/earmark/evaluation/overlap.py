@@ -1,7 +1,7 @@
-"""Train-test overlap: which of the scored examples a recognizer was trained on, by content, recording and group.
+"""Evaluation protocols in words, and train-test overlap: which of the scored examples a recognizer was trained on.
 
 A score on training examples shows that a recognizer works, not how good it is; a score on other recordings of the same
-artist, writer or piano is too high as well. Files of format 2 carry hashed sets of what they were trained on. For files
+artist, writer or piano is too high as well. Examples are compared by content, recording and group. Files of format 2 carry hashed sets of what they were trained on. For files
 of format 1, these sets are made again from the data set, when it is the very same, or from a published split.
 """
 
@@ -14,9 +14,42 @@ from typing import Self
 from earmark.data import SPLITS, Example, Manifest, Split, apply_split
 from earmark.data.facts import PUBLISHED_SPLITS, published_split
 from earmark.errors import EarmarkError
-from earmark.evaluation.protocol import LEAK
-from earmark.recognizer.card import Card, DataSummary
+from earmark.recognizer.card import PART_NAMES, Card, DataSummary
 from earmark.recognizer.provenance import HashSet, content_key, group_key, gtzan_group_key, recording_keys
+
+LEAKING = "random"
+LEAK = " (groups on both sides)"
+
+
+def describe_protocol(split: str | None, part: str | None, *, source: str = "the data") -> str:
+    """Return one line saying how the scored examples were chosen.
+
+    Parameters
+    ----------
+    split
+        The split in words, as `earmark.data.Split.description` gives it; None when the data came with its parts.
+    part
+        ``"train"``, ``"valid"`` or ``"test"``; None for all examples: nothing was held out here, so the figure is only
+        honest for data that was never trained on.
+    source
+        Name of the data, used when nothing was split.
+
+    Examples
+    --------
+    >>> describe_protocol("grouped 70/15/15, seed 0", "test")
+    'grouped 70/15/15, seed 0, test part'
+    >>> describe_protocol("gtzan/fault-filtered", "valid")
+    'gtzan/fault-filtered, validation part'
+    >>> describe_protocol("random 70/15/15, seed 0", "test")
+    'random 70/15/15, seed 0, test part (groups on both sides)'
+    >>> describe_protocol(None, None, source="HOMUS.zip")
+    'all examples of HOMUS.zip'
+    """
+    if part is None:
+        return f"all examples of {source}"
+    if split is None:
+        return f"{PART_NAMES.get(part, part)} part of {source}"
+    return f"{split}, {PART_NAMES.get(part, part)} part{LEAK if split.startswith(LEAKING) else ''}"
 
 
 @dataclass(frozen=True, slots=True)

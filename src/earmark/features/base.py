@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from earmark.config import Config, Registry
 from earmark.errors import DataError
-from earmark.features.decibel import FLOOR_DB
+from earmark.features.graph import FLOOR_DB
 from earmark.files import sha256_bytes
 from earmark.types import Domain, FloatArray, Image, Ink, Picture
 

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from earmark.features.base import FEATURES, SoundFeatures
-from earmark.features.decibel import add_power_to_db
-from earmark.features.graph import Graph
+from earmark.features.graph import Graph, add_power_to_db
 from earmark.types import FloatArray
 
 # A Hann window's spectrum falls below 3e-6 of its peak beyond this many bins of its own length: 1 / (pi * bins ** 3).

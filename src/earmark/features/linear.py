@@ -9,9 +9,8 @@ import numpy.typing as npt
 from pydantic import Field, field_validator, model_validator
 
 from earmark.features.base import FEATURES, SoundFeatures
-from earmark.features.decibel import add_power_to_db
 from earmark.features.dft import add_power, cell_bins
-from earmark.features.graph import Graph
+from earmark.features.graph import Graph, add_power_to_db
 from earmark.features.log_mel import power_of_two
 
 

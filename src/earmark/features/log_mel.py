@@ -11,9 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from earmark.errors import DataError
 from earmark.features.base import FEATURES, SoundFeatures
-from earmark.features.decibel import FLOOR_DB, add_power_to_db, add_power_to_log, db_to_log
 from earmark.features.dft import add_power, weights_by_cell
-from earmark.features.graph import Graph
+from earmark.features.graph import FLOOR_DB, Graph, add_power_to_db, add_power_to_log, db_to_log
 from earmark.features.mel import mel_centres_hz, mel_filters
 from earmark.types import FloatArray, Picture
 

@@ -32,7 +32,7 @@ from earmark.rejection.windows import WindowSampler, sample
 from earmark.training.mixtures.scored import with_mixtures
 from earmark.training.recipe import Recipe
 from earmark.training.rejection_config import RejectionConfig
-from earmark.training.split import split_for
+from earmark.training.settle import split_for
 from earmark.types import Content, Progress, no_progress
 
 # Whole real examples, at most, that the threshold is chosen by, and that its cost is measured on.

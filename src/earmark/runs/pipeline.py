@@ -35,7 +35,6 @@ from earmark.runs.artifacts import (
     write_artifacts,
     write_recognizer,
 )
-from earmark.runs.small_data import recipe_for_data
 from earmark.training.distributed import first_ahead, is_first, process_group
 from earmark.training.export import export_network
 from earmark.training.fit import fit_network
@@ -43,7 +42,7 @@ from earmark.training.loop import Row
 from earmark.training.mixtures.scored import single_notes, with_mixtures
 from earmark.training.readable import set_aside_unreadable
 from earmark.training.recipe import Recipe, as_recipe
-from earmark.training.settle import read_for, settle
+from earmark.training.settle import read_for, recipe_for_data, settle
 from earmark.types import Progress, no_progress
 
 if TYPE_CHECKING:

@@ -22,10 +22,9 @@ from earmark.training.checkpoint import save_weights
 from earmark.training.distributed import first_ahead, is_first
 from earmark.training.embeddings import embed_examples
 from earmark.training.examples import FeatureSet, prepare
-from earmark.training.learner import Learner, make_learner
+from earmark.training.learner import Learner, explains_memory, make_learner
 from earmark.training.logistic import logistic_row
 from earmark.training.loop import Row, fit
-from earmark.training.memory import explains_memory
 from earmark.training.mixtures.examples import MixtureSet, OtherSounds, mixture_set
 from earmark.training.recipe import Recipe, Training
 from earmark.types import Progress

@@ -1,4 +1,4 @@
-"""The learner: a network with its optimiser, schedule and moving average, and one training step."""
+"""The learner: a network with its optimiser, schedule and moving average, one training step, and advice on memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
+from earmark.errors import ModelError
 from earmark.models import Network
 from earmark.training.augment import BatchAugmentation
 from earmark.training.distributed import layers_of_whole, local_part, sum_gradients, sum_over_processes, whole_batch
@@ -178,3 +179,27 @@ def _move_average(
     if not now.is_floating_point():
         return now
     return average.lerp(now, 1 - min(decay, (1 + int(n_steps)) / (10 + int(n_steps))))
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def explains_memory(function: Callable[P, T]) -> Callable[P, T]:
+    """Return `function`, raising `ModelError` that names the fields to lower when memory runs out."""
+
+    @wraps(function)
+    def explaining(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except (MemoryError, RuntimeError) as error:
+            # On a CPU torch raises a plain RuntimeError; its OutOfMemoryError is one too.
+            known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+            if not known:
+                raise
+            raise ModelError(
+                "memory ran out; lower training.batch_size, model.size or the widths of [model], or raise "
+                "training.accumulate, which computes a step in pieces"
+            ) from error
+
+    return explaining

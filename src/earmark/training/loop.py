@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from earmark.errors import ConfigError, ModelError
 from earmark.models import Network
@@ -29,7 +30,6 @@ from earmark.training.distributed import is_first, local_part, local_rows, n_pro
 from earmark.training.examples import FeatureSet
 from earmark.training.learner import Learner, to_device, train_batch
 from earmark.training.mixtures.examples import MixtureSet
-from earmark.training.norms import estimate_norms
 from earmark.training.objective import OBJECTIVES
 from earmark.training.recipe import Training
 from earmark.types import Progress, no_progress
@@ -228,3 +228,26 @@ def _checkpoint(learner: Learner, rows: Sequence[Row]) -> Checkpoint:
     }
     facts = {"rows": list(rows), "schedule": schedule, "scaler": learner.scaler.state_dict()}
     return Checkpoint.of(parts, learner.optimizer.state_dict(), facts)
+
+
+@torch.no_grad()
+def estimate_norms(network: Network, batches: Iterable[torch.Tensor]) -> None:
+    """Replace the running statistics of batch norms that learn by those of raw features in `batches`.
+
+    Running averages follow the weights with a delay of some ten steps. With one or two steps an epoch they are those of
+    a network that is long gone, and what is validated and exported answers at chance ("precise BN", Wu & Johnson 2021).
+    Norms whose weights are frozen keep theirs. Nothing else of the network changes, nor any random generator.
+    """
+    network.train()
+    norms = [part for part in network.modules() if isinstance(part, _BatchNorm) and part.training]
+    network.eval()
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum, norm.training = None, True  # the plain mean over all batches
+    for features in batches:
+        network(features)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum, norm.training = momentum, False

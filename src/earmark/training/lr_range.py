@@ -20,8 +20,7 @@ from earmark.training.augment import BatchAugmentation
 from earmark.training.batches import training_batches
 from earmark.training.examples import FeatureSet, prepare
 from earmark.training.fit import fresh_network
-from earmark.training.learner import Learner, make_learner, train_batch
-from earmark.training.memory import explains_memory
+from earmark.training.learner import Learner, explains_memory, make_learner, train_batch
 from earmark.training.recipe import Recipe, Training, as_recipe
 from earmark.training.settle import read_for, settle
 from earmark.types import FloatArray, IntArray, Progress, no_progress

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
-from earmark.features.decibel import FLOOR_DB
+from earmark.features.graph import FLOOR_DB
 from earmark.types import FloatArray, RealArray
 
 Rng = np.random.Generator
