@@ -23,9 +23,8 @@ from earmark.data.facts import gtzan_fault, published_split
 from earmark.data.quarantine import quarantine_of
 from earmark.doctor import Report, check
 from earmark.doctor.baseline import out_of_fold
-from earmark.doctor.examine import examine
+from earmark.doctor.examine import examine, kind_of
 from earmark.doctor.labels import judge_labels, meaning
-from earmark.doctor.magic import kind_of
 from earmark.doctor.protocols import baseline_trainer, compare_protocols
 from earmark.doctor.quarantine import quarantine
 from earmark.doctor.repeated import copies

@@ -198,7 +198,7 @@ def test_nothing_is_loaded_to_know_the_features():
 
 def test_an_open_stage_of_a_graph_that_cannot_learn(onnx_file):
     from earmark.training.parameters import freeze
-    from earmark.training.recipe import Training
+    from earmark.training.training_config import Training
 
     network = TransferConfig(backbone=onnx_file).build(n_labels=2, input_shape=(1, *SIDES))
     with pytest.raises(ConfigError, match=r"open_stages = 1, but this network has 0 before its head"):

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from earmark.errors import ConfigError, DataError, ModelError, UnknownNameError
 from earmark.evaluation import Outcome, read_outcome
 from earmark.recognizer import Recognizer
-from earmark.rejection.detector import Detector, LogisticDetector
-from earmark.rejection.export import export_detector
+from earmark.rejection.detector import Detector, LogisticDetector, export_detector
 from earmark.rejection.fit import add_rejection, min_confidence_for, rejection_config_of
 from earmark.rejection.fit_detector import DetectorTrainer, log_odds, min_familiarity_for
 from earmark.rejection.sources import OodSource, ood_sources

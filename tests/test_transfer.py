@@ -24,8 +24,8 @@ from earmark.training.examples import FeatureSet, prepare
 from earmark.training.fit import learn_scales, unscaled_network, warn_of_gap, with_floor
 from earmark.training.logistic import USUAL_STRENGTH, fit_logistic
 from earmark.training.loop import validate
-from earmark.training.recipe import Training
 from earmark.training.settle import recipe_for_data, split_for
+from earmark.training.training_config import Training
 from synthetic_pictures import write_pictures
 
 RATE_HZ = 16000

@@ -11,8 +11,7 @@ import numpy as np
 
 from earmark.data import Example, Manifest, read_content, read_manifest
 from earmark.doctor.findings import FAMILIES, Finding, Report
-from earmark.doctor.landmarks import RATE_HZ
-from earmark.doctor.spectra import power_spectra
+from earmark.doctor.landmarks import RATE_HZ, power_spectra
 from earmark.doctor.survey import whatever_is_there
 from earmark.errors import DataError, EarmarkError
 from earmark.evaluation.figures import Origin, picture_figure

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earmark.doctor.landmarks import RATE_HZ, Fingerprint, Fingerprinter
-from earmark.doctor.spectra import power_spectra
+from earmark.doctor.landmarks import RATE_HZ, Fingerprint, Fingerprinter, power_spectra
 from earmark.errors import UnreadableError
 from earmark.sound.decoder import Decoder, SoundSource
 from earmark.sound.decoders import open_decoder

@@ -1,8 +1,9 @@
 """Evaluation protocols in words, and train-test overlap: which of the scored examples a recognizer was trained on.
 
 A score on training examples shows that a recognizer works, not how good it is; a score on other recordings of the same
-artist, writer or piano is too high as well. Examples are compared by content, recording and group. Files of format 2 carry hashed sets of what they were trained on. For files
-of format 1, these sets are made again from the data set, when it is the very same, or from a published split.
+artist, writer or piano is too high as well. Content, recording and group are compared. Files of format 2 carry hashed
+sets of what they were trained on. For files of format 1, these sets are made again from the data set, when it is the
+very same, or from a published split.
 """
 
 from __future__ import annotations

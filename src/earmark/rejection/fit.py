@@ -24,7 +24,7 @@ from earmark.evaluation.evaluate import evaluate
 from earmark.features import InkFeatures, PictureFeatures, SoundFeatures, open_cache
 from earmark.files import atomic_path
 from earmark.recognizer import Card, Recognizer, Rejection, add_detector, find, set_card
-from earmark.rejection.export import export_detector
+from earmark.rejection.detector import export_detector
 from earmark.rejection.fit_detector import DetectorTrainer, min_familiarity_for
 from earmark.rejection.mixtures import MixtureSampler
 from earmark.rejection.sources import RealExample, ood_sources

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from earmark.training.augment import AUGMENTATIONS as AUGMENTATIONS
     from earmark.training.recipe import Recipe as Recipe
-    from earmark.training.recipe import Training as Training
     from earmark.training.recipe import load_recipe as load_recipe
     from earmark.training.shipped import shipped_recipes as shipped_recipes
+    from earmark.training.training_config import Training as Training
 
 # Filled on first use (PEP 562): most of it imports torch, listing the recipes need not.
 _HOMES = {

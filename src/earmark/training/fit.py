@@ -26,7 +26,8 @@ from earmark.training.learner import Learner, explains_memory, make_learner
 from earmark.training.logistic import logistic_row
 from earmark.training.loop import Row, fit
 from earmark.training.mixtures.examples import MixtureSet, OtherSounds, mixture_set
-from earmark.training.recipe import Recipe, Training
+from earmark.training.recipe import Recipe
+from earmark.training.training_config import Training
 from earmark.types import Progress
 
 LARGE_GAP = 0.4

@@ -22,7 +22,7 @@ from earmark.training.augment import BatchAugmentation
 from earmark.training.distributed import layers_of_whole, local_part, sum_gradients, sum_over_processes, whole_batch
 from earmark.training.objective import OBJECTIVES, Aim, Objective
 from earmark.training.parameters import freeze, make_optimizer, make_schedule
-from earmark.training.recipe import Precision, Training
+from earmark.training.training_config import Precision, Training
 from earmark.types import FloatArray, IntArray
 
 

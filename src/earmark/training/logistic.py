@@ -18,7 +18,7 @@ from earmark.errors import DataError
 from earmark.models import StandardizedHead
 from earmark.training.examples import FeatureSet
 from earmark.training.loop import Row, validate
-from earmark.training.recipe import Training
+from earmark.training.training_config import Training
 from earmark.types import FloatArray, IntArray
 
 if TYPE_CHECKING:

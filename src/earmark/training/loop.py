@@ -31,7 +31,7 @@ from earmark.training.examples import FeatureSet
 from earmark.training.learner import Learner, to_device, train_batch
 from earmark.training.mixtures.examples import MixtureSet
 from earmark.training.objective import OBJECTIVES
-from earmark.training.recipe import Training
+from earmark.training.training_config import Training
 from earmark.types import Progress, no_progress
 
 log = logging.getLogger(__name__)

@@ -21,8 +21,9 @@ from earmark.training.batches import training_batches
 from earmark.training.examples import FeatureSet, prepare
 from earmark.training.fit import fresh_network
 from earmark.training.learner import Learner, explains_memory, make_learner, train_batch
-from earmark.training.recipe import Recipe, Training, as_recipe
+from earmark.training.recipe import Recipe, as_recipe
 from earmark.training.settle import read_for, settle
+from earmark.training.training_config import Training
 from earmark.types import FloatArray, IntArray, Progress, no_progress
 
 LOWEST, HIGHEST = 1e-6, 1.0

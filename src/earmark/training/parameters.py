@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR
 
 from earmark.errors import ConfigError
 from earmark.models import Network
-from earmark.training.recipe import Training
+from earmark.training.training_config import Training
 
 
 def freeze(network: Network, training: Training) -> None:
