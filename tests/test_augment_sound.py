@@ -16,18 +16,18 @@ from earmark.training.augment import (
     SynthesizeNote,
 )
 from earmark.types import Sound
-from earmark.units import key_names, midi_to_hz, note_midi
+from earmark.units import midi_to_hz, note_midi
+from tiny import KEY_NAMES
 
 KINDS = sorted(
     kind for kind, entry in AUGMENTATIONS.items() if issubclass(entry, ContentAugmentation) and "sound" in entry.domains
 )
 NOTE = synthesize_note(60, duration_s=1.5, sample_rate_hz=16_000)
-KEYS = key_names()
 
 
 def changed(augmentation: ContentAugmentation, sound: Sound = NOTE, *, label: str = "C4", seed: int = 0):
     rng = np.random.default_rng(seed)
-    drawn = augmentation.draw(label, KEYS, rng)
+    drawn = augmentation.draw(label, KEY_NAMES, rng)
     return augmentation(sound, drawn, rng), drawn.label
 
 
@@ -67,14 +67,14 @@ def test_pitch_moves_with_its_label():
 def test_pitch_stays_on_the_keyboard_and_other_labels_keep_theirs():
     shift = PitchShift(max_semitones=6)
     rng = np.random.default_rng(0)
-    assert {shift.draw("C8", KEYS, rng).label for _ in range(60)} == set(KEYS[-7:])
+    assert {shift.draw("C8", KEY_NAMES, rng).label for _ in range(60)} == set(KEY_NAMES[-7:])
     assert {shift.draw("jazz", ("jazz", "rock"), rng) for _ in range(9)} == {Drawn("jazz")}
 
 
 def test_synthesised_notes_take_the_place_of_a_share():
     synthesize = SynthesizeNote(probability=0.25)
     rng = np.random.default_rng(0)
-    drawn = [synthesize.draw("C4", KEYS, rng) for _ in range(400)]
+    drawn = [synthesize.draw("C4", KEY_NAMES, rng) for _ in range(400)]
     assert 0.15 < np.mean([each.is_synthesized for each in drawn]) < 0.35
     assert {each.label for each in drawn if not each.is_synthesized} == {"C4"}
     assert synthesize(NOTE, Drawn("C4"), rng) is NOTE

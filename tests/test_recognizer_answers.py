@@ -9,10 +9,10 @@ import pytest
 from earmark.recognizer import as_dict
 from earmark.recognizer.answers import DETAIL_NAMES, SYMBOLS, make_answer
 from earmark.types import Answer, Prediction
-from earmark.units import key_names
+from tiny import KEY_NAMES
 
 
-@pytest.mark.parametrize("name", key_names())
+@pytest.mark.parametrize("name", KEY_NAMES)
 def test_keys_come_with_midi_number_and_frequency(name):
     details = make_answer(name, 1.0, task="note").details
     assert details == {

@@ -16,7 +16,7 @@ from PIL import Image
 from earmark.errors import DataError
 from earmark.evaluation import Outcome, score, worst_mistakes, write_report
 from earmark.evaluation.figures import confusion_figure, picture_figure
-from earmark.units import key_names
+from tiny import KEY_NAMES
 
 LABELS = ("gClef", "<b>bold</b> & co", "4-4-Time", "Sharp")
 CURVES = [
@@ -175,7 +175,7 @@ def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path, outcome):
 
 
 def test_the_confusion_of_88_keys_names_every_key():
-    keys = key_names()
+    keys = KEY_NAMES
     text = base64.b64decode(confusion_figure(3 * np.eye(88, dtype=int), keys).partition(",")[2]).decode()
     for key in keys:
         assert text.count(f">{key}<") == 2

@@ -11,6 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from earmark.features import FEATURES, Features, InkFeatures, Window
 from earmark.recognizer import Card, DataSummary, Recognizer, add_detector, assemble
+from earmark.units import LOWEST_KEY_MIDI, N_PIANO_KEYS, note_name
+
+KEY_NAMES = tuple(note_name(LOWEST_KEY_MIDI + key) for key in range(N_PIANO_KEYS))
 
 WINDOW = Window(length_s=1.0, hop_s=0.5, min_s=0.25)
 DATA = DataSummary(name="made up", fingerprint="0", n_examples=3, n_groups=3, source="a test", licence="CC0")

@@ -53,11 +53,6 @@ def note_midi(name: str) -> int | None:
         return None
 
 
-def key_names() -> tuple[str, ...]:
-    """Return the names of the 88 piano keys from A0 to C8."""
-    return tuple(note_name(LOWEST_KEY_MIDI + key) for key in range(N_PIANO_KEYS))
-
-
 def seconds_to_samples(seconds: float, sample_rate_hz: int) -> int:
     """Return the nearest whole number of samples.
 

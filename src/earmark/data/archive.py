@@ -38,6 +38,12 @@ def join_member(file: str, member: str | int | None) -> str:
     return file if member is None else f"{file}{_SEPARATOR}{member}"
 
 
+def source_of(root: Path, path: str) -> Path | bytes:
+    """Return where a file lies, or the content of a member of a zip; raises as `read_bytes`."""
+    file, member = split_member(path)
+    return join(root, file) if member is None else read_bytes(root, path)
+
+
 def read_bytes(root: Path, path: str) -> bytes:
     """Return the content of a file or of a member of a zip.
 

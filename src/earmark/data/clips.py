@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from earmark.data.archive import read_bytes, split_member
+from earmark.data.archive import source_of
 from earmark.data.manifest import Example, Manifest
 from earmark.errors import DataError
-from earmark.storage import join
 
 
 def clips_of(manifest: Manifest, length_s: float) -> Manifest:
@@ -31,8 +30,7 @@ def clips_of(manifest: Manifest, length_s: float) -> Manifest:
 def _clips(manifest: Manifest, example: Example, length_s: float) -> list[Example]:
     from earmark import sound
 
-    file, member = split_member(example.path)
-    source = join(manifest.root, file) if member is None else read_bytes(manifest.root, example.path)
+    source = source_of(manifest.root, example.path)
     begin_s = example.start_s or 0.0
     whole_s = example.duration_s or sound.info(source).duration_s - begin_s
     starts_s = [place * length_s for place in range(max(1, int(whole_s / length_s + 1e-6)))]

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from earmark.data.archive import read_bytes, read_pictures, split_member
+from earmark.data.archive import read_bytes, read_pictures, source_of, split_member
 from earmark.data.manifest import Example, Manifest
 from earmark.data.table import read_table
 from earmark.errors import DataError, UnreadableError
@@ -42,7 +42,7 @@ def _sound(manifest: Manifest, example: Example, sample_rate_hz: int | None) -> 
     from earmark import sound
 
     _, member = split_member(example.path)
-    source = join(manifest.root, example.path) if member is None else read_bytes(manifest.root, example.path)
+    source = source_of(manifest.root, example.path)
     try:
         return sound.read(
             source,
@@ -61,7 +61,7 @@ def _drawing(manifest: Manifest, example: Example) -> Ink | Image:
 
     file, member = split_member(example.path)
     if PurePosixPath(member or file).suffix.lower() != ".txt":
-        return ink.read_image(join(manifest.root, file) if member is None else read_bytes(manifest.root, example.path))
+        return ink.read_image(source_of(manifest.root, example.path))
     try:
         text = read_bytes(manifest.root, example.path).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -74,7 +74,7 @@ def _picture(manifest: Manifest, example: Example) -> Picture | Image:
 
     file, row = split_member(example.path)
     if PurePosixPath(row or file).suffix.lower() in IMAGE_EXTENSIONS:
-        return read_image(join(manifest.root, file) if row is None else read_bytes(manifest.root, example.path))
+        return read_image(source_of(manifest.root, example.path))
     if row is None:
         raise DataError(f"{example.name}: names no row of an .npz; write file.npz::0 for its first picture")
     pictures = read_pictures(join(manifest.root, file))["X"]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.data import Example, Manifest, content_sha256, read_content
-from earmark.data.archive import read_bytes, split_member
+from earmark.data.archive import read_bytes, source_of, split_member
 from earmark.doctor import drawing
 from earmark.doctor.landmarks import Fingerprint
 from earmark.doctor.signal import SoundFacts, measure_sound
@@ -99,8 +99,7 @@ def _describe(found: Examined, manifest: Manifest, example: Example, share: floa
 
 
 def _describe_sound(found: Examined, manifest: Manifest, example: Example, share: float) -> None:
-    file, member = split_member(example.path)
-    source = join(manifest.root, file) if member is None else read_bytes(manifest.root, example.path)
+    source = source_of(manifest.root, example.path)
     facts = measure_sound(source, start_s=example.start_s or 0.0, duration_s=example.duration_s)
     facts.n_keys = len(facts.fingerprint)
     facts.fingerprint = thinned(facts.fingerprint, share)

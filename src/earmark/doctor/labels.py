@@ -173,7 +173,7 @@ class Judgement:
     accuracy: float
 
 
-def judge_labels(features: FloatArray, labels: Sequence[str], groups: Sequence[str], *, seed: int = 0) -> Judgement:
+def judge_labels(features: FloatArray, labels: Sequence[str], groups: Sequence[str]) -> Judgement:
     """Rank labels by how wrong they look to models that have not seen them.
 
     Parameters
@@ -198,7 +198,7 @@ def judge_labels(features: FloatArray, labels: Sequence[str], groups: Sequence[s
     truth = np.array([names.index(label) for label in labels])
     scorers = (Baseline.log_probabilities, Baseline.nearness)
     log_probabilities, nearness = out_of_fold(
-        features, truth, np.array(groups), n_folds=N_FOLDS, seed=seed, scorers=scorers
+        features, truth, np.array(groups), n_folds=N_FOLDS, seed=0, scorers=scorers
     )
     rows = np.arange(len(truth))
     # A label that comes from one group is not known where that group is left out: nobody can judge it there.

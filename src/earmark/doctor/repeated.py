@@ -31,6 +31,9 @@ CHUNK = 16  # pairs that travel together to another process
 N_OVERLAID = 20_000
 """Pairs that are decoded again and laid on each other, the strongest first."""
 
+N_NEAREST = 16
+"""Neighbours of each drawing that are compared with it."""
+
 NEAR = {"strokes": 0.012, "image": 0.06, "picture": 0.15}
 """Largest distance of the signatures of near copies; no two of 639 GTZAN tracks without known faults are that near."""
 
@@ -252,18 +255,18 @@ def _simple(each: Examined) -> bool:
     return each.ink.n_points < 8 or bool(spread[1] < 0.1 * spread[0])
 
 
-def near_pairs(vectors: FloatArray, radius: float, *, n_nearest: int = 16) -> Iterator[tuple[int, int, float]]:
+def near_pairs(vectors: FloatArray, radius: float) -> Iterator[tuple[int, int, float]]:
     """Yield ``(earlier, later, distance)`` of vectors within `radius` of each other, among the nearest of each.
 
     The search is in the eight main directions, where no distance is larger than in all; so nothing near is missed but
-    what has more than `n_nearest` neighbours that are nearer there.
+    what has more than `N_NEAREST` neighbours that are nearer there.
     """
     from scipy.spatial import cKDTree
 
     centred = vectors - vectors.mean(axis=0)
     _, directions = np.linalg.eigh(centred.T @ centred)
     reduced = centred @ directions[:, -8:]
-    distances, others = cKDTree(reduced).query(reduced, k=min(n_nearest + 1, len(vectors)), distance_upper_bound=radius)
+    distances, others = cKDTree(reduced).query(reduced, k=min(N_NEAREST + 1, len(vectors)), distance_upper_bound=radius)
     for row, (near, beside) in enumerate(zip(np.atleast_2d(distances), np.atleast_2d(others), strict=True)):
         for bound, other in zip(near, beside, strict=True):
             if bound <= radius and other > row and other < len(vectors):

@@ -21,6 +21,8 @@ T = TypeVar("T")
 # Spectrograms of crops are computed outside Python's lock; half the cores are left to the network.
 N_LOADERS = min(8, max(1, (os.cpu_count() or 1) // 2))
 
+_AHEAD = 2  # batches that wait for the step
+
 
 def training_batches(
     examples: FeatureSet | MixtureSet,
@@ -102,9 +104,9 @@ def _stacked(windows: Sequence[tuple[FloatArray, int, float]]) -> tuple[FloatArr
     return np.stack(arrays), np.array(owners, np.int64), np.array(weights, np.float32)
 
 
-def prefetch(items: Iterable[T], *, depth: int = 2) -> Iterator[T]:
+def prefetch(items: Iterable[T]) -> Iterator[T]:
     """Yield `items` made by a thread ahead of time, so that a step does not wait for its data."""
-    ready: queue.Queue[Any] = queue.Queue(depth)
+    ready: queue.Queue[Any] = queue.Queue(_AHEAD)
     stop = threading.Event()
     end = object()
 

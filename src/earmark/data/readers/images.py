@@ -9,12 +9,11 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from earmark.data.archive import read_bytes, split_member
+from earmark.data.archive import source_of, split_member
 from earmark.data.facts import gtzan_group, gtzan_track
 from earmark.data.manifest import Example, Manifest
 from earmark.errors import UnreadableError, UsageError
 from earmark.pictures import GREY, Pixels, cut_margins, find_colour_map, find_margins, to_loudness
-from earmark.storage import join
 from earmark.types import Domain
 
 log = logging.getLogger(__name__)
@@ -141,9 +140,8 @@ def _read(manifest: Manifest, examples: Sequence[Example]) -> list[Pixels]:
     for example in examples:
         if _is_strokes(example.path):
             continue
-        file, member = split_member(example.path)
         try:
-            image = read_image(join(manifest.root, file) if member is None else read_bytes(manifest.root, example.path))
+            image = read_image(source_of(manifest.root, example.path))
         except UnreadableError:
             # Whoever reads the examples names those that are bad.
             continue

@@ -140,9 +140,9 @@ def pulses(rng: Rng, frequency_hz: Curve, rate_hz: int, *, jitter: float = 0.0, 
     return train
 
 
-def glide(frequency_hz: Curve, rate_hz: int, *, partials_db: Iterable[float] = (0.0,), phase: float = 0.0) -> Curve:
+def glide(frequency_hz: Curve, rate_hz: int, *, partials_db: Iterable[float] = (0.0,)) -> Curve:
     """Return a tone of a moving frequency with the levels of its partials; what the rate cannot hold is left out."""
-    cycles = 2 * np.pi * np.cumsum(frequency_hz) / rate_hz + phase
+    cycles = 2 * np.pi * np.cumsum(frequency_hz) / rate_hz
     tone = np.zeros(len(frequency_hz))
     for number, level_db in enumerate(partials_db, start=1):
         is_audible = number * frequency_hz < 0.47 * rate_hz
@@ -202,10 +202,10 @@ def repeat_random(rng: Rng, kinds: list[Curve], at_s: Curve, *, spread_db: float
     return [(float(at), kinds[which] * level) for at, which, level in zip(at_s, chosen, levels, strict=True)]
 
 
-def finished(samples: npt.NDArray[np.floating], *, peak: float = 0.5) -> FloatArray:
-    """Return samples as float32 with their peak at `peak`."""
+def finished(samples: npt.NDArray[np.floating]) -> FloatArray:
+    """Return samples as float32 with their peak at 0.5."""
     highest = float(np.abs(samples).max(initial=0.0))
-    return (samples * (peak / highest if highest > 0 else 0)).astype(np.float32)
+    return (samples * (0.5 / highest if highest > 0 else 0)).astype(np.float32)
 
 
 def _hop(rate_hz: int) -> int:
