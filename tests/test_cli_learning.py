@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 import earmark
-from earmark.cli.progress import progress_on_stderr
+from earmark.cli.output import progress_on_stderr
 from earmark.data import read_manifest
 from earmark.evaluation import Outcome, score
 from earmark.training import shipped_recipes

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark import extras
-from earmark.cli.output import AsJson, print_json, print_pairs, print_table
-from earmark.cli.progress import progress_on_stderr
+from earmark.cli.output import AsJson, print_json, print_pairs, print_table, progress_on_stderr
 from earmark.cli.source import As, Groups, read_source
 from earmark.text import percent
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark import extras
-from earmark.cli.output import AsJson, complain, print_json
-from earmark.cli.progress import progress_on_stderr
+from earmark.cli.output import AsJson, complain, print_json, progress_on_stderr
 from earmark.cli.source import As, Groups, OnCluster, on_cluster
 from earmark.storage import as_path
 from earmark.text import counted, printable, some

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark import extras
-from earmark.cli.output import print_table
-from earmark.cli.progress import progress_on_stderr
+from earmark.cli.output import print_table, progress_on_stderr
 from earmark.text import percent
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from earmark import extras
-from earmark.cli.output import print_table
-from earmark.cli.progress import progress_on_stderr
+from earmark.cli.output import print_table, progress_on_stderr
 from earmark.cli.source import Groups, OnCluster, on_cluster, read_source
 from earmark.files import local_folder
 from earmark.storage import as_path

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.output import complain
-from earmark.cli.progress import progress_on_stderr
+from earmark.cli.output import complain, progress_on_stderr
 from earmark.cli.source import Groups, OnCluster, on_cluster, read_source
 from earmark.storage import as_path
 from earmark.text import counted

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from earmark.cli.output import print_json
-from earmark.cli.progress import progress_on_stderr
+from earmark.cli.output import print_json, progress_on_stderr
 from earmark.data import Manifest
 
 BASELINES = ("baseline", "quick")

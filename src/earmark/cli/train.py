@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earmark import extras
-from earmark.cli.output import AsJson, print_json, print_pairs, print_table
-from earmark.cli.progress import progress_on_stderr
+from earmark.cli.output import AsJson, print_json, print_pairs, print_table, progress_on_stderr
 from earmark.cli.source import As, Groups, OnCluster, on_cluster, source_for
 from earmark.errors import UsageError
 from earmark.files import local_folder

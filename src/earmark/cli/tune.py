@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from earmark import extras
-from earmark.cli.output import print_table
-from earmark.cli.progress import progress_on_stderr
+from earmark.cli.output import print_table, progress_on_stderr
 from earmark.cli.source import As, Groups, OnCluster, on_cluster, source_for
 from earmark.files import local_folder
 from earmark.storage import as_path

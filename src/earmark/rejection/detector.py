@@ -12,6 +12,9 @@ from earmark.models.base import Normalize, Scaling, Standardize
 from earmark.training.export import export_module
 from earmark.training.rejection_config import DetectorConfig
 
+if TYPE_CHECKING:
+    import onnx
+
 N_BEST = 5
 """Logits, best first, whose relation to each other the detector sees."""
 FURTHEST = 5.0
@@ -155,10 +158,6 @@ def _projection(n_inputs: int, config: DetectorConfig, *, drop: float = 0.0) -> 
         nn.ReLU(),
         nn.Dropout(config.dropout),
     )
-
-
-if TYPE_CHECKING:
-    import onnx
 
 
 class _InDistributionProbability(torch.nn.Module):

@@ -25,6 +25,9 @@ from earmark.training.parameters import freeze, make_optimizer, make_schedule
 from earmark.training.training_config import Precision, Training
 from earmark.types import FloatArray, IntArray
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @dataclass
 class Learner:
@@ -179,10 +182,6 @@ def _move_average(
     if not now.is_floating_point():
         return now
     return average.lerp(now, 1 - min(decay, (1 + int(n_steps)) / (10 + int(n_steps))))
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def explains_memory(function: Callable[P, T]) -> Callable[P, T]:

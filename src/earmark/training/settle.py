@@ -20,6 +20,20 @@ from earmark.types import Domain, Image
 log = logging.getLogger(__name__)
 
 N_LOOKED_AT = 48
+"""Pictures whose colour map and margins are looked at."""
+
+KEEPS_RECIPE = ("model", "features", "augment", "window")
+"""Parts of a recipe; who changes one of them wants this recipe and no other."""
+
+N_NAMED = 3
+"""Leaking groups that the warning names."""
+
+_HINTS = {
+    ("picture", "ink"): "choose picture/minivgg, or add --as ink if its images are drawings",
+    ("ink", "picture"): "choose the recipe 'drawing', or add --as picture if its images are spectrograms",
+    ("ink", "sound"): "choose the recipe 'drawing', or add --as picture if its images are spectrograms",
+    ("sound", "picture"): "choose a recipe for sounds, such as 'sound'; 'earmark show' makes pictures of sounds",
+}
 
 
 def preferred_domain(recipe: Recipe) -> Domain | None:
@@ -96,17 +110,6 @@ def with_pictures(recipe: Recipe, manifest: Manifest) -> Recipe:
     return recipe.model_copy(update={"features": found})
 
 
-N_NAMED = 3
-"""Leaking groups that the warning names."""
-
-_HINTS = {
-    ("picture", "ink"): "choose picture/minivgg, or add --as ink if its images are drawings",
-    ("ink", "picture"): "choose the recipe 'drawing', or add --as picture if its images are spectrograms",
-    ("ink", "sound"): "choose the recipe 'drawing', or add --as picture if its images are spectrograms",
-    ("sound", "picture"): "choose a recipe for sounds, such as 'sound'; 'earmark show' makes pictures of sounds",
-}
-
-
 def split_for(recipe: Recipe, manifest: Manifest) -> Manifest:
     """Return the examples that the recipe can use, each in its part; warn when the split leaks.
 
@@ -180,10 +183,6 @@ def _leak_warning(groups: Sequence[str]) -> str:
     n_groups = f"{counted(len(groups), 'group')} {'is' if len(groups) == 1 else 'are'}"
     which = some(groups, n=N_NAMED)
     return f"the split leaks: {n_groups} in more than one part ({which}); scores will be too good"
-
-
-KEEPS_RECIPE = ("model", "features", "augment", "window")
-"""Parts of a recipe; who changes one of them wants this recipe and no other."""
 
 
 def recipe_for_data(recipe: Recipe, manifest: Manifest, *, overrides: Sequence[str] = ()) -> Recipe:
