@@ -25,6 +25,7 @@ HEAVY = (
     "librosa",
     "rich",
     "optuna",
+    "ssl",
 )
 
 

@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeGuard, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
-from urllib.request import url2pathname
 
 from earmark.errors import DataError, EarmarkError, MissingExtraError, UnreadableError, UsageError
 
@@ -81,6 +80,8 @@ def as_path(place: PathLike) -> Path:
             "the credentials as the storage's own tools do (environment, configuration file)"
         )
     if scheme == "file":
+        from urllib.request import url2pathname  # takes http, ssl and email with it
+
         return Path(url2pathname(parts.path))
     _require(place, scheme)
     from upath import UPath

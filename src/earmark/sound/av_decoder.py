@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -55,13 +55,15 @@ class AvDecoder:
             refuse_missing(self, (self.n_frames - position) / self.sample_rate_hz - _PADDING_S)
 
     def _all(self) -> Iterator[FloatArray]:
-        to_float = av.AudioResampler(format="flt", rate=self.sample_rate_hz)
         frames = self._frames if self._first is None else (f for part in ((self._first,), self._frames) for f in part)
-        for frame in frames:
-            for piece in to_float.resample(frame):
+        # The frames of a damaged file may differ in rate and in channels.
+        with _refusing_damage(self.name):
+            to_float = av.AudioResampler(format="flt", rate=self.sample_rate_hz)
+            for frame in frames:
+                for piece in to_float.resample(frame):
+                    yield _block(piece, self.n_channels)
+            for piece in to_float.resample(None):
                 yield _block(piece, self.n_channels)
-        for piece in to_float.resample(None):
-            yield _block(piece, self.n_channels)
 
     def _declared(self, container: Any, stream: Any) -> int | None:
         """Return the number of frames where the container states it; others only guess from the bit rate."""
@@ -88,13 +90,17 @@ def open_av(file: Path | BinaryIO, name: str) -> Iterator[Decoder]:
 
 
 def _decoded(container: Any, name: str) -> Iterator[Any]:
-    with refusing(
+    with _refusing_damage(name):
+        yield from container.decode(audio=0)
+
+
+def _refusing_damage(name: str) -> AbstractContextManager[None]:
+    return refusing(
         lambda error: UnreadableError(
             f"{name}: is damaged and cannot be decoded to the end ({getattr(error, 'strerror', error)}); "
             "copy or encode it again, or remove it"
         )
-    ):
-        yield from container.decode(audio=0)
+    )
 
 
 def _block(frame: Any, n_channels: int) -> FloatArray:

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 import soundfile
 
 from earmark import extras
-from earmark.errors import MissingExtraError, UnreadableError
+from earmark.errors import MissingExtraError, UnreadableError, refusing
 from earmark.sound.decoder import (
     AV_EXTENSIONS,
     SOUND_EXTENSIONS,
@@ -65,7 +65,12 @@ class SoundfileDecoder:
         length = self._file.frames
         step = max(1, BLOCK_SAMPLES // self.n_channels)
         stop = length if n_frames is None else min(length, start_frame + n_frames)
-        try:
+        with refusing(
+            lambda error: UnreadableError(
+                f"{self.name}: is damaged or truncated and cannot be decoded to the end ({error}); "
+                "copy or encode it again, or remove it"
+            )
+        ):
             self._go_to(min(start_frame, length), step)
             for position in range(start_frame, stop, step):
                 wanted = min(step, stop - position)
@@ -74,11 +79,6 @@ class SoundfileDecoder:
                 if len(block) < wanted:
                     refuse_missing(self, (length - position - len(block)) / self.sample_rate_hz)
                     return
-        except soundfile.LibsndfileError as error:
-            raise UnreadableError(
-                f"{self.name}: is damaged or truncated and cannot be decoded to the end ({error}); "
-                "copy or encode it again, or remove it"
-            ) from error
 
     def _go_to(self, frame: int, step: int) -> None:
         # Some codecs (GSM 6.10, G.721) are only read from their start on.

@@ -107,6 +107,8 @@ def _wav(stream: BinaryIO, name: str, *, order: str, start: int, n_bytes: int) -
         if tag == b"fmt " and size >= 16:
             stream.seek(at)
             fmt = stream.read(min(size, 40))
+            if len(fmt) < 16:
+                break  # libsndfile says that the file ends here
             _refuse_contradiction(fmt, name, order)
             align = max(1, struct.unpack_from(order + "H", fmt, 12)[0])
             code = struct.unpack_from(order + "H", fmt)[0]
@@ -145,7 +147,7 @@ def _caf(stream: BinaryIO, *, start: int, n_bytes: int) -> dict[int, bytes]:
         tag, size = struct.unpack(">4sq", stream.read(12))
         if tag == b"data" and size == -1:
             return {at + 4 - start: struct.pack(">q", n_bytes - at - 12)}
-        if size < 0:
+        if size < 0 or not any(tag):
             return {}
         at += 12 + size
     return {}
@@ -156,6 +158,8 @@ def _chunks(stream: BinaryIO, at: int, n_bytes: int, *, order: str) -> Iterator[
     while at + 8 <= n_bytes:
         stream.seek(at)
         tag, size = struct.unpack(order + "4sI", stream.read(8))
+        if not any(tag):
+            return  # a file of zeros would be looked through eight bytes at a time
         yield at + 8, tag, size
         at += 8 + size + size % 2
 
