@@ -15,3 +15,8 @@ $EARMARK features "$DATA" -o "$OUT/segments.csv" --segment-s "$SEGMENT_S" --grou
 $EARMARK train picture/minivgg --data "$OUT/pictures/manifest.csv" --as picture -o "$OUT/random" --set split.protocol=random "$@"
 $EARMARK train picture/minivgg --data "$OUT/pictures/manifest.csv" --as picture -o "$OUT/grouped" "$@"
 $EARMARK compare "$OUT/random" "$OUT/grouped" --html "$OUT/compare.html"
+
+# Both together: each picture with its row of the table, joined by the name. What answers needs both as well.
+$EARMARK train picture/resnet34-fusion --data "$OUT/pictures/manifest.csv" --as picture --table "$OUT/segments.csv" \
+    -o "$OUT/fusion" "$@"
+$EARMARK predict "$OUT/fusion" "$OUT/pictures" --table "$OUT/segments.csv" --top 1 --format csv > "$OUT/answers.csv"

@@ -63,6 +63,7 @@ def test_genre_clips(tmp_path):
     rows = (tmp_path / "out" / "segments.csv").read_text().splitlines()[1:]
     assert pictures == sorted(row.split(",")[0].removesuffix(".wav").rpartition("/")[2] for row in rows)
     assert (tmp_path / "out" / "compare.html").exists()
+    assert len((tmp_path / "out" / "answers.csv").read_text().splitlines()) == 1 + len(pictures)
 
 
 def test_genre_table(tmp_path):

@@ -138,7 +138,12 @@ def test_fingerprint_follows_the_configuration(kind):
     assert again == features
     assert again.fingerprint == features.fingerprint
     whole = [name for name, value in features if isinstance(value, int) and not isinstance(value, bool)]
-    assert whole or kind in ("table", "fusion", "numbers")  # whose only settings are names and other features
+    assert whole or kind in (
+        "table",
+        "fusion",
+        "numbers",
+        "picture-fusion",
+    )  # whose only settings are names and other features
     for name in whole:
         value = getattr(features, name)
         others = [other for changed in (value * 2, value // 2, value + 2) if (other := parsed(kind, {name: changed}))]

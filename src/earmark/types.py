@@ -74,10 +74,13 @@ class Image:
         uint8 of shape ``(height, width)`` grey, ``(height, width, 3)`` RGB or ``(height, width, 4)`` RGBA.
     staff_space_px
         Distance between two staff lines in pixels, where it is known: it says how large the drawing is.
+    numbers
+        Of a picture of a spectrogram: the row of a table about the same recording, where there is one.
     """
 
     pixels: npt.NDArray[np.uint8]
     staff_space_px: float | None = None
+    numbers: Numbers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,12 @@ class Picture:
     ----------
     values
         Shape ``(freq, time)``, low frequencies first.
+    numbers
+        The row of a table about the same recording, where there is one.
     """
 
     values: npt.NDArray[Any]
+    numbers: Numbers | None = None
 
 
 @dataclass(frozen=True, slots=True)

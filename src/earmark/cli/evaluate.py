@@ -9,7 +9,7 @@ import typer
 
 from earmark import extras
 from earmark.cli.output import AsJson, complain, print_json, print_pairs, progress_on_stderr
-from earmark.cli.source import As, Groups, OnCluster, on_cluster, read_source
+from earmark.cli.source import As, Beside, Groups, OnCluster, on_cluster, read_source
 from earmark.errors import UsageError
 from earmark.storage import as_path
 from earmark.text import counted, percent
@@ -59,6 +59,7 @@ def evaluate(
     ] = 1,
     kind: As = None,
     groups: Groups = None,
+    table: Beside = None,
     cluster: OnCluster = None,
 ) -> None:
     """Score a recognizer on labelled examples.
@@ -73,7 +74,7 @@ def evaluate(
             raise UsageError("--protocols divides the data itself; leave --split, --protocol and --html out")
         from earmark.cli.protocols import compare
 
-        source = read_source(data, kind=kind, groups=groups)
+        source = read_source(data, kind=kind, groups=groups, table=table)
         compare(model, source, protocols=protocols, n_folds=folds, n_seeds=seeds, as_json=as_json)
         return
     if protocol and not split:
@@ -84,10 +85,11 @@ def evaluate(
 
     extras.require("scoring", "train", "sklearn")
     recognizer = load(model)
-    if _print_note_scores(recognizer, data, as_json=as_json, others=split or html or kind or groups):
+    if _print_note_scores(recognizer, data, as_json=as_json, others=split or html or kind or groups or table):
         return
     reads = recognizer.card.features.reads
-    manifest = read_source(data, kind=kind, groups=groups, prefer=reads[0] if len(reads) == 1 else None)
+    prefer = reads[0] if len(reads) == 1 else None
+    manifest = read_source(data, kind=kind, groups=groups, prefer=prefer, table=table)
     words = describe_protocol(None, split, source=manifest.name)
     if split is not None:
         manifest, words = _divided(manifest, recognizer.card, part=split, protocol=protocol)

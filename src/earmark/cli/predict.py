@@ -12,7 +12,7 @@ import typer
 
 from earmark.cli.output import Format, complain, formatted, progress_on_stderr
 from earmark.cli.pictures import MidiFile, Pictures
-from earmark.cli.source import OnCluster, on_cluster
+from earmark.cli.source import Beside, OnCluster, on_cluster
 from earmark.errors import DataError, UsageError
 from earmark.files import files_under
 from earmark.storage import as_path, refuse_unreachable
@@ -21,7 +21,7 @@ from earmark.text import counted
 if TYPE_CHECKING:
     from earmark.recognizer import Failure, Recognizer
     from earmark.recognizer.inputs import Input
-    from earmark.types import Numbers, Prediction
+    from earmark.types import Prediction
 
 T = TypeVar("T")
 
@@ -59,6 +59,7 @@ def predict(
         typer.Option("--window", metavar="SECONDS", help="Cut sounds into windows of another length."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Give the best label instead of 'unknown'.")] = False,
+    table: Beside = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
     cluster: OnCluster = None,
 ) -> None:
@@ -75,7 +76,7 @@ def predict(
         raise UsageError(f"{model} reads {things}, which have no timeline; leave --timeline out")
     if window is not None:
         recognizer = recognizer.with_window(window)
-    batch = _Batch(recognizer, top=top, timeline=timeline or _is_midi(out), force=force)
+    batch = _Batch(recognizer, table=table, top=top, timeline=timeline or _is_midi(out), force=force)
     with on_cluster(cluster):
         if form is Format.parquet:
             batch.write_parquet(inputs, out=out, explain=explain)
@@ -87,7 +88,7 @@ def _print_all(batch: _Batch, inputs: list[str], *, form: Format, out: Path | No
     from earmark.recognizer.answers import columns_of
 
     recognizer, timeline = batch.recognizer, batch.how["timeline"]
-    files = list(batch.files(inputs))
+    files = batch.joined(batch.files(inputs))
     if out is not None and _is_midi(out):
         batch.pictures = MidiFile(recognizer, explain=explain, out=out, files=files)
     elif explain or out is not None:
@@ -110,10 +111,10 @@ _WIDEST = 120
 class _Batch:
     """Goes through the inputs, complains about the bad ones, and counts both kinds."""
 
-    def __init__(self, recognizer: Recognizer, **how: Any) -> None:
-        self.recognizer, self.how = recognizer, how
+    def __init__(self, recognizer: Recognizer, *, table: Path | None, **how: Any) -> None:
+        self.recognizer, self.table, self.how = recognizer, table, how
         self.pictures: Pictures | MidiFile | None = None
-        self.rows: dict[str, Numbers] = {}
+        self.contents: dict[str, Input] = {}
         self.n_good = self.n_bad = 0
 
     @property
@@ -132,8 +133,8 @@ class _Batch:
             return
         for place, row in enumerate(cells):
             given = row.get("filename", "").strip()
-            name = f"{table}::{place}" if not given or given in self.rows else given
-            self.rows[name] = Numbers(numbers.names, numbers.values[place])
+            name = f"{table}::{place}" if not given or given in self.contents else given
+            self.contents[name] = Numbers(numbers.names, numbers.values[place])
             yield name
 
     def files(self, inputs: Iterable[str]) -> Iterator[str]:
@@ -152,6 +153,15 @@ class _Batch:
             except DataError as error:
                 self._refuse(str(error))
 
+    def joined(self, files: Iterable[str]) -> list[str]:
+        """Return the files, and keep what stands beside each of them in the table, if there is one."""
+        from earmark.recognizer.beside import beside_rows, reads_both
+
+        listed = list(files)
+        if self.table is not None or reads_both(self.recognizer.card):
+            self.contents = dict(zip(listed, beside_rows(self.recognizer.card, listed, self.table), strict=True))
+        return listed
+
     def predictions(self, files: Iterable[str]) -> Iterator[Prediction]:
         """Yield what is recognised; silence too, but it counts as bad."""
         from earmark.parallel import in_order, map_processes
@@ -159,7 +169,7 @@ class _Batch:
         from earmark.recognizer.answers import complaint
 
         predict = partial(_recognised, recognizer=self.recognizer, **self.how)
-        items = [(file, self.rows.get(file) or (self._stdin() if file == STDIN else file)) for file in files]
+        items = [(file, self.contents.get(file) or (self._stdin() if file == STDIN else file)) for file in files]
         results = map_processes(predict, items, workers=1, chunk=_CHUNK, survive_crashes=_crashed)
         for (_, item), result in zip(_with_progress(items), in_order(results), strict=True):
             if error := complaint(result):
@@ -181,6 +191,8 @@ class _Batch:
 
         if out is None or explain:
             raise UsageError("--format parquet writes a table in a folder; name it with -o, and leave --explain out")
+        if self.table is not None:
+            raise UsageError("--format parquet reads no --table; leave one of them out")
         if STDIN in inputs:
             raise UsageError("--format parquet reads files, folders and lists of files, not stdin; save that first")
         with progress_on_stderr() as progress:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earmark.errors import UsageError
+from earmark.storage import as_path
 
 if TYPE_CHECKING:
     from earmark.data import Manifest
@@ -41,6 +43,16 @@ Groups = Annotated[
     ),
 ]
 
+Beside = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        metavar="CSV",
+        parser=as_path,
+        help="Numbers of the same spectrogram pictures, joined by name, for picture/resnet34-fusion.",
+    ),
+]
+
 
 OnCluster = Annotated[
     str | None,
@@ -60,20 +72,32 @@ def on_cluster(address: str | None) -> AbstractContextManager[object]:
 
 
 def source_for(
-    recipe: str, data: str, *, changes: Sequence[str], kind: Kind | None, groups: str | None
+    recipe: str,
+    data: str,
+    *,
+    changes: Sequence[str],
+    kind: Kind | None,
+    groups: str | None,
+    table: Path | None = None,
 ) -> Manifest | str:
     """Return what a recipe learns from: the source as it is, or its manifest where a person says how to read it."""
-    if kind is None and groups is None:
+    if kind is None and groups is None and table is None:
         return data
     from earmark.training import load_recipe
     from earmark.training.settle import preferred_domain
 
     prefer = preferred_domain(load_recipe(recipe, overrides=changes))
-    return read_source(data, kind=kind, groups=groups, prefer=prefer)
+    return read_source(data, kind=kind, groups=groups, prefer=prefer, table=table)
 
 
 def read_source(
-    source: str, *, kind: Kind | None, groups: str | None, prefer: Domain | None = None, quarantined: bool = False
+    source: str,
+    *,
+    kind: Kind | None,
+    groups: str | None,
+    prefer: Domain | None = None,
+    table: Path | None = None,
+    quarantined: bool = False,
 ) -> Manifest:
     """Return the manifest of a source; `prefer` is what the command reads where the source leaves a choice.
 
@@ -85,7 +109,7 @@ def read_source(
     from earmark.data import read_manifest
 
     domain: Domain | None = kind.value if kind is not None else prefer
-    manifest = read_manifest(source, domain=domain, groups=groups, quarantined=quarantined)
+    manifest = read_manifest(source, domain=domain, groups=groups, table=table, quarantined=quarantined)
     if kind is not None and manifest.domain != kind.value:
         raise UsageError(
             f"{source}: holds {manifest.domain} data, which cannot be read as {kind.value}; leave --as out"

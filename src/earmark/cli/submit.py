@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.output import progress_on_stderr
+from earmark.cli.source import Beside
 from earmark.errors import UsageError
 from earmark.text import counted
 
@@ -43,6 +44,7 @@ def submit(
     id_pattern: Annotated[
         str, typer.Option("--id-pattern", metavar="NAME", help="The file of an id, such as 'clip_{id}.wav'.")
     ] = "{id}",
+    table: Beside = None,
 ) -> None:
     """Write a submission for a competition.
 
@@ -66,6 +68,7 @@ def submit(
             fallback=fallback,
             written=written,
             id_pattern=id_pattern,
+            table=table,
             progress=progress,
         )
     print(f"{out}: {counted(n_rows, 'row')}")

@@ -11,7 +11,7 @@ import typer
 
 from earmark import extras
 from earmark.cli.output import AsJson, print_json, print_pairs, print_table, progress_on_stderr
-from earmark.cli.source import As, Groups, OnCluster, on_cluster, source_for
+from earmark.cli.source import As, Beside, Groups, OnCluster, on_cluster, source_for
 from earmark.errors import UsageError
 from earmark.files import local_folder
 from earmark.storage import as_path
@@ -46,6 +46,7 @@ def train(
     ] = False,
     kind: As = None,
     groups: Groups = None,
+    table: Beside = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +72,7 @@ def train(
     from earmark.runs.pipeline import train as train_once
     from earmark.training.distributed import is_first, process_group
 
-    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups)
+    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups, table=table)
     learn = cross_validate if every_fold else train_once
     with on_cluster(cluster), process_group(), local_folder(out) as folder, progress_on_stderr() as progress:
         run = learn(recipe, data=source, out=folder, overrides=changes or (), strict=strict, progress=progress)

@@ -10,7 +10,7 @@ import typer
 
 from earmark import extras
 from earmark.cli.output import print_table, progress_on_stderr
-from earmark.cli.source import As, Groups, OnCluster, on_cluster, source_for
+from earmark.cli.source import As, Beside, Groups, OnCluster, on_cluster, source_for
 from earmark.files import local_folder
 from earmark.storage import as_path
 from earmark.text import percent
@@ -32,6 +32,7 @@ def tune(
     ] = None,
     kind: As = None,
     groups: Groups = None,
+    table: Beside = None,
     cluster: OnCluster = None,
 ) -> None:
     """Search for better settings of a recipe.
@@ -42,7 +43,7 @@ def tune(
     extras.require("a search", "train", "torch", "optuna")
     from earmark.runs.tune import tune as search_for
 
-    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups)
+    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups, table=table)
     with on_cluster(cluster), local_folder(out) as folder, progress_on_stderr() as progress:
         tuning = search_for(
             recipe,
@@ -61,7 +62,8 @@ def tune(
         rows.append((worth, epochs, " ".join(trial.overrides)))
     print_table(rows)
     settings = " ".join(f"--set {shlex.quote(change)}" for change in (*(changes or ()), *tuning.best.overrides))
-    print(f"train the best: earmark train {recipe} --data {shlex.quote(data)} {settings} -o RUN")
+    beside = "" if table is None else f" --table {shlex.quote(str(table))}"
+    print(f"train the best: earmark train {recipe} --data {shlex.quote(data)}{beside} {settings} -o RUN")
 
 
 def find_rate(
@@ -72,6 +74,7 @@ def find_rate(
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
     kind: As = None,
     groups: Groups = None,
+    table: Beside = None,
 ) -> None:
     """Find a learning rate for a recipe (range test).
 
@@ -82,7 +85,7 @@ def find_rate(
     from earmark.training.lr_range import find_learning_rate
 
     settings = load_recipe(recipe, overrides=changes or ())
-    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups)
+    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups, table=table)
     with progress_on_stderr() as progress:
         finding = find_learning_rate(settings, data=source, n_steps=steps, progress=progress)
     if plot is not None:

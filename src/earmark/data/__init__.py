@@ -2,7 +2,7 @@
 
 from earmark.data.archive import content_sha256
 from earmark.data.content import read_content
-from earmark.data.manifest import SPLITS, Example, Manifest
+from earmark.data.manifest import SPLITS, Example, Manifest, example_sha256
 from earmark.data.memory import Examples
 from earmark.data.readers import READERS, Reader, as_manifest, read_manifest
 from earmark.data.splits import PROTOCOLS, Split, apply_split, folds, leaks
@@ -21,6 +21,7 @@ __all__ = [
     "apply_split",
     "as_manifest",
     "content_sha256",
+    "example_sha256",
     "folds",
     "leaks",
     "read_content",

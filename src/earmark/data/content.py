@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import numpy as np
 
 from earmark.data.archive import read_bytes, read_pictures, source_of, split_member
 from earmark.data.manifest import Example, Manifest
+from earmark.data.numbers import read_named_rows
 from earmark.data.table import read_table
 from earmark.errors import DataError, UnreadableError
 from earmark.storage import join
@@ -34,7 +36,8 @@ def read_content(manifest: Manifest, example: Example, *, sample_rate_hz: int | 
     if manifest.domain == "ink":
         return _drawing(manifest, example)
     if manifest.domain == "picture":
-        return _picture(manifest, example)
+        picture = _picture(manifest, example)
+        return replace(picture, numbers=_numbers_beside(manifest, example)) if example.numbers else picture
     return _numbers(manifest, example)
 
 
@@ -84,6 +87,14 @@ def _picture(manifest: Manifest, example: Example) -> Picture | Image:
     if not np.isfinite(values).all():
         raise DataError(f"{example.name}: has values that are NaN or infinite; make the picture again or remove it")
     return Picture(values)
+
+
+def _numbers_beside(manifest: Manifest, example: Example) -> Numbers:
+    file, row = split_member(example.numbers)
+    rows = read_named_rows(join(manifest.root, file))
+    if row is None or not row.isdecimal() or int(row) >= len(rows.names):
+        raise DataError(f"{example.name}: its numbers {example.numbers!r} are no row of a table; write table.csv::0")
+    return rows.row(int(row))
 
 
 def _numbers(manifest: Manifest, example: Example) -> Numbers:

@@ -42,11 +42,14 @@ class Example:
     start_s, duration_s
         The span of a sound; None for all of it.
     sha256
-        Hash of the content (of the whole file, the archive member or the row); None when not yet computed.
+        Hash of the content (of the whole file, the archive member or the row, and of the numbers beside it); None when
+        not yet computed.
     source, licence
         Where it comes from and what may be done with it.
     track
         The recording that it is an excerpt of, as its data set calls it; empty when it stands for itself.
+    numbers
+        Of a picture: the row of numbers about the same recording, ``"file.csv::row"``; empty when there is none.
     """
 
     path: str
@@ -59,6 +62,7 @@ class Example:
     source: str = ""
     licence: str = ""
     track: str = ""
+    numbers: str = ""
 
     @property
     def name(self) -> str:
@@ -203,7 +207,7 @@ class Manifest:
             return self
 
         def hashed(example: Example) -> Example:
-            return example if example.sha256 else replace(example, sha256=content_sha256(self.root, example.path))
+            return example if example.sha256 else replace(example, sha256=example_sha256(self.root, example))
 
         with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
             return replace(self, examples=tuple(pool.map(hashed, self.examples)))
@@ -248,10 +252,18 @@ class Manifest:
         prefix = self.root if is_apart else Path(os.path.relpath(self.root.absolute(), folder.absolute()))
         rows = []
         for example in self.examples:
-            file, member = split_member(example.path)
             row = {name: getattr(example, name) for name in COLUMNS}
-            rows.append(row | {"path": join_member(written(join(prefix, file)), member)})
+            for column in ("path", "numbers"):
+                file, member = split_member(row[column])
+                row[column] = file and join_member(written(join(prefix, file)), member)
+            rows.append(row)
         return rows
+
+
+def example_sha256(root: Path, example: Example) -> str:
+    """Return the hash of the content of an example, and of the numbers beside it where there are any."""
+    content = content_sha256(root, example.path)
+    return sha256_bytes(f"{content} {content_sha256(root, example.numbers)}".encode()) if example.numbers else content
 
 
 def _refuse_labels(example: Example, target: Target) -> None:

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 NOT_FEATURES = frozenset({"filename", "length", "label", "group", "split"})
 """Columns of a feature table that are no features."""
-
+LABEL_NAMES = ("label", "labels", "genre", "class", "target", "category", "y")
+"""What people call the column that says what a row is; Earmark reads the first."""
 
 _INDEX = re.compile(r"^(unnamed: ?\d+|index|id|row|)$", re.IGNORECASE)
 _FEWEST_STEPS = 10

@@ -3,7 +3,7 @@
 from earmark.features.base import FEATURES, Features, InkFeatures, SoundFeatures, WindowFeatures
 from earmark.features.cache import FeatureCache, open_cache
 from earmark.features.constant_q import ConstantQ
-from earmark.features.fusion import FusedFeatures
+from earmark.features.fusion import FusedFeatures, PictureFusion
 from earmark.features.ink_raster import InkRaster
 from earmark.features.linear import LinearSpectrogram
 from earmark.features.log_mel import LogMel
@@ -24,6 +24,7 @@ __all__ = [
     "LogMel",
     "NumberFeatures",
     "PictureFeatures",
+    "PictureFusion",
     "SoundFeatures",
     "TableFeatures",
     "Window",

@@ -111,7 +111,7 @@ class Standardize(nn.Module):
 
 
 def split_numbers(features: torch.Tensor, n_numbers: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the pictures ``(batch, 1, freq, time)`` and the numbers below them, ``(batch, n_numbers)``."""
+    """Return the pictures ``(batch, channel, freq, time)`` and the numbers below them, ``(batch, n_numbers)``."""
     n_rows = features.shape[2] - n_numbers
     return features[:, :, :n_rows], features[:, 0, n_rows:, 0]
 
@@ -133,10 +133,10 @@ class BesideNumbers(nn.Module):
         self.standardize = Standardize(n_numbers)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return ``(batch, 1, height + n_numbers, width)``."""
+        """Return ``(batch, channel, height + n_numbers, width)``."""
         picture, numbers = split_numbers(features, self.n_numbers)
         picture = self.normalize(picture)
-        rows = self.standardize(numbers)[:, None, :, None].expand(-1, -1, -1, picture.shape[3])
+        rows = self.standardize(numbers)[:, None, :, None].expand(-1, picture.shape[1], -1, picture.shape[3])
         return torch.cat([picture, rows], dim=2)
 
     def learn_scales(self, batches: Iterable[torch.Tensor]) -> None:

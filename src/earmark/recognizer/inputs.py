@@ -19,7 +19,8 @@ from earmark.types import FloatArray, Image, Ink, Numbers, Picture, Sound
 STROKE_EXTENSIONS = frozenset({".txt", ".json"})
 
 Input: TypeAlias = Any
-"""A path, bytes, a binary file, an array, a list of strokes, a PIL image, or a `Content`; who reads it checks it."""
+"""A path, bytes, a binary file, an array, a list of strokes, a PIL image, a `Content`, or a mapping of a ``picture``
+and its ``numbers``; who reads it checks it."""
 
 
 def readable_extensions(card: Card) -> frozenset[str]:
@@ -45,6 +46,8 @@ def input_name(item: Input) -> str:
             text = f"drawing of {len(strokes)} strokes"
         case Image(values) | Picture(values) | (np.ndarray() as values):
             text = f"{type(item).__name__.removeprefix('nd').lower()} of shape {values.shape}"
+        case {"picture": picture}:
+            text = input_name(picture)
         case Numbers(names):
             text = f"row of {len(names)} numbers"
         case _:
@@ -85,7 +88,8 @@ def ink_input(item: Input) -> Ink | Image:
     from earmark.ink import make_ink
 
     if isinstance(item, Image):
-        return replace(_image_of_array(item.pixels), staff_space_px=_known_space(item.staff_space_px))
+        space_px = _known_space(item.staff_space_px)
+        return replace(_image_of_array(item.pixels), staff_space_px=space_px, numbers=item.numbers)
     if isinstance(item, Ink | list | tuple):
         strokes, space = (item.strokes, item.staff_space) if isinstance(item, Ink) else (item, None)
         return replace(make_ink(strokes, where=input_name(item)), staff_space=_known_space(space))
@@ -116,7 +120,7 @@ def naming(item: Input) -> Iterator[None]:
 
 
 def picture_input(item: Input) -> Image | Picture:
-    """Return the spectrogram picture that a recognizer of such images takes, read and checked.
+    """Return the spectrogram picture that a recognizer of such images takes, read and checked, with its numbers.
 
     Raises
     ------
@@ -130,6 +134,9 @@ def picture_input(item: Input) -> Image | Picture:
             f"{item}: this recognizer reads spectrogram pictures, it does not take sound or strokes; give an image"
             f" ({' '.join(sorted(IMAGE_EXTENSIONS))})"
         )
+    if isinstance(item, Mapping) and "picture" in item:
+        beside = item.get("numbers")
+        return replace(picture_input(item["picture"]), numbers=None if beside is None else numbers_input(beside))
     if isinstance(item, Picture):
         return item
     if is_path(item) or isinstance(item, bytes) or hasattr(item, "read"):

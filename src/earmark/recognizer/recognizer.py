@@ -161,7 +161,7 @@ class Recognizer:
             an array ``(time,)`` or ``(channel, time)`` with its rate, a `Sound`, or a `Picture`. For one that reads
             drawings: an image or stroke file, its bytes, a list of strokes ``(n_points, 2)``, an array of pixels, a PIL
             image, an `Ink` or an `Image`. For one that reads spectrogram pictures: any of these but strokes, or a
-            `Picture`.
+            `Picture`; where it reads numbers beside it, ``{"picture": …, "numbers": …}`` with a mapping of the columns.
         sample_rate_hz
             Of an array of samples.
         top
@@ -296,13 +296,13 @@ class Recognizer:
         return self.score(content).mean()
 
     def feature_map(self, item: Input, *, sample_rate_hz: int | None = None) -> FloatArray:
-        """Return the features that the network is given, ``(freq|height, time|width)``: of a sound the first window."""
+        """Return the picture that the network is given, ``(freq|height, time|width)``: of a sound the first window."""
         first = next(self.cut(item, sample_rate_hz=sample_rate_hz))
         batch = first.batch[:1]
         features: FloatArray = (
             batch if first.enters == "features" else self.network.run([FEATURES_OUT], samples=batch)[0]
         )[0, 0]
-        return features
+        return features[: len(features) - self.card.features.n_numbers]
 
     def advance(self, frames: FloatArray, state: State) -> tuple[FloatArray, State]:
         """Follow a stream: as `OnnxNetwork.advance`, but the first result are calibrated probabilities ``(n_labels,)``.

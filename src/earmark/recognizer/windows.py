@@ -16,6 +16,7 @@ from earmark.features import (
     InkFeatures,
     NumberFeatures,
     PictureFeatures,
+    PictureFusion,
     SoundFeatures,
     TableFeatures,
     Window,
@@ -106,7 +107,7 @@ def cut(item: Input, card: Card, *, sample_rate_hz: int | None) -> Iterator[Wind
         with naming(item):
             raster = features(ink_input(item))
         yield drawing(raster)
-    elif isinstance(features, PictureFeatures):
+    elif isinstance(features, PictureFeatures | PictureFusion):
         with naming(item):
             raster = features(picture_input(item))
         yield drawing(raster)

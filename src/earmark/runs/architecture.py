@@ -11,7 +11,14 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from earmark.features import InkFeatures, NumberFeatures, PictureFeatures, SoundFeatures, WindowFeatures
+from earmark.features import (
+    InkFeatures,
+    NumberFeatures,
+    PictureFeatures,
+    PictureFusion,
+    SoundFeatures,
+    WindowFeatures,
+)
 from earmark.models import Network
 from earmark.training.crops import frames_of
 from earmark.training.parameters import freeze
@@ -114,6 +121,8 @@ def blank_network(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int,
 def input_shape_of(recipe: Recipe) -> tuple[int, int, int]:
     """Return ``(channel, freq|height, time|width)`` of one window or image, without numbers beside it."""
     features = recipe.features
+    if isinstance(features, PictureFusion):
+        return features.picture.shape
     if isinstance(features, InkFeatures | PictureFeatures):
         return features.shape
     if isinstance(features, NumberFeatures):

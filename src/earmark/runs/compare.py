@@ -21,13 +21,20 @@ from earmark.evaluation import Comparison, Outcome, Scores, read_outcome
 from earmark.evaluation import compare as compare_outcomes
 from earmark.evaluation.figures import CurvePoint, intervals_figure, learning_curves_figure, validation_losses_figure
 from earmark.evaluation.templates import template
-from earmark.features import InkFeatures, NumberFeatures, PictureFeatures, SoundFeatures, Window, WindowFeatures
+from earmark.features import (
+    InkFeatures,
+    NumberFeatures,
+    PictureFeatures,
+    PictureFusion,
+    SoundFeatures,
+    Window,
+    WindowFeatures,
+)
 from earmark.files import write_bytes, write_text
 from earmark.recognizer import Recognizer
-from earmark.runs.architecture import blank_network
+from earmark.runs.architecture import blank_network, input_shape_of
 from earmark.runs.facts import settings_table
 from earmark.runs.pipeline import ALL_FOLDS
-from earmark.training.crops import frames_of
 from earmark.training.recipe import Recipe
 from earmark.types import Progress, Sound, no_progress
 from earmark.units import seconds_to_samples
@@ -237,7 +244,7 @@ def _entry(folder: Path, name: str) -> Entry:
     with refusing(lambda error: ModelError(f"{facts}: is damaged ({error}); train again to make it")):
         recipe = Recipe.parse(json.loads(facts.read_text(encoding="utf-8"))["recipe"], where=str(facts))
     recognizer = Recognizer.load(folder / "model.onnx")
-    network = blank_network(recipe, n_labels=len(recognizer.card.labels), input_shape=_input_shape(recognizer))
+    network = blank_network(recipe, n_labels=len(recognizer.card.labels), input_shape=input_shape_of(recipe))
     return Entry(
         name=name,
         recipe=recipe.name,
@@ -253,14 +260,6 @@ def _entry(folder: Path, name: str) -> Entry:
     )
 
 
-def _input_shape(recognizer: Recognizer) -> tuple[int, int, int]:
-    features = recognizer.card.features
-    if isinstance(features, InkFeatures | NumberFeatures | PictureFeatures):
-        return features.shape
-    features, window = _of_sound(recognizer)
-    return 1, features.n_bins, frames_of(features, window.length_s)
-
-
 def _of_sound(recognizer: Recognizer) -> tuple[SoundFeatures | WindowFeatures, Window]:
     features, window = recognizer.card.features, recognizer.card.window
     if isinstance(features, SoundFeatures | WindowFeatures) and window is not None:
@@ -271,7 +270,7 @@ def _of_sound(recognizer: Recognizer) -> tuple[SoundFeatures | WindowFeatures, W
 def _clip_ms(recognizer: Recognizer) -> float:
     """Return the time that one raster, or one window of noise, takes to be recognised."""
     features = recognizer.card.features
-    if isinstance(features, InkFeatures | NumberFeatures | PictureFeatures):
+    if isinstance(features, InkFeatures | NumberFeatures | PictureFeatures | PictureFusion):
         answer: Callable[[], Any] = partial(recognizer.network.logits, np.zeros((1, *features.shape), np.float32))
     else:
         sound_features, window = _of_sound(recognizer)

@@ -15,7 +15,10 @@ from earmark.data.table import is_table, read_rows, read_table
 from earmark.errors import DataError, UsageError
 from earmark.files import files_under, write_text
 from earmark.recognizer import Card, Failure, Recognizer, load, readable_extensions
+from earmark.recognizer.beside import beside_rows
+from earmark.recognizer.inputs import Input
 from earmark.runs.sample import Sample, read_sample, spellings
+from earmark.storage import as_path
 from earmark.text import some_quoted
 from earmark.types import FloatArray, Numbers, Progress, no_progress
 
@@ -31,6 +34,7 @@ def submit(  # noqa: PLR0913 - what a competition file consists of
     fallback: str | None = None,
     written: Mapping[str, str] | None = None,
     id_pattern: str = "{id}",
+    table: str | Path | None = None,
     progress: Progress = no_progress,
 ) -> int:
     """Write a competition file and return its number of rows.
@@ -53,6 +57,8 @@ def submit(  # noqa: PLR0913 - what a competition file consists of
         What to write for each label, such as ``{"A4": "69"}``; the labels themselves by default.
     id_pattern
         How the name of a file is made of an id, such as ``"clip_{id}.wav"``.
+    table
+        The numbers beside pictures, for a recognizer that reads both.
 
     Raises
     ------
@@ -68,13 +74,14 @@ def submit(  # noqa: PLR0913 - what a competition file consists of
     if "{id}" not in id_pattern:
         raise UsageError(f"the id pattern {id_pattern!r} has no {{id}}; write 'clip_{{id}}.wav', say")
     names = [id_pattern.replace("{id}", name.strip()) if id_pattern != "{id}" else name for name in wanted.wanted]
-    inputs = _inputs(recognizer.card, names, Path(data), where=str(sample))
+    beside = None if table is None else as_path(table)
+    inputs = _inputs(recognizer.card, names, Path(data), table=beside, where=str(sample))
     rows = _answers(recognizer, wanted, inputs, texts=texts, fallback=fallback, progress=progress)
     text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator=wanted.line_end, delimiter=wanted.separator)
+    writer = csv.writer(text, lineterminator=wanted.line_end, delimiter=wanted.separator)
     paths = [[path] for path in wanted.paths] or [[] for _ in rows]
-    table.writerow((wanted.id_column, *([wanted.path_column] if wanted.paths else []), *wanted.columns))
-    table.writerows([name, *path, *cells] for (name, *cells), path in zip(rows, paths, strict=True))
+    writer.writerow((wanted.id_column, *([wanted.path_column] if wanted.paths else []), *wanted.columns))
+    writer.writerows([name, *path, *cells] for (name, *cells), path in zip(rows, paths, strict=True))
     write_text(out, text.getvalue())
     return len(rows)
 
@@ -113,15 +120,15 @@ def read_label_map(path: Path) -> dict[str, str]:
     return {row[label].strip(): row[value].strip() for row in rows}
 
 
-def _inputs(card: Card, names: Sequence[str], data: Path, *, where: str) -> list[Path | Numbers]:
+def _inputs(card: Card, names: Sequence[str], data: Path, *, table: Path | None, where: str) -> list[Input]:
     """Return the input of every row."""
     if is_table(data):
         return _table_rows(names, data, where=where)
     files = match_files(names, data, extensions=readable_extensions(card), where=where)
-    return [files[name] for name in names]
+    return beside_rows(card, [str(files[name]) for name in names], table)
 
 
-def _table_rows(names: Sequence[str], data: Path, *, where: str) -> list[Path | Numbers]:
+def _table_rows(names: Sequence[str], data: Path, *, where: str) -> list[Input]:
     table, rows = read_table(data), read_rows(data)
     column = next((name for name in rows[0] if name.strip().lower() in _ID_COLUMNS), None)
     places: dict[str, int] = {}
@@ -202,7 +209,7 @@ def _check_columns(
 def _answers(
     recognizer: Recognizer,
     sample: Sample,
-    inputs: Sequence[Path | Numbers],
+    inputs: Sequence[Input],
     *,
     texts: Mapping[str, str],
     fallback: str | None,
@@ -230,7 +237,7 @@ def _answers(
     return rows
 
 
-def _answer(recognizer: Recognizer, item: Path | Numbers) -> tuple[FloatArray, npt.NDArray[np.bool_]] | str:
+def _answer(recognizer: Recognizer, item: Input) -> tuple[FloatArray, npt.NDArray[np.bool_]] | str:
     """Return the probability of every label and which are given, or why there is none."""
     card = recognizer.card
     result = recognizer.try_predict(item, top=len(card.labels), force=True)

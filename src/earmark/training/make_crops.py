@@ -12,6 +12,7 @@ from earmark.features import (
     InkFeatures,
     NumberFeatures,
     PictureFeatures,
+    PictureFusion,
     SoundFeatures,
     TableFeatures,
     Window,
@@ -91,7 +92,7 @@ def _features_of(features: Features, content: Content) -> FloatArray:
         return features(content)
     if isinstance(features, TableFeatures) and isinstance(content, Numbers):
         return features.from_numbers(content)
-    if isinstance(features, PictureFeatures) and isinstance(content, Image | Picture):
+    if isinstance(features, PictureFeatures | PictureFusion) and isinstance(content, Image | Picture):
         return features(content)
     if isinstance(features, NumberFeatures) and isinstance(content, Numbers):
         return features(content)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from earmark.data import Example, Manifest, content_sha256, read_content
+from earmark.data import Example, Manifest, example_sha256, read_content
 from earmark.errors import DataError
 from earmark.features import FeatureCache
 from earmark.text import counted
@@ -42,7 +42,7 @@ def set_aside_unreadable(
 
     def checked(example: Example) -> Example | str:
         try:
-            digest = example.sha256 or content_sha256(manifest.root, example.path)
+            digest = example.sha256 or example_sha256(manifest.root, example)
             known = replace(example, sha256=digest)
             key = f"readable {digest} {example.start_s} {example.duration_s}"
             if key not in cache:

@@ -11,7 +11,7 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 from earmark.config import Config, Kind, apply_overrides, read_toml
 from earmark.data import Split
 from earmark.errors import ConfigError, UnknownNameError
-from earmark.features import FEATURES, Features, SoundFeatures, Window, WindowFeatures
+from earmark.features import FEATURES, Features, PictureFusion, SoundFeatures, Window, WindowFeatures
 from earmark.models.base import MODELS, ModelConfig
 from earmark.models.transcription import TranscriptionConfig
 from earmark.models.transfer import TransferConfig
@@ -121,7 +121,7 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _numbers_fit_their_window(self) -> Self:
-        if not isinstance(self.features, WindowFeatures):
+        if not isinstance(self.features, WindowFeatures | PictureFusion):
             return self
         about = f"recipe {self.name!r}: {self.features.kind!r} features hold numbers about whole windows"
         if self.training.vary_length:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from earmark.data import Examples, Manifest, apply_split, as_manifest, leaks, read_content
 from earmark.data.clips import clips_of
+from earmark.data.numbers import columns_beside
 from earmark.data.readers.images import sample_of
 from earmark.data.splits import has_choice
 from earmark.errors import ConfigError, DataError
-from earmark.features import NumberFeatures, PictureFeatures, SoundFeatures
+from earmark.features import NumberFeatures, PictureFeatures, PictureFusion, SoundFeatures
 from earmark.text import counted, some
 from earmark.training.augment import ContentAugmentation
 from earmark.training.recipe import Recipe, load_recipe
@@ -80,15 +81,19 @@ def settle(recipe: Recipe, manifest: Manifest) -> tuple[Recipe, Manifest]:
 def _with_columns(recipe: Recipe, manifest: Manifest) -> Recipe:
     """Return the recipe with the columns of a table, where it names none."""
     features = recipe.features
-    if not isinstance(features, NumberFeatures) or features.columns:
+    if isinstance(features, NumberFeatures) and not features.columns:
+        changes: dict[str, object] = {"columns": manifest.table.names}
+    elif isinstance(features, PictureFusion) and not features.table.columns:
+        changes = {"table": features.table.model_copy(update={"columns": columns_beside(manifest)})}
+    else:
         return recipe
-    found = features.model_copy(update={"columns": manifest.table.names})
-    return recipe.model_copy(update={"features": found})
+    return recipe.model_copy(update={"features": features.model_copy(update=changes)})
 
 
 def with_pictures(recipe: Recipe, manifest: Manifest) -> Recipe:
     """Return the recipe with the colour map and the margins of the pictures of a divided manifest."""
-    features = recipe.features
+    whole = recipe.features
+    features = whole.picture if isinstance(whole, PictureFusion) else whole
     if not isinstance(features, PictureFeatures) or (features.margins is not None and features.colour_map):
         return recipe
     train = manifest.part("train")
@@ -99,14 +104,16 @@ def with_pictures(recipe: Recipe, manifest: Manifest) -> Recipe:
         top, right, bottom, left = found.margins or (0, 0, 0, 0)
         cut = f"cut to {height - top - bottom} × {width - left - right}, " if any((top, right, bottom, left)) else ""
         log.warning(
-            "%s: pictures of %d × %d pixels, %sread by the colour map %s; change it by features.margins and "
-            "features.colour_map",
+            "%s: pictures of %d × %d pixels, %sread by the colour map %s; change it by %smargins and colour_map",
             manifest.name,
             height,
             width,
             cut,
             found.colour_map,
+            "features." if features is whole else "features.picture.",
         )
+    if isinstance(whole, PictureFusion):
+        return recipe.model_copy(update={"features": whole.model_copy(update={"picture": found})})
     return recipe.model_copy(update={"features": found})
 
 
@@ -161,6 +168,7 @@ def fitting(recipe: Recipe, manifest: Manifest) -> Manifest:
             f"{manifest.name}: holds {manifest.domain} data, but recipe {recipe.name!r} reads {' or '.join(readable)}; "
             f"{hint}"
         )
+    _refuse_or_say_numbers(recipe, manifest)
     for change in recipe.augment:
         if isinstance(change, ContentAugmentation) and manifest.domain not in change.domains:
             raise DataError(
@@ -168,6 +176,23 @@ def fitting(recipe: Recipe, manifest: Manifest) -> Manifest:
                 f"{recipe.name!r} changes the sounds themselves; give the recordings, or remove it"
             )
     return manifest
+
+
+def _refuse_or_say_numbers(recipe: Recipe, manifest: Manifest) -> None:
+    """Refuse pictures without the numbers that a recipe reads; warn of numbers that it does not read."""
+    n_beside = sum(bool(example.numbers) for example in manifest)
+    if isinstance(recipe.features, PictureFusion) and n_beside < len(manifest):
+        lack = "no numbers" if not n_beside else f"numbers beside {n_beside} of {len(manifest)} pictures only"
+        raise DataError(
+            f"{manifest.name}: has {lack}, and recipe {recipe.name!r} reads pictures and numbers; add --table CSV with"
+            " a row for each picture, or choose picture/resnet18"
+        )
+    if n_beside and not isinstance(recipe.features, PictureFusion):
+        log.warning(
+            "%s: recipe %r does not read the numbers beside the pictures; picture/resnet34-fusion does",
+            manifest.name,
+            recipe.name,
+        )
 
 
 def _in_image_files(manifest: Manifest) -> bool:

@@ -59,6 +59,15 @@ def gtzan_track(name: str) -> str | None:
     return f"{found[1].lower()}.{found[2]}" if found else None
 
 
+def gtzan_spelling(name: str) -> str:
+    """Return a name with the GTZAN track in it, if there is one, spelled as the sounds are.
+
+    >>> gtzan_spelling("Blues00012.3"), gtzan_spelling("my blues")
+    ('blues.00012.3', 'my blues')
+    """
+    return _GTZAN_TRACK.sub(lambda found: f"{found[1].lower()}.{found[2]}", name)
+
+
 @lru_cache(maxsize=8)
 def _pairs(table: str) -> Mapping[str, str]:
     text = resources.files(__name__).joinpath(table).read_text(encoding="utf-8")

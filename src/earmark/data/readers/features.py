@@ -11,13 +11,12 @@ from earmark.data.archive import array_sha256, join_member
 from earmark.data.facts import gtzan_group
 from earmark.data.manifest import UNKNOWN_GROUP, Example, Manifest
 from earmark.data.readers.base import Reader
-from earmark.data.table import is_table, label_of, read_columns, read_rows, read_table
+from earmark.data.table import LABEL_NAMES, is_table, label_of, read_columns, read_rows, read_table
 from earmark.errors import DataError
 
 log = logging.getLogger(__name__)
 
 _EXCERPT = re.compile(r"^(?P<track>[^.]+\.\d{5})(?:\.\d+)?\.[A-Za-z0-9]+$")
-_LABEL_NAMES = ("label", "labels", "genre", "class", "target", "category", "y")
 _TELLTALE = frozenset({"filename", "chroma_stft_mean", "mfcc1_mean"})
 
 
@@ -63,7 +62,7 @@ def read(source: Path) -> Manifest:
 
 def _other_name(columns: Sequence[str]) -> str:
     """Return a suggestion when a column seems to hold the labels under another name."""
-    found = next((name for name in columns if name.strip().lower() in _LABEL_NAMES), None)
+    found = next((name for name in columns if name.strip().lower() in LABEL_NAMES), None)
     return "" if found is None else f" (did you mean {found!r}? rename it to label)"
 
 

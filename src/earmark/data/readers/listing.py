@@ -17,7 +17,7 @@ from earmark.types import Domain
 
 log = logging.getLogger(__name__)
 
-_TEXTS = ("source", "licence", "track")
+_TEXTS = ("source", "licence", "track", "numbers")
 
 
 def _recognises(source: Path) -> bool:
@@ -36,7 +36,8 @@ def read(source: Path) -> Manifest:
     _refuse_columns(source, columns)
     rows = read_rows(source)
     files = sorted({split_member(row["path"])[0] for row in rows})
-    refuse_missing(source, source.parent, files)
+    tables = sorted({split_member(row["numbers"].strip())[0] for row in rows if row.get("numbers", "").strip()})
+    refuse_missing(source, source.parent, [*files, *tables])
     domain = _domain(source, [row["path"] for row in rows])
     examples = tuple(_example(source, number, row) for number, row in enumerate(rows, start=2))
     return Manifest(examples=examples, domain=domain, root=source.parent, name=source.stem)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from earmark.data.manifest import Manifest
+from earmark.data.numbers import with_numbers
 from earmark.data.quarantine import data_of, is_quarantine, quarantine_of, without
 from earmark.data.readers.base import READERS, Reader
 from earmark.data.readers.grouping import grouped_by
@@ -24,6 +25,7 @@ def read_manifest(
     kind: str | None = None,
     domain: Domain | None = None,
     groups: str | None = None,
+    table: Path | str | None = None,
     quarantined: bool = False,
 ) -> Manifest:
     r"""Read a data set of any known kind.
@@ -41,6 +43,9 @@ def read_manifest(
     groups
         What must not be split: ``"parent"``, ``"prefix"``, a regular expression with one parenthesis, or a column; see
         `grouped_by`. By default what the kind of data says.
+    table
+        A csv or Parquet file with a row of numbers for each spectrogram picture, to learn from both; joined by
+        `with_numbers`.
     quarantined
         Read also what a quarantine list leaves out. Such a list, written by ``earmark check --quarantine``, is obeyed
         when it lies where `earmark.data.quarantine.quarantine_of` says, or when it is itself given as the source.
@@ -70,7 +75,9 @@ def read_manifest(
         manifest = with_domain(manifest, domain, source=source)
     if groups is not None:
         manifest = grouped_by(manifest, groups)
-    return without(manifest, left_out) if not quarantined and is_quarantine(left_out) else manifest
+    if not quarantined and is_quarantine(left_out):
+        manifest = without(manifest, left_out)
+    return manifest if table is None else with_numbers(manifest, table)
 
 
 class InMemory(Protocol):
