@@ -214,6 +214,8 @@ def test_pieces_of_one_recording_have_one_label():
     clips = Outcome.from_logits(np.eye(2), [0, 1], labels=("a", "b"), tracks=["t", "t"])
     with pytest.raises(DataError, match="pieces of 't' have different labels"):
         clips.by_track()
+    # Spans of one recording may be of several labels; there is no score by recording then.
+    assert score(clips, protocol="p").per_track is None
 
 
 def test_wrong_octaves_and_near_misses_are_told_apart():

@@ -73,6 +73,53 @@ class TestSound:
         assert code == 0
         assert "A4" in out
 
+    def test_a_folder_of_names_that_are_no_text(self, tmp_path, run):
+        odd = b"f\xfcr".decode("utf-8", "surrogateescape")
+        try:
+            (tmp_path / odd).mkdir()
+        except OSError:
+            pytest.skip("this file system takes names of text only")
+        for label in ("low", odd):
+            (tmp_path / odd / label).mkdir()
+            for number in range(3):
+                hz = 110 if label == "low" else 1760
+                name = f"{odd}{number}" if number else str(number)
+                soundfile.write(tmp_path / "made.wav", tone(seconds=0.5, hz=hz + number), 22050)
+                (tmp_path / "made.wav").rename(tmp_path / odd / label / f"{name}.wav")
+        changes = ("--set", "training.epochs=1", "--set", "window.length_s=0.5", "--set", "window.hop_s=0.5")
+        small = (*changes, "--set", "window.min_s=0.5", "--set", "small_data.below=0", "--set", "model.widths=[4,8]")
+        code, _, err = run("train", "sound", "--data", tmp_path / odd, "-o", tmp_path / odd / "run", *small)
+        assert (code, "is a name in another encoding than UTF-8; choose another folder with -o" in err) == (2, True)
+        trained = tmp_path / "run"
+        code, _, err = run("train", "sound", "--data", tmp_path / odd, "-o", trained, *small)
+        assert code == 0, err
+        for data in (tmp_path / odd, trained / "manifest.csv"):
+            assert run("evaluate", trained, "--data", data, "--html", tmp_path / "report.html")[0] == 0
+        table = tmp_path / "t.csv"
+        assert run("features", tmp_path / odd, "-o", table)[0] == 0
+        assert read_manifest(table).labels == (r"f\udcfcr", "low")
+        code, _, err = run("features", tmp_path / odd, "-o", tmp_path / "t.parquet")
+        assert code == 1
+        assert "is a file name in another encoding than UTF-8, which Parquet cannot hold; rename the file" in err
+
+    def test_a_list_in_another_encoding_is_not_taken_for_odd_names(self, tmp_path):
+        for name in ("für", "wider"):
+            soundfile.write(tmp_path / f"{name}.wav", tone(seconds=0.1), 22050)
+        (tmp_path / "list.csv").write_bytes("path,label\nfür.wav,a\nwider.wav,b\n".encode("latin-1"))
+        with pytest.raises(UnreadableError, match=r"not text in UTF-8 \(the byte 0xfc at 12\); save it as 'CSV UTF-8'"):
+            read_manifest(tmp_path / "list.csv")
+
+    def test_spans_of_one_file_may_have_several_labels(self, tmp_path, run):
+        lines = ["path,label,start_s,duration_s"]
+        for number in range(6):
+            halves = [tone(seconds=0.5, hz=110 + number), tone(seconds=0.5, hz=1760 + number)]
+            soundfile.write(tmp_path / f"{number}.wav", np.concatenate(halves), 22050)
+            lines += [f"{number}.wav,low,0,0.5", f"{number}.wav,high,0.5,0.5"]
+        (tmp_path / "list.csv").write_text("\n".join(lines))
+        changes = ("--set", "training.epochs=1", "--set", "small_data.below=0", "--set", "model.widths=[4,8]")
+        code, _, err = run("train", "sound", "--data", tmp_path / "list.csv", "-o", tmp_path / "run", *changes)
+        assert code == 0, err
+
 
 class TestTables:
     def test_an_index_is_left_out_and_named(self, tmp_path, caplog):

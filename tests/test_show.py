@@ -46,6 +46,13 @@ class TestEverything:
         assert (manifest.domain, len(manifest), manifest.labels) == ("picture", 12, ("blues", "jazz"))
         assert {example.group for example in manifest.examples[:6]} == {"artist 0"}
 
+    def test_files_of_one_name_in_two_folders_are_two_recordings(self, tmp_path):
+        for label in ("a", "b"):
+            (tmp_path / "d" / label).mkdir(parents=True)
+            soundfile.write(tmp_path / "d" / label / "1.wav", tone(seconds=0.5), RATE_HZ)
+        made = render_all(read_manifest(tmp_path / "d"), tmp_path / "out", workers=1)
+        assert [example.track for example in read_manifest(made.manifest, domain="picture")] == ["a/1", "b/1"]
+
     def test_a_stopped_call_goes_on(self, sounds, tmp_path):
         manifest = read_manifest(sounds)
         first = render_all(manifest, tmp_path / "out", workers=1)

@@ -92,7 +92,7 @@ def local_folder(folder: Path | str) -> Iterator[Path]:
         yield folder
         return
     refuse_unwritable(folder)
-    local = cache_folder() / "runs" / sha256_bytes(str(folder).encode())[:16]
+    local = cache_folder() / "runs" / sha256_text(str(folder))[:16]
     if not local.exists():
         with explained(folder):
             if file_system(folder).exists(key_of(folder)):
@@ -114,7 +114,7 @@ def write_bytes(path: Path | str, data: bytes) -> None:
 
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` to `path` atomically, as UTF-8; names of files that are no text keep their bytes."""
-    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+    write_bytes(path, text.encode("utf-8", _KEEP))
 
 
 def write_csv(
@@ -216,6 +216,11 @@ def cached_while_unchanged(*, maxsize: int) -> Callable[[Callable[[Path], T]], C
 def sha256_bytes(data: bytes) -> str:
     """Return the SHA-256 of `data` in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    """Return the SHA-256 of `text` in UTF-8 in hexadecimal; names of files that are no text keep their bytes."""
+    return sha256_bytes(text.encode("utf-8", _KEEP))
 
 
 def sha256_file(path: Path) -> str:

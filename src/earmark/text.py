@@ -59,6 +59,15 @@ def some_quoted(names: Iterable[str], *, n: int = 5) -> str:
     return some(map(repr, names), n=n)
 
 
+def encodable(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: bytes of file names in other encodings become escapes.
+
+    >>> encodable("f\udcfcr.wav"), encodable("für.wav")
+    ('f\\udcfcr.wav', 'für.wav')
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def printable(text: object) -> str:
     r"""Return a text in which nothing moves the cursor, colours the terminal or turns the direction of writing.
 

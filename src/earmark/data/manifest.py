@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.data.archive import content_sha256, join_member, split_member
-from earmark.data.table import Table, read_table
+from earmark.data.table import Table, parquet_modules, read_table, refuse_odd_names
 from earmark.errors import DataError, UsageError
 from earmark.files import atomic_path, sha256_bytes, write_csv
 from earmark.storage import as_path, is_remote, join, written
@@ -237,9 +237,8 @@ class Manifest:
 
     def to_parquet(self, path: Path | str) -> None:
         """Write the manifest as Parquet, paths relative to the folder of `path`."""
-        from earmark.data.table import parquet_modules
-
         arrow, parquet = parquet_modules("writing Parquet")
+        refuse_odd_names(example.path for example in self.examples)
         rows = self._rows(as_path(path).parent)
         types = {"start_s": arrow.float64(), "duration_s": arrow.float64()}
         columns = {name: arrow.array([r[name] for r in rows], types.get(name, arrow.string())) for name in COLUMNS}

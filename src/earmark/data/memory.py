@@ -118,7 +118,7 @@ class Examples:
         files = [_file_of(content, self.sample_rate_hz, place) for place, content in enumerate(self._items())]
         digest = hashlib.sha256()
         for suffix, data in files:
-            digest.update(suffix.encode() + b"\0" + (data if isinstance(data, bytes) else str(data).encode()) + b"\0")
+            digest.update(suffix.encode() + b"\0" + (data if isinstance(data, bytes) else os.fsencode(data)) + b"\0")
         rows = [self._row(place) for place in range(len(self))]
         digest.update(repr((self.name, rows)).encode("utf-8", "surrogateescape"))
         folder = cache_folder() / "examples" / digest.hexdigest()[:32]

@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from earmark.errors import DataError, UnreadableError
+from earmark.text import encodable
 from earmark.types import RealArray
 
 SEPARATORS = (",", ";", "\t", "|")
 NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", "#n/a", "#na", "#value!", "#div/0!", "-", "--", "?", "."})
 """What stands in a cell without a value, in lower case."""
 
+_NAMES = frozenset({"path", "filename", "group", "track"})
 _SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
 _HEADING_BYTES = 1 << 18
@@ -36,20 +38,36 @@ _WITH_POINT = re.compile(r"^[+-]?(\d*|(?!0)\d{1,3}(,\d{2,3})*,\d{3})\.\d*([eE][+
 def read_cells(path: Path) -> tuple[str, list[list[str]]]:
     """Return what separates the cells, and the rows with the heading first; rows that are all blank are left out.
 
+    Names of files may hold bytes that are no text: in the columns of `_NAMES` they are kept, as Earmark writes them.
+
     Raises
     ------
     UnreadableError
         When it is empty, a spreadsheet that is no csv, or not UTF-8, UTF-16 or UTF-32.
     """
-    return _cells(path, _decoded(path, path.read_bytes()))
+    data = path.read_bytes()
+    try:
+        return _cells(path, _decoded(path, data))
+    except UnreadableError:
+        found = _with_odd_names(path, data)
+        if found is None:
+            raise
+        return found
 
 
 def read_heading(path: Path) -> list[str]:
     """Return the names of the columns, without blanks around them; raise as `read_cells`."""
     with path.open("rb") as stream:
         data = stream.read(_HEADING_BYTES)
-    text = _decoded(path, data, is_whole=len(data) < _HEADING_BYTES)
-    first_lines = text if len(data) < _HEADING_BYTES else text[: max(text.rfind("\n"), text.rfind("\r"))]
+    is_whole = len(data) < _HEADING_BYTES
+    try:
+        text = _decoded(path, data, is_whole=is_whole)
+    except UnreadableError:
+        found = _with_odd_names(path, data) if is_whole else None
+        if found is None:
+            raise
+        return [name.strip() for name in found[1][0]]
+    first_lines = text if is_whole else text[: max(text.rfind("\n"), text.rfind("\r"))]
     rows = _cells(path, first_lines)[1]
     return [name.strip() for name in rows[0]] if rows else []
 
@@ -154,6 +172,24 @@ def _decoded(path: Path, data: bytes, *, is_whole: bool = True) -> str:
             f"{path}: is not text in UTF-8 (the byte 0x{error.object[error.start]:02x} at {error.start}); save it as "
             "'CSV UTF-8'"
         ) from error
+
+
+def _with_odd_names(path: Path, data: bytes) -> tuple[str, list[list[str]]] | None:
+    """Return the cells of a table in UTF-8 but for names of files; None where other cells, or no files, are odd."""
+    if not data.strip() or _encoding(data) != "utf-8-sig":
+        return None
+    separator, rows = _cells(path, data.decode("utf-8-sig", "surrogateescape"))
+    heading = [name.strip() for name in rows[0]]
+    for row in rows:
+        for column, cell in zip(heading, row, strict=False):
+            if cell.isascii() or encodable(cell) == cell:
+                continue
+            if row is rows[0] or column not in _NAMES:
+                return None
+            # A list that a spreadsheet has saved in its own encoding names files that are not there.
+            if column == "path" and not (path.parent / cell.partition("::")[0]).exists():
+                return None
+    return separator, rows
 
 
 def _encoding(data: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from earmark.data.spreadsheet import read_cells, read_heading, to_numbers, what_
 from earmark.errors import DataError, UnreadableError, refusing
 from earmark.files import cached_while_unchanged
 from earmark.storage import open_binary, why
+from earmark.text import encodable
 from earmark.types import RealArray
 
 log = logging.getLogger(__name__)
@@ -154,6 +155,16 @@ def parquet_modules(what: str) -> tuple[Any, Any]:
     import pyarrow.parquet as pq
 
     return pa, pq
+
+
+def refuse_odd_names(names: Iterable[str]) -> None:
+    """Raise `DataError` when names of files hold bytes that are no text, because Parquet cannot keep them."""
+    for name in names:
+        if encodable(name) != name:
+            raise DataError(
+                f"{name}: is a file name in another encoding than UTF-8, which Parquet cannot hold; rename the file, or"
+                " write csv"
+            )
 
 
 def _why_no_feature(name: str, column: RealArray, first: str) -> str:

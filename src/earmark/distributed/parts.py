@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from earmark import extras
-from earmark.data.table import parquet_modules
+from earmark.data.table import parquet_modules, refuse_odd_names
 from earmark.errors import DataError, UsageError, refusing
 from earmark.files import atomic_path, write_text
 from earmark.parallel import in_order, map_processes
 from earmark.storage import as_path, explained, open_binary, refuse_unwritable
+from earmark.text import encodable
 from earmark.types import Progress, no_progress
 
 INPUTS, DONE = "_inputs.parquet", "_table.json"
@@ -124,7 +125,7 @@ def write_in_parts(
         tuple(failure for number in range(n_parts) for failure in found[number].failures),
     )
     about = {"parts": n_parts, "inputs": n_inputs, "rows": table.n_rows, "bad": len(table.failures)}
-    write_text(folder / DONE, json.dumps({**job.identity, **about}, indent=2, ensure_ascii=False))
+    write_text(folder / DONE, encodable(json.dumps({**job.identity, **about}, indent=2, ensure_ascii=False)))
     return table
 
 
@@ -231,7 +232,8 @@ def _claim(folder: Path, job: Job, inputs: Iterable[Row], rows_a_part: int) -> N
     extras.require("a table in parts", "cluster", "pyarrow")
     _, parquet = parquet_modules(f"writing {folder}")
     refuse_unwritable(folder / INPUTS)
-    identity = json.dumps({**job.identity, "columns": dict(job.columns)}, ensure_ascii=False, sort_keys=True)
+    columns = dict(job.columns)
+    identity = encodable(json.dumps({**job.identity, "columns": columns}, ensure_ascii=False, sort_keys=True))
     listing = folder / INPUTS
     if listing.is_file():
         with (
@@ -256,6 +258,7 @@ def _write_listing(path: Path, schema: Any, inputs: Iterator[Row], rows_a_part: 
     with atomic_path(path) as temporary:
         with parquet.ParquetWriter(temporary, schema) as writer:
             while some := list(islice(inputs, rows_a_part)):
+                refuse_odd_names(value for row in some for value in row.values() if isinstance(value, str))
                 writer.write_table(arrow.Table.from_pylist(some, schema))
                 n += len(some)
         if not n:

@@ -20,6 +20,7 @@ from earmark.files import write_text
 from earmark.ink import draw_strokes, trace
 from earmark.pictures import as_picture
 from earmark.storage import as_path
+from earmark.text import encodable
 from earmark.types import Domain, FloatArray, Image, Ink, Picture, Sound
 
 N_SHOWN = 40
@@ -60,8 +61,7 @@ def write_page(
         families=[(family, kinds) for family, kinds in families if kinds],
         n_of={level: sum(f.severity == level for f in report.findings) for level in ("error", "warning", "note")},
     )
-    # Names of files may hold bytes that are no text.
-    write_text(path, page.encode("utf-8", "backslashreplace").decode())
+    write_text(path, encodable(page))
 
 
 def _manifest(source: Manifest | Path | str, domain: Domain | None) -> Manifest | None:

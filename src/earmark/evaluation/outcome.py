@@ -194,8 +194,9 @@ class Outcome:
 
     @property
     def has_tracks(self) -> bool:
-        """Whether several examples are pieces of one recording."""
-        return len(np.unique(self.tracks)) < self.n
+        """Whether several examples are pieces of one recording, and every recording has one label."""
+        names, first, row = np.unique(self.tracks, return_index=True, return_inverse=True)
+        return len(names) < self.n and bool((self.truth == self.truth[first][row]).all())
 
     def calibrated(self, temperature: float) -> Outcome:
         """Return the same with logits divided by `temperature` (Guo et al. 2017), remembering them as they were."""

@@ -15,7 +15,7 @@ from weakref import WeakSet
 import numpy as np
 
 from earmark.errors import DataError
-from earmark.files import atomic_path, cache_folder, sha256_bytes, write_bytes
+from earmark.files import atomic_path, cache_folder, sha256_text, write_bytes
 from earmark.storage import as_path, is_remote, is_url, upload
 from earmark.types import FloatArray
 
@@ -75,7 +75,7 @@ class FeatureCache:
         self.folder = as_path(folder)
         self._local = self.folder
         if is_remote(self.folder):
-            self._local = cache_folder() / "shared" / sha256_bytes(str(folder).encode())[:16]
+            self._local = cache_folder() / "shared" / sha256_text(str(folder))[:16]
         self._maps: WeakSet[mmap.mmap] = WeakSet()
 
     def __contains__(self, key: str) -> bool:

@@ -15,6 +15,7 @@ from earmark.features import SoundFeatures
 from earmark.recognizer.card import FAMILIARITY, FORMAT_VERSION, METADATA_KEY, Card
 from earmark.recognizer.frame_outputs import FRAME_OUTPUTS
 from earmark.storage import as_path, is_remote, open_binary, refuse_unreachable, why
+from earmark.text import encodable
 
 RUN_MODEL = "model.onnx"
 
@@ -90,7 +91,11 @@ def open_session(path: Path | bytes, *, n_threads: int = 1) -> Any:
     # What goes wrong is raised; the log would only repeat it on stderr.
     options.log_severity_level = _ONLY_FATAL
     with refusing(lambda _: _damaged("the recognizer" if isinstance(path, bytes) else path)):
-        model = path if isinstance(path, bytes) else open_binary(path).read() if is_remote(path) else str(path)
+        model = path if isinstance(path, bytes) else str(path)
+        if not isinstance(path, bytes) and (is_remote(path) or encodable(str(path)) != str(path)):
+            # ONNX Runtime opens local files alone, and only those whose names are text.
+            with open_binary(path) as stream:
+                model = stream.read()
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

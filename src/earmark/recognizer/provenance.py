@@ -81,4 +81,4 @@ def _gtzan_track(example: Example) -> str | None:
 
 
 def _hash(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()[:_N_BYTES]
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:_N_BYTES]

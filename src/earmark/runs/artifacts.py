@@ -18,6 +18,7 @@ from earmark.files import write_bytes, write_text
 from earmark.recognizer import Card, Recognizer, assemble
 from earmark.recognizer.frame_outputs import FrameOutputs
 from earmark.runs.facts import facts_of, some_of
+from earmark.text import encodable
 from earmark.training.distributed import wait
 from earmark.training.loop import Row
 from earmark.training.recipe import Recipe
@@ -72,10 +73,12 @@ def claim_run_folder(folder: Path, recipe: Recipe, manifest: Manifest) -> None:
     Raises
     ------
     ConfigError
-        When the folder holds something that is not a run.
+        When the folder holds something that is not a run, or its name is no text, which weights cannot be read from.
     ModelError
         When it holds a run of another recipe or other data, or one that cannot be read.
     """
+    if encodable(str(folder)) != str(folder):
+        raise ConfigError(f"{folder}: is a name in another encoding than UTF-8; choose another folder with -o")
     identity = _identity(recipe, manifest.fingerprint)
     path = folder / "recipe.json"
     if path.exists():

@@ -35,6 +35,7 @@ from earmark.recognizer import Recognizer
 from earmark.runs.architecture import blank_network, input_shape_of
 from earmark.runs.facts import settings_table
 from earmark.runs.pipeline import ALL_FOLDS
+from earmark.text import encodable
 from earmark.training.recipe import Recipe
 from earmark.types import Progress, Sound, no_progress
 from earmark.units import seconds_to_samples
@@ -125,7 +126,7 @@ def compare_runs(folders: Sequence[str | Path], *, progress: Progress = no_progr
     if len({path.resolve() for path in paths}) < max(2, len(paths)):
         raise UsageError(f"{len(paths)} runs were given; name at least two, each once")
     entries = []
-    for path, name in zip(paths, short_names(paths), strict=True):
+    for path, name in zip(paths, map(encodable, short_names(paths)), strict=True):
         entries.append(_entry(path, name))
         progress("runs", len(entries), len(paths), name)
     order = sorted(range(len(paths)), key=lambda i: -entries[i].scores.headline[1])

@@ -162,7 +162,7 @@ def _as_folder(label: str) -> str:
 
 def _picture_example(example: Example, name: str, form: str, place: int) -> Example:
     path = f"{name}.png" if form == "png" else f"{ARRAYS}::{place}"
-    track = example.track or PurePosixPath(split_member(example.path)[0]).stem
+    track = example.track or PurePosixPath(example.path.replace("::", "/")).with_suffix("").as_posix()
     return Example(path, example.label, example.group, example.split, source=example.source, track=track)
 
 

@@ -18,6 +18,7 @@ from earmark.evaluation.templates import template
 from earmark.files import write_bytes, write_text
 from earmark.pictures import Pixels
 from earmark.show.render import Look, picture_of, png_of, waveform_of
+from earmark.text import encodable
 from earmark.types import Content, FloatArray, Progress, Sound, no_progress
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ def _card(example: Example, content: Content, named: list[tuple[str, Pixels]], s
         write_bytes(stem.with_name(f"{stem.name}-{words.replace(' ', '-')}.png"), png)
         pictures.append((words, f"data:image/png;base64,{base64.b64encode(png).decode()}"))
     name = f"{example.track} ({example.path})" if example.path.rpartition("::")[2].isdecimal() else example.path
-    name = name.encode("utf-8", "backslashreplace").decode()
-    return _Card(name, example.group if example.group != example.path else "", tuple(pictures), _played(content))
+    group = example.group if example.group != example.path else ""
+    return _Card(encodable(name), encodable(group), tuple(pictures), _played(content))
 
 
 def _played(content: Content) -> str:

@@ -14,10 +14,10 @@ from typing import Any, Literal, TypeAlias
 from earmark import extras
 from earmark.data import Example, Manifest
 from earmark.data.archive import split_member
-from earmark.data.table import parquet_modules
+from earmark.data.table import parquet_modules, refuse_odd_names
 from earmark.errors import DataError, UsageError
 from earmark.features.table import COLUMNS, TABLE_VERSION
-from earmark.files import atomic_path, cache_folder, modified_ns, sha256_bytes, write_csv
+from earmark.files import atomic_path, cache_folder, modified_ns, sha256_bytes, sha256_text, write_csv
 from earmark.parallel import map_processes
 from earmark.storage import as_path, is_remote, join, refuse_unwritable
 from earmark.tables.journal import Journal
@@ -89,6 +89,7 @@ def extract(
     extras.require("the feature table", "train", "numba", "threadpoolctl")
     if out.suffix.lower() == ".parquet":
         parquet_modules(f"writing {out}")
+        refuse_odd_names(example.path for example in manifest)
     if manifest.domain != "sound":
         raise DataError(f"{manifest.name}: holds {manifest.domain} examples; the 57 features describe sounds")
     refuse_unwritable(out)
@@ -109,7 +110,7 @@ def _part_of(out: Path) -> Path:
         return out.with_name(f".{out.name}.part")
     folder = cache_folder() / "tables"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{sha256_bytes(str(out).encode())[:16]}.part"
+    return folder / f"{sha256_text(str(out))[:16]}.part"
 
 
 def _identity(manifest: Manifest, segments: Segments) -> str:

@@ -14,7 +14,7 @@ from earmark.data.manifest import Manifest
 from earmark.errors import DataError
 from earmark.files import visible
 from earmark.storage import is_remote, join
-from earmark.text import some
+from earmark.text import encodable, some
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def folders_in(folder: Path) -> list[Path]:
 
 def label_of(folder: Path) -> str:
     """Return a folder's name as a label: systems store the same letters in different ways."""
-    return unicodedata.normalize("NFC", folder.name)
+    return encodable(unicodedata.normalize("NFC", folder.name))
 
 
 def relative(path: Path, root: Path) -> str:

@@ -16,6 +16,7 @@ from earmark.data.readers.places import find_examples
 from earmark.data.table import is_table
 from earmark.errors import DataError, UsageError
 from earmark.storage import as_path, is_path, refuse_unreachable
+from earmark.text import encodable
 from earmark.types import Domain
 
 
@@ -71,6 +72,7 @@ def read_manifest(
     manifest = replace(reader.read(place.absolute()), table_file=place.absolute() if is_table(place) else None)
     if place != source:
         manifest = replace(manifest, name=source.resolve().name)
+    manifest = replace(manifest, name=encodable(manifest.name))
     if manifest.domain == "ink":
         manifest = with_domain(manifest, domain, source=source)
     if groups is not None:
