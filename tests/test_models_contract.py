@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from earmark.errors import ConfigError, ModelError
-from earmark.features import FEATURES, SoundFeatures
+from earmark.features import FEATURES, PictureFeatures, SoundFeatures
 from earmark.models import MODELS, BackboneConfig, CnnConfig, ModulationConfig, Normalize
 from earmark.models.modulation import PatchPower
 from earmark.recognizer import assemble
@@ -74,6 +74,18 @@ def test_every_weight_learns(kind):
     network, shape = built(kind)
     network(torch.randn(4, *shape)).square().sum().backward()
     assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+
+
+@pytest.mark.slow
+def test_a_causal_network_reads_pictures_too():
+    import onnxruntime
+
+    network, shape = built("crnn")
+    graph = export_network(network, PictureFeatures(height=shape[1], width=shape[2]))
+    pictures = np.random.default_rng(0).normal(size=(5, *shape)).astype(np.float32)
+    (logits,) = onnxruntime.InferenceSession(graph.SerializeToString()).run(["logits"], {"features": pictures})
+    with torch.no_grad():
+        assert np.abs(logits - network(torch.from_numpy(pictures)).numpy()).max() < 1e-4
 
 
 @pytest.mark.slow

@@ -205,3 +205,14 @@ def test_what_cannot_be_learned_is_refused_before_anything_is_read(tmp_path, mon
         shutil.rmtree(data / label)
     with pytest.raises(DataError, match="has only one label"):
         train("picture/minivgg", data=data, out=tmp_path / "run")
+
+
+def test_folds_without_a_validation_part_are_refused(tmp_path):
+    data = write_pictures(tmp_path / "p", each=3)
+    with pytest.raises(DataError, match=r"no example falls into the validation part \(grouped, fold 6 of 8, seed 0\)"):
+        train(
+            "picture/minivgg",
+            data=read_manifest(data, domain="picture"),
+            out=tmp_path / "run",
+            overrides=["split.folds=8", "split.fold=5"],
+        )

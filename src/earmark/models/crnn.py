@@ -70,7 +70,8 @@ class Crnn(Network):
 
     def embed(self, normalized: torch.Tensor) -> torch.Tensor:
         maps, numbers = split_numbers(normalized, self.n_numbers)
-        outputs, _ = self._follow(maps, self.start(len(maps), like=maps))
+        # Not len(), whose result an export would take for a constant.
+        outputs, _ = self._follow(maps, self.start(maps.shape[0], like=maps))
         return torch.cat([outputs.mean(1), numbers], dim=1)
 
     def start(self, n_streams: int, *, like: torch.Tensor) -> CrnnState:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from earmark.data import Manifest
+from earmark.errors import DataError
 from earmark.features import FeatureCache
 from earmark.files import write_csv
 from earmark.models import Network, Transfer, TransferConfig
@@ -57,7 +58,17 @@ def fit_network(  # noqa: PLR0913 - what a fit consists of
 
     `watch` is called with the log after every epoch; what it raises ends the fit. `others` makes sounds without any key
     for mixtures.
+
+    Raises
+    ------
+    DataError
+        When the validation part is needed and empty.
     """
+    if validated and not len(manifest.part("valid")):
+        raise DataError(
+            f"{manifest.name}: no example falls into the validation part ({recipe.split.description}); give more "
+            "examples of other groups, or change [split], with fewer folds, say"
+        )
     examples = partial(prepare, recipe=recipe, labels=manifest.labels, cache=cache, progress=progress)
     with first_ahead():
         recipe.model.fetch()
