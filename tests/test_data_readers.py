@@ -408,9 +408,9 @@ class TestManifestFile:
             read_manifest(tmp_path / "m.csv")
 
     def test_any_other_file(self, tmp_path):
-        (tmp_path / "m.xlsx").write_text("x")
+        (tmp_path / "m.doc").write_text("x")
         with pytest.raises(DataError, match=r"is not a kind of data that can be read; allowed: an \.npz"):
-            read_manifest(tmp_path / "m.xlsx")
+            read_manifest(tmp_path / "m.doc")
 
 
 def _one_line(folder: Path) -> Path:

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from earmark import sound
-from earmark.data import read_manifest
+from earmark.data import content_sha256, read_manifest
 from earmark.data.table import read_columns, read_table
 from earmark.doctor import check
 from earmark.errors import DataError, UnreadableError, UsageError
@@ -128,6 +128,15 @@ class TestTables:
             path = write_table(tmp_path / f"{name[:2]}.csv", head=(name, *HEAD), rows=indexed)
             assert read_table(path).names == ("chroma_stft_mean", "mfcc1_mean")
             assert f"leaves out the column(s) {name!r}" in caplog.text
+
+    def test_by_their_extension(self, tmp_path):
+        path = write_table(tmp_path / "t.tsv", separator="\t")
+        manifest = read_manifest(path)
+        assert manifest.labels == ("a", "b")
+        assert content_sha256(manifest.root, manifest.examples[1].path) == manifest.examples[1].sha256
+        (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
+        with pytest.raises(DataError, match=r"t\.xlsx: is a spreadsheet, which is not read; save it as 'CSV UTF-8'"):
+            read_manifest(tmp_path / "t.xlsx")
 
     def test_check_names_columns_that_are_no_features(self, tmp_path):
         indexed = [(str(place), *row) for place, row in enumerate(ROWS)]

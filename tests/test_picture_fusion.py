@@ -138,6 +138,18 @@ def test_a_manifest_keeps_the_numbers(archive, tmp_path):
         read_content(damaged, damaged.examples[3])
 
 
+def test_arrays_are_joined_by_their_names_or_tracks(tmp_path):
+    arrays = {"X": np.zeros((2, 8, 8), np.uint8), "track": ["song", "song"], "label": ["a", "b"]}
+    np.savez(tmp_path / "p.npz", **arrays, name=["song.0", "song.1"])
+    table = write_rows(tmp_path / "t.csv", [["song.1.wav", 1, 7, 0, "b"], ["song.0.wav", 1, 5, 0, "a"]])
+    manifest = read_manifest(tmp_path / "p.npz", table=table)
+    assert [read_content(manifest, example).numbers.values[0] for example in manifest] == [5, 7]
+    np.savez(tmp_path / "p.npz", **arrays)
+    whole = write_rows(tmp_path / "w.csv", [["song.wav", 1, 9, 0, ""]])
+    manifest = read_manifest(tmp_path / "p.npz", table=whole)
+    assert [read_content(manifest, example).numbers.values[0] for example in manifest] == [9, 9]
+
+
 def test_groups_come_from_the_table(pictures, tmp_path):
     head = ("id", "tempo", "group", "genre")
     table = write_rows(tmp_path / "t.csv", [["a1", 1, "Abba", 7], ["b1", 2, "Blur", 8]], head=head)
@@ -262,6 +274,18 @@ def test_commands_take_the_table(fused, archive, tmp_path, run):
     code, _, _ = run(*submit, "--table", table, "--fallback", "rock")
     assert code == 0
     assert (tmp_path / "s.csv").read_text() == "id,label\njazz00001,jazz\nunheard,rock\n"
+
+
+@pytest.mark.slow
+def test_pictures_in_arrays_are_called_by_their_names(fused, archive, tmp_path, run):
+    names = ["jazz.00001", "rock.00002"]
+    np.savez(tmp_path / "p.npz", X=np.zeros((2, 24, 30), np.uint8), name=names)
+    code, out, err = run("predict", fused.folder, tmp_path / "p.npz", "--table", archive / "features.csv", "--top", "1")
+    assert code == 0, err
+    assert [line.split()[0] for line in out.splitlines()] == names
+    np.savez(tmp_path / "p.npz", Y=np.zeros(2))
+    code, _, err = run("predict", fused.folder, tmp_path / "p.npz", "--table", archive / "features.csv")
+    assert (code, "p.npz: has no array 'X' (it holds Y)" in err) == (1, True)
 
 
 @pytest.mark.slow

@@ -33,7 +33,9 @@ _MIDI = frozenset({".mid", ".midi"})
 
 def predict(
     model: Annotated[str, typer.Argument(help="A name from 'earmark models', an .onnx file, or the folder of a run.")],
-    inputs: Annotated[list[str], typer.Argument(help="Files, folders, or - for stdin.", show_default=False)],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Files, folders, an .npz of pictures, or - for stdin.", show_default=False)
+    ],
     form: Annotated[Format, typer.Option("--format", help="How results are written to stdout.")] = Format.table,
     top: Annotated[int, typer.Option("--top", min=1, help="Number of answers for each input.")] = 5,
     timeline: Annotated[
@@ -137,6 +139,20 @@ class _Batch:
             self.contents[name] = Numbers(numbers.names, numbers.values[place])
             yield name
 
+    def _pictures(self, file: Path) -> Iterator[str]:
+        """Yield the names of the pictures in an .npz: those that it gives them, or their tracks."""
+        from earmark.data.archive import read_pictures
+        from earmark.data.readers.pictures import pictures_in
+        from earmark.types import Picture
+
+        arrays = read_pictures(file)
+        names = arrays.get("name", arrays.get("track"))
+        for place, values in enumerate(pictures_in(file, arrays)):
+            given = "" if names is None or len(names) <= place else str(names[place])
+            name = given if given and given not in self.contents else f"{given} ({file}::{place})".lstrip()
+            self.contents[name] = Picture(values)
+            yield name
+
     def files(self, inputs: Iterable[str]) -> Iterator[str]:
         """Yield the inputs with every folder replaced by the files in it that the recognizer can read."""
         from earmark.data.table import is_table
@@ -146,10 +162,12 @@ class _Batch:
                 yield from self._rows(as_path(item))
                 continue
             try:
-                if item == STDIN or not _is_folder(item):
+                if item != STDIN and _is_folder(item):
+                    yield from self._within(as_path(item))
+                elif item.lower().endswith(".npz") and "picture" in self.recognizer.card.features.reads:
+                    yield from self._pictures(as_path(item))
+                else:
                     yield item
-                    continue
-                yield from self._within(as_path(item))
             except DataError as error:
                 self._refuse(str(error))
 
@@ -159,7 +177,11 @@ class _Batch:
 
         listed = list(files)
         if self.table is not None or reads_both(self.recognizer.card):
-            self.contents = dict(zip(listed, beside_rows(self.recognizer.card, listed, self.table), strict=True))
+            inputs = beside_rows(self.recognizer.card, listed, self.table)
+            pictures = ({"picture": self.contents.get(name, name)} for name in listed)
+            self.contents = {
+                name: {**beside, **picture} for name, beside, picture in zip(listed, inputs, pictures, strict=True)
+            }
         return listed
 
     def predictions(self, files: Iterable[str]) -> Iterator[Prediction]:

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data.table import read_table
+from earmark.data.table import TABLE_EXTENSIONS, read_table
 from earmark.errors import DataError, UnreadableError, refusing
 from earmark.files import cached_while_unchanged, sha256_bytes, sha256_file
 from earmark.storage import explained, is_remote, join, open_binary
 
 _SEPARATOR = "::"
-_CONTAINERS = (".zip", ".npz", ".csv", ".parquet")
+_CONTAINERS = (".zip", ".npz", *TABLE_EXTENSIONS)
 
 
 def split_member(path: str) -> tuple[str, str | None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from earmark.data.archive import join_member, split_member
+from earmark.data.archive import join_member, read_pictures, split_member
 from earmark.data.facts import gtzan_spelling
 from earmark.data.manifest import Example, Manifest
 from earmark.data.table import LABEL_NAMES, Table, label_of, read_rows, read_table
@@ -107,8 +107,9 @@ def with_numbers(manifest: Manifest, table: Path | str) -> Manifest:
             " pictures (--as picture)"
         )
     rows = read_named_rows(table)
-    places = rows_of([_name_of(example) for example in manifest], table)
-    _refuse_lonely(manifest, table, rows, places)
+    names = _names_of(manifest)
+    places = rows_of(names, table)
+    _refuse_lonely(names, table, rows, places)
     found = [place for place in places if place is not None]
     examples = tuple(
         _joined(example, manifest.root, table, place) for example, place in zip(manifest, found, strict=True)
@@ -190,10 +191,17 @@ def _key(name: str) -> _Key:
     return (*folders, gtzan_spelling(stem))
 
 
-def _name_of(example: Example) -> str:
-    """Return what a picture is called: its path, or of a row of arrays its track."""
-    _, member = split_member(example.path)
-    return example.track if member is not None and member.isdecimal() and example.track else example.path
+def _names_of(manifest: Manifest) -> list[str]:
+    """Return what the pictures are called: their paths, or of rows of arrays their names or tracks."""
+    names = []
+    for example in manifest:
+        file, member = split_member(example.path)
+        if member is None or not member.isdecimal():
+            names.append(example.path)
+            continue
+        stored = read_pictures(join(manifest.root, file)).get("name")
+        names.append(example.track or example.path if stored is None else str(stored[int(member)]))
+    return names
 
 
 def _joined(example: Example, root: Path, table: Path, place: int) -> Example:
@@ -206,8 +214,8 @@ def _with_group(example: Example, group: str) -> Example:
     return replace(example, group=group) if group and example.group in ("", example.path) else example
 
 
-def _refuse_lonely(manifest: Manifest, table: Path, rows: NamedRows, places: Sequence[int | None]) -> None:
-    lonely = [_name_of(example) for example, place in zip(manifest, places, strict=True) if place is None]
+def _refuse_lonely(names: Sequence[str], table: Path, rows: NamedRows, places: Sequence[int | None]) -> None:
+    lonely = [name for name, place in zip(names, places, strict=True) if place is None]
     if not lonely:
         return
     if len(lonely) == len(places):
@@ -227,7 +235,7 @@ def _refuse_other_labels(examples: Sequence[Example], table: Path, rows: NamedRo
     if not {rows.labels[place].casefold() for place in places if rows.labels[place]} <= known:
         return  # they are written in another way, as numbers say
     differing = [
-        f"{_name_of(example)} is {example.label}, its row {rows.labels[place]}"
+        f"{example.name} is {example.label}, its row {rows.labels[place]}"
         for example, place in zip(examples, places, strict=True)
         if rows.labels[place] and rows.labels[place].casefold() != example.label.casefold()
     ]

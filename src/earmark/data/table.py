@@ -22,6 +22,9 @@ from earmark.types import RealArray
 
 log = logging.getLogger(__name__)
 
+TABLE_EXTENSIONS = frozenset({".csv", ".tsv", ".parquet"})
+SPREADSHEET_EXTENSIONS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
+"""Of tables that are not read."""
 NOT_FEATURES = frozenset({"filename", "length", "label", "group", "split"})
 """Columns of a feature table that are no features."""
 LABEL_NAMES = ("label", "labels", "genre", "class", "target", "category", "y")
@@ -60,7 +63,7 @@ class Table:
 
 def is_table(path: Path) -> bool:
     """Return whether `path` is a file that `read_rows` takes."""
-    return path.is_file() and path.suffix.lower() in {".csv", ".parquet"}
+    return path.is_file() and path.suffix.lower() in TABLE_EXTENSIONS
 
 
 def read_columns(path: Path) -> tuple[str, ...]:

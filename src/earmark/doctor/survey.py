@@ -9,6 +9,7 @@ from pathlib import Path
 
 from earmark.data import Example, Manifest
 from earmark.data.readers.base import label_of, relative
+from earmark.data.table import TABLE_EXTENSIONS
 from earmark.doctor.findings import Finding
 from earmark.errors import DataError
 from earmark.files import files_under, walk
@@ -34,7 +35,7 @@ def survey(source: Path) -> Iterator[Finding]:
             if not is_remote(source) and not os.path.exists(path):  # noqa: PTH110 - as above
                 nowhere.append(path)
             suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - as above
-            if suffix not in SOUND_EXTENSIONS | IMAGE_EXTENSIONS | {".txt", ".csv", ".parquet", ".npz"}:
+            if suffix not in SOUND_EXTENSIONS | IMAGE_EXTENSIONS | TABLE_EXTENSIONS | {".txt", ".npz"}:
                 others[suffix or "no extension"] += 1
     yield from _of_files("closed-folder", "error", closed, "folder(s) may not be entered", "change their permissions")
     yield from _of_files("broken-link", "error", nowhere, "link(s) lead nowhere", "mend or remove them")

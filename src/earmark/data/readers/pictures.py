@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,7 @@ def read(source: Path) -> Manifest:
         When an array is missing or of the wrong type, shape or length.
     """
     arrays = read_pictures(source)
-    pictures = _array(source, arrays, "X")
-    if pictures.ndim != 3 or pictures.dtype.kind not in "uif" or 0 in pictures.shape:
-        raise DataError(
-            f"{source}: X is {pictures.dtype} of shape {pictures.shape}; "
-            "it must be numbers of shape (n, freq, time), none of them 0"
-        )
+    pictures = pictures_in(source, arrays)
     tracks, labels = (_texts(source, arrays, name, len(pictures)) for name in ("track", "label"))
     frame = arrays.get("frame")
     if frame is not None and frame.shape != pictures.shape[2:]:
@@ -48,6 +44,23 @@ def read(source: Path) -> Manifest:
         for row, (track, label) in enumerate(zip(tracks, labels, strict=True))
     )
     return Manifest(examples=examples, domain="picture", root=source.parent, name=source.stem)
+
+
+def pictures_in(source: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return the pictures ``(n, freq, time)`` among the arrays of a file.
+
+    Raises
+    ------
+    DataError
+        When there are none, or they are of the wrong type or shape.
+    """
+    pictures = _array(source, arrays, "X")
+    if pictures.ndim != 3 or pictures.dtype.kind not in "uif" or 0 in pictures.shape:
+        raise DataError(
+            f"{source}: X is {pictures.dtype} of shape {pictures.shape}; "
+            "it must be numbers of shape (n, freq, time), none of them 0"
+        )
+    return pictures
 
 
 def _array(source: Path, arrays: Any, name: str) -> npt.NDArray[Any]:

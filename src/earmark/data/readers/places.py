@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from earmark.data.readers.base import folders_in
+from earmark.data.table import TABLE_EXTENSIONS
 from earmark.errors import DataError
 from earmark.files import visible
 from earmark.types import Domain
@@ -52,7 +53,7 @@ def _only_folder(folder: Path) -> Path | None:
     inner = folders_in(folder)
     if len(inner) != 1 or inner[0].is_symlink() or not folders_in(inner[0]):
         return None
-    known = SOUND_EXTENSIONS | IMAGE_EXTENSIONS | {".csv", ".parquet", ".npz", ".zip"}
+    known = SOUND_EXTENSIONS | IMAGE_EXTENSIONS | TABLE_EXTENSIONS | {".npz", ".zip"}
     others = (path for path in folder.iterdir() if path.is_file() and visible(path.name))
     return None if any(path.suffix.lower() in known for path in others) else inner[0]
 

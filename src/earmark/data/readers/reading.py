@@ -13,7 +13,7 @@ from earmark.data.readers.base import READERS, Reader
 from earmark.data.readers.grouping import grouped_by
 from earmark.data.readers.images import with_domain
 from earmark.data.readers.places import find_examples
-from earmark.data.table import is_table
+from earmark.data.table import SPREADSHEET_EXTENSIONS, is_table
 from earmark.errors import DataError, UsageError
 from earmark.storage import as_path, is_path, refuse_unreachable
 from earmark.text import encodable
@@ -34,8 +34,9 @@ def read_manifest(
     Parameters
     ----------
     source
-        A folder of classes, train, val and test folders of classes, a csv or Parquet manifest, a HOMUS zip or folder, a
-        GTZAN folder, the unpacked Kaggle archive, a pianos folder, an ``.npz`` of pictures, or a feature table.
+        A folder of classes, train, val and test folders of classes, a csv, tsv or Parquet manifest, a HOMUS zip or
+        folder, a GTZAN folder, the unpacked Kaggle archive, a pianos folder, an ``.npz`` of pictures, or a feature
+        table.
     kind
         A name in `READERS`, when the source should not be asked what it is.
     domain
@@ -120,5 +121,7 @@ def _sniff(source: Path) -> Reader:
     for reader in READERS.values():
         if reader.recognises(source):
             return reader
+    if source.suffix.lower() in SPREADSHEET_EXTENSIONS:
+        raise DataError(f"{source}: is a spreadsheet, which is not read; save it as 'CSV UTF-8'")
     known = "; ".join(reader.about for reader in READERS.values())
     raise DataError(f"{source}: is not a kind of data that can be read; allowed: {known}")
