@@ -43,6 +43,8 @@ def test_any_chunks_give_the_same_stream(sizes):
     ends = np.cumsum(sizes)
     pieces = [stream.process(piece) for piece in np.split(sound, ends[ends < len(sound)])]
     assert np.concatenate([*pieces, stream.flush()]) == pytest.approx(whole, abs=1e-6)
+    removed_db = 10 * np.log10(np.square(sound).sum() / np.square(whole).sum())
+    assert stream.removed_db == pytest.approx(removed_db, abs=1e-3)
 
 
 @pytest.mark.parametrize("n_samples", [1, 100, 1023, 1024, 1025, 5000])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import numpy as np
@@ -224,6 +225,7 @@ def test_lines_and_noise(listen, tmp_path):
     assert code == 0
     assert out.splitlines()[-1].split() == ["63.50", "s", "-120.0", "dB", "silence"]
     assert err.count("only silence for a minute") == 1
+    assert re.search(r"noise removal took \d+\.\d dB away", err)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,10 @@ class TestContents:
         frame = pandas.DataFrame({"tempo": [1.0, 5.0, 2.0, 7.0], "rms": [3.0, 1.0, 4.0, 1.5], "genre": LABELS})
         manifest = Examples(frame[["tempo", "rms"]], frame["genre"].tolist()).manifest()
         assert manifest.table.names == ("tempo", "rms")
+        # A part of a frame keeps its index, which does not begin at 0.
+        part = frame[1:]
+        manifest = Examples(part[["tempo", "rms"]], part["genre"], groups=part["genre"]).manifest()
+        assert [example.label for example in manifest] == list(LABELS)[1:]
 
     @pytest.mark.parametrize(
         ("contents", "sentence"),

@@ -134,6 +134,8 @@ class _Lines:
         """Say the answer to the whole, how long was listened, how late the answers were, and what was lost."""
         stats, latency_s = self.stats, self.stats.latency_s
         whole = f"all of it: {stats.whole[0]} {percent(stats.whole[1])}; " if stats.whole else ""
+        removed_db = self.listener.removed_db
+        whole += "" if removed_db is None else f"noise removal took {removed_db:.1f} dB away; "
         late = f", latency {latency_s[0] * 1000:.0f} ms, {latency_s[1] * 1000:.0f} ms at worst" if latency_s else ""
         return (
             f"{whole}heard {self.listener.heard_s:.1f} s of {self.source.name} in {stats.elapsed_s:.1f} s:"

@@ -119,7 +119,7 @@ class Examples:
         digest = hashlib.sha256()
         for suffix, data in files:
             digest.update(suffix.encode() + b"\0" + (data if isinstance(data, bytes) else os.fsencode(data)) + b"\0")
-        rows = [self._row(place) for place in range(len(self))]
+        rows = self._rows()
         digest.update(repr((self.name, rows)).encode("utf-8", "surrogateescape"))
         folder = cache_folder() / "examples" / digest.hexdigest()[:32]
         return self._written(folder, files, rows)
@@ -130,11 +130,15 @@ class Examples:
         # The items of a data frame would be the names of its columns.
         return list(np.asarray(self.contents) if hasattr(self.contents, "columns") else self.contents)
 
-    def _row(self, place: int) -> tuple[str, str, str]:
-        label = str(self.labels[place])
-        split = None if self.splits is None else self.splits[place]
-        group = f"example {place}" if self.groups is None else str(self.groups[place])
-        return label, group, str(split) if split else ""
+    def _rows(self) -> list[tuple[str, str, str]]:
+        # As lists, because the columns of a data frame are looked up by its index, not by their place.
+        labels = list(self.labels)
+        groups = [f"example {place}" for place in range(len(self))] if self.groups is None else list(self.groups)
+        splits = [None] * len(self) if self.splits is None else list(self.splits)
+        return [
+            (str(label), str(group), str(split) if split else "")
+            for label, group, split in zip(labels, groups, splits, strict=True)
+        ]
 
     def _written(
         self, folder: Path, files: Sequence[tuple[str, bytes | Path]], rows: Sequence[tuple[str, str, str]]

@@ -23,6 +23,7 @@ OVERLAP = 4  # frames over every sample; √Hann twice at a quarter frame adds u
 _CLEAR_DB = 20.0  # so far above the noise, nothing is subtracted
 _FOLLOW_BELOW = 2.0  # louder than twice the noise is something else, and the noise estimate waits
 _TINY = np.float32(1e-12)
+_LEAST_ENERGY = 1e-12
 
 Trace: TypeAlias = Callable[[FloatArray, FloatArray, FloatArray], None]
 """Called for every frame with magnitudes ``(freq,)``: noisy, the noise estimate, clean."""
@@ -96,6 +97,7 @@ class Denoiser:
         self._waiting = np.zeros(self._lead, np.float32)
         self._sum = np.zeros(self.n_fft, np.float32)
         self._n_frames = self._n_in = self._n_out = 0
+        self._energy_in = self._energy_out = 0.0
 
     @property
     def noise(self) -> FloatArray:
@@ -105,12 +107,22 @@ class Denoiser:
     def process(self, samples: FloatArray) -> FloatArray:
         """Take the next float32 samples ``(time,)``; return those that are finished, ``(time,)``."""
         self._n_in += len(samples)
-        return self._advance(samples)
+        self._energy_in += _energy(samples)
+        return self._counted(self._advance(samples))
 
     def flush(self) -> FloatArray:
         """Return the rest of the stream, ``(time,)``; then the stream is over."""
         rest = self._n_in - self._n_out
-        return self._advance(np.zeros(rest + self.n_fft, np.float32))[:rest]
+        return self._counted(self._advance(np.zeros(rest + self.n_fft, np.float32))[:rest])
+
+    @property
+    def removed_db(self) -> float:
+        """How many dB quieter is what came out than what went in; true when the stream is over."""
+        return 10 * math.log10((self._energy_in + _LEAST_ENERGY) / (self._energy_out + _LEAST_ENERGY))
+
+    def _counted(self, clean: FloatArray) -> FloatArray:
+        self._energy_out += _energy(clean)
+        return clean
 
     def _advance(self, samples: FloatArray) -> FloatArray:
         self._waiting = np.concatenate([self._waiting, samples])
@@ -180,6 +192,10 @@ class Denoiser:
         frames = np.lib.stride_tricks.sliding_window_view(samples, self.n_fft)[:: self.hop_samples]
         total = sum(np.abs(np.fft.rfft(frame * self._window)) for frame in frames)
         return np.asarray(total / len(frames), np.float32)
+
+
+def _energy(samples: FloatArray) -> float:
+    return float(np.square(samples, dtype=np.float64).sum())
 
 
 def denoise(sound: Sound, config: DenoiseConfig | None = None, *, noise: Sound | None = None) -> Sound:

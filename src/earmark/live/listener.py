@@ -139,6 +139,11 @@ class Listener:
         end = self._ring.end
         return level_db(self._ring.between(max(self._ring.start, end - round(_METER_S * self._rate_hz)), end))
 
+    @property
+    def removed_db(self) -> float | None:
+        """How many dB noise removal took away; None where none is removed."""
+        return None if self._denoiser is None else self._denoiser.removed_db
+
     def feed(self, samples: FloatArray, *, arrived_s: float | None = None) -> list[Update]:
         """Take the next float32 samples ``(time,)``; return an update for every window that they complete.
 

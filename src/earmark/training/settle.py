@@ -33,6 +33,7 @@ _HINTS = {
     ("picture", "ink"): "choose picture/minivgg, or add --as ink if its images are drawings",
     ("ink", "picture"): "choose the recipe 'drawing', or add --as picture if its images are spectrograms",
     ("ink", "sound"): "choose the recipe 'drawing', or add --as picture if its images are spectrograms",
+    ("table", "sound"): "choose the recipe 'numbers', or give the sounds; arrays of samples need sample_rate_hz",
     ("sound", "picture"): "choose a recipe for sounds, such as 'sound'; 'earmark show' makes pictures of sounds",
 }
 
