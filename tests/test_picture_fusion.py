@@ -15,9 +15,10 @@ from PIL import Image
 
 from earmark.data import read_content, read_manifest
 from earmark.data.numbers import rows_of
-from earmark.errors import DataError, UsageError
+from earmark.errors import DataError, ModelError, UsageError
 from earmark.evaluation.evaluate import evaluate
 from earmark.features import NumberFeatures, PictureFeatures, PictureFusion
+from earmark.live import Listener
 from earmark.recognizer import Recognizer
 from earmark.runs.compare import compare_runs
 from earmark.runs.pipeline import train
@@ -234,6 +235,10 @@ def test_both_branches_are_learned(fused, archive, tmp_path):
         recognizer.predict({"picture": picture, "numbers": {"temp": 1.0, "energy": 0.0}})
     with pytest.raises(DataError, match=r"jazz00003\.png: has no numbers beside it, and both are read; give --table"):
         recognizer.predict(picture)
+    with pytest.raises(DataError, match="cannot be decoded as an image .* sound and strokes are not taken"):
+        recognizer.predict({"picture": b"RIFF....WAVE", "numbers": row})
+    with pytest.raises(ModelError, match="small fusion: reads pictures, it does not listen"):
+        Listener(recognizer, 8000)
     shutil.copytree(fused.folder, tmp_path / "copy")
     network = Recipe.parse(SMALL, where="test").model.build(n_labels=3, input_shape=(1, 32, 32), n_numbers=2)
     first, second = compare_runs([fused.folder, tmp_path / "copy"])

@@ -66,6 +66,8 @@ def train(
         raise UsageError("--cluster trains folds beside each other; add --every-fold, or use torchrun for one network")
     extras.require("training", "train", "torch")
     if weights is not None:
+        if table is not None:
+            raise UsageError("--weights adapts a recognizer of drawings, which reads no numbers; leave --table out")
         _adapt(recipe, data, weights=weights, out=out, changes=changes or (), as_json=as_json)
         return
     from earmark.runs.pipeline import cross_validate

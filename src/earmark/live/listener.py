@@ -35,6 +35,7 @@ from earmark.units import seconds_to_samples
 _MOST_HOP_S = 0.25  # four answers a second
 _QUIETEST_DB = -120.0
 _METER_S = 0.1
+_READS = {"ink": "reads drawings", "picture": "reads pictures", "table": "reads rows of a table"}
 
 
 class ListenConfig(Config):
@@ -106,7 +107,8 @@ class Listener:
     ) -> None:
         card, config = recognizer.card, config or ListenConfig()
         if not isinstance(card.features, SoundFeatures) or card.window is None:
-            does = "reads drawings" if card.window is None else f"sees {card.features.kind} features of whole sounds"
+            whole = f"sees {card.features.kind} features of whole sounds"
+            does = _READS.get(card.features.domain, whole)
             raise ModelError(f"{card.name}: {does}, it does not listen; choose a recognizer of sounds")
         self.recognizer, self.config, self.n_skipped = recognizer, config, 0
         self.window_s = card.window.length_s

@@ -139,8 +139,13 @@ def picture_input(item: Input) -> Image | Picture:
         return replace(picture_input(item["picture"]), numbers=None if beside is None else numbers_input(beside))
     if isinstance(item, Picture):
         return item
-    if is_path(item) or isinstance(item, bytes) or hasattr(item, "read"):
+    if is_path(item):
         return read_image(item)
+    if isinstance(item, bytes) or hasattr(item, "read"):
+        try:
+            return read_image(item)
+        except UnreadableError as error:
+            raise UnreadableError(f"{error}; sound and strokes are not taken") from error
     if isinstance(item, Image | np.ndarray) or hasattr(item, "convert"):
         drawing = ink_input(item)
         if isinstance(drawing, Image):
