@@ -246,7 +246,9 @@ def validation_losses_figure(losses: Mapping[str, Sequence[float]]) -> str:
     figure, (axis,) = _figure(1, size=(7.0, 3.2))
     for place, (name, values) in enumerate(losses.items()):
         colour, dash = (BLUE, ORANGE, GREY)[place % 3], ("-", "--", ":")[place // 3 % 3]
-        axis.plot(range(1, len(values) + 1), values, dash, color=colour, label=name)
+        # A line of one epoch has no length.
+        marker = "o" if len(values) == 1 else None
+        axis.plot(range(1, len(values) + 1), values, dash, color=colour, label=name, marker=marker)
     axis.set(xlabel="epoch", ylabel="validation loss")
     axis.grid(visible=True)
     axis.legend(frameon=False, labelcolor=INK)
