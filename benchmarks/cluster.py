@@ -3,8 +3,8 @@
     python benchmarks/cluster.py cost --out costs.json          # seconds of a core for each stage of a track
     python benchmarks/cluster.py nodes --tracks 2000            # tracks/s with no cluster, one node, two nodes
     python benchmarks/cluster.py memory --rows 100000 1000000   # memory of the driver
-    python benchmarks/cluster.py kill                           # kill -9 of the driver, again and again
-    python benchmarks/cluster.py rows --rows 1000000            # a table of predictions of generated short clips
+    python benchmarks/cluster.py kill --model notes --tracks 400  # kill -9 of the driver, again and again
+    python benchmarks/cluster.py rows --model notes --rows 20000  # a table of predictions of generated clips of 0.3 s
 
 Needs the extras `cluster` and `train`; `nodes` wants a machine that does nothing else, with two cores at least.
 """
@@ -15,11 +15,11 @@ import argparse
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +39,9 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from cluster_model import Costs, simulate  # noqa: E402
 from ray_nodes import nodes_of_one_core  # noqa: E402
+
+KILLED_PART = 16
+"""Inputs of a part of the table whose driver is killed: many parts, so that it is killed between them."""
 
 
 def make_tracks(folder: Path, *, n: int, seconds: float, kind: str = "mp3") -> Path:
@@ -104,8 +107,6 @@ def _fetch_s(track: Path) -> float:
         place = as_path(f"s3://{BUCKET}/track.mp3")
         place.write_bytes(track.read_bytes())
         # The server is a thread of this process; what it takes is measured without the client and taken off.
-        import urllib.request
-
         address = f"{os.environ['AWS_ENDPOINT_URL']}/{BUCKET}/track.mp3"
         both = cpu_s(lambda: open_binary(place).read())
         try:
@@ -228,41 +229,55 @@ def rows(n: int, *, model: str, n_nodes: int) -> None:
     print(f"{table.n_rows:,} rows on {n_nodes} node(s): {wall_s:.0f} s, {n / wall_s:.0f} clips/s")
 
 
-def kill(n_kills: int) -> None:
-    """Kill the driver of a table with -9 at random moments; compare the table with one that was left alone."""
+def kill(n_kills: int, *, model: str, n: int) -> None:
+    """Kill the driver of a table with -9 when some parts are done; compare the table with one that was left alone."""
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as place:
-        folder = make_tracks(Path(place), n=400, seconds=1.0, kind="wav")
-        command = [sys.executable, "-m", "earmark", "predict", "notes", str(folder), "--format", "parquet"]
-        whole, killed = Path(place, "whole"), Path(place, "killed")
-        done = subprocess.run([*command, "-o", str(whole)], capture_output=True, check=False)
-        n_killed = 0
-        while n_killed < n_kills:
-            process = subprocess.Popen(
-                [*command, "-o", str(killed), "--cluster", "local:2"],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            try:
-                code = process.wait(timeout=float(rng.uniform(10, 60)))
-                break
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                n_killed += 1
-        last = subprocess.run([*command, "-o", str(killed)], capture_output=True, check=False)
-        code = last.returncode
-        same = [path.read_bytes() for path in sorted(whole.iterdir())] == [
-            path.read_bytes() for path in sorted(killed.iterdir())
-        ]
-        print(f"killed {n_killed} times, exit code {code} ({done.returncode} when left alone), the same bytes: {same}")
+        folder = make_tracks(Path(place), n=n, seconds=1.0, kind="wav")
+        predict_table(earmark.load(model), [str(folder)], out=Path(place, "whole"), rows_a_part=KILLED_PART)
+        out = Path(place, "killed")
+        done: dict[str, int] = {}
+        n_again, when = 0, []
+        with nodes_of_one_core(2) as cluster:
+            command = [sys.executable, __file__, "driver", "--model", model, "--source", str(folder), "--out", str(out)]
+            command += ["--address", cluster.address]
+            for number in range(n_kills + 1):
+                process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+                enough = len(done) + int(rng.integers(1, 5)) if number < n_kills else np.inf
+                while process.poll() is None and len(_parts(out)) < enough:
+                    time.sleep(0.02)
+                process.kill()
+                code = process.wait()
+                found = _parts(out)
+                n_again += sum(found[name] != time_ns for name, time_ns in done.items())
+                when.append(f"{len(found)} ({code})")
+                done = found
+        same = _bytes(Path(place, "whole")) == _bytes(out)
+        print(
+            f"{-(-n // KILLED_PART)} parts; done, with the exit code, at each end of the driver: {', '.join(when)};"
+            f" parts made again although they were done: {n_again}; the same bytes as when left alone: {same}"
+        )
+
+
+def driver(model: str, *, address: str, source: Path, out: Path) -> None:
+    """Write one table of predictions on a cluster; `kill` kills this."""
+    with earmark.cluster(address):
+        predict_table(earmark.load(model), [str(source)], out=out, rows_a_part=KILLED_PART)
+
+
+def _parts(folder: Path) -> dict[str, int]:
+    """Return the parts that are done, and when each was."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*")}
+
+
+def _bytes(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
 
 
 def main() -> None:
     """Run one of the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["cost", "nodes", "memory", "kill", "rows", "synthetic"])
+    parser.add_argument("what", choices=["cost", "nodes", "memory", "kill", "rows", "synthetic", "driver"])
     parser.add_argument("--model", default="genre")
     parser.add_argument("--tracks", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=30.0)
@@ -270,20 +285,20 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--address", default="auto")
+    parser.add_argument("--source", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    if given.what == "cost":
-        cost(given.model, out=given.out)
-    elif given.what == "nodes":
-        nodes(given.model, n=given.tracks, seconds=given.seconds, rows=given.part)
-    elif given.what == "memory":
-        memory(given.rows)
-    elif given.what == "synthetic":
-        synthetic(given.rows[0])
-    elif given.what == "rows":
-        rows(given.rows[0], model="notes", n_nodes=given.nodes)
-    else:
-        kill(given.kills)
+    n = given.rows[0]
+    {
+        "cost": lambda: cost(given.model, out=given.out),
+        "nodes": lambda: nodes(given.model, n=given.tracks, seconds=given.seconds, rows=given.part),
+        "memory": lambda: memory(given.rows),
+        "synthetic": lambda: synthetic(n),
+        "rows": lambda: rows(n, model=given.model, n_nodes=given.nodes),
+        "kill": lambda: kill(given.kills, model=given.model, n=given.tracks),
+        "driver": lambda: driver(given.model, address=given.address, source=given.source, out=given.out),
+    }[given.what]()
 
 
 if __name__ == "__main__":

@@ -22,15 +22,15 @@ import numpy as np
 class Costs:
     """What one track of 30 s costs: seconds of one core, bytes, requests; and what a part and a run cost on top.
 
-    The defaults were measured on the machine of `docs/scale.md`.
+    The defaults were measured on the machine of `docs/scale.md`, except `part_s` to `spread`, which are assumed.
     """
 
-    decode_s: float = 0.011
-    fetch_s: float = 0.015
-    recognise_s: float = 0.013
+    decode_s: float = 0.019
+    fetch_s: float = 0.011
+    recognise_s: float = 0.170
     write_s: float = 0.001
     read_bytes: float = 160_000
-    written_bytes: float = 150
+    written_bytes: float = 80
     read_requests: float = 2.0
     part_s: float = 0.05
     driver_part_s: float = 0.003

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -14,6 +17,36 @@ import soundfile
 from tiny import tone
 
 BUCKET = "music"
+
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+
+
+@dataclass
+class Fault:
+    """What is wrong with the server: the next so many requests are told to slow down, or are answered late."""
+
+    n_throttled: int = 0
+    n_late: int = 0
+    late_s: float = 1.5
+
+    def before(self, app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+        """Return the WSGI application `app` with the fault before it."""
+
+        def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            if self.n_throttled:
+                self.n_throttled -= 1
+                start_response("503 Slow Down", [("Content-Type", "application/xml")])
+                return [SLOW_DOWN]
+            if self.n_late:
+                self.n_late -= 1
+                time.sleep(self.late_s)
+            return app(environ, start_response)
+
+        return answer
+
+
+FAULT = Fault()
+"""Of the server of `s3_server`; set its counts."""
 
 
 @contextmanager
@@ -25,6 +58,7 @@ def s3_server() -> Iterator[str]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    server._server.app = FAULT.before(server._server.app)
     host, port = server.get_host_and_port()
     address = f"http://{host}:{port}"
     environment = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -76,6 +78,31 @@ def test_a_killed_table_goes_on_to_the_same_bytes(tmp_path):
     write_in_parts(JOB, numbers(10), out=tmp_path / "killed")
     write_in_parts(JOB, numbers(10), out=tmp_path / "whole", rows_a_part=2)
     assert bytes_in(tmp_path / "killed") == bytes_in(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("where", ["listing", "part"])
+def test_a_full_disk_is_one_sentence_and_the_table_goes_on(tmp_path, monkeypatch, where):
+    whole = write_in_parts(JOB, numbers(10), out=tmp_path / "whole", rows_a_part=2).folder
+    writer, n_left = pq.ParquetWriter.write_table, 0 if where == "listing" else 2
+
+    def write_table(self, table, *arguments, **options):
+        nonlocal n_left
+        is_part = table.schema.metadata and b"failures" in table.schema.metadata.get(b"earmark", b"")
+        if where == "listing" or is_part:
+            n_left -= 1
+            if n_left < 0:
+                Path(self.where).write_bytes(b"half")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        writer(self, table, *arguments, **options)
+
+    with monkeypatch.context() as full:
+        full.setattr(pq.ParquetWriter, "write_table", write_table)
+        with pytest.raises(DataError, match=r"cannot be written \(No space left on device\); .* free some space$"):
+            write_in_parts(JOB, numbers(10), out=tmp_path / "t", rows_a_part=2)
+    kept = {INPUTS, part_name(0), part_name(1)} if where == "part" else set()
+    assert {path.name for path in (tmp_path / "t").iterdir()} == kept
+    write_in_parts(JOB, numbers(10), out=tmp_path / "t", rows_a_part=2)
+    assert bytes_in(tmp_path / "t") == bytes_in(whole)
 
 
 def test_a_folder_of_something_else_is_refused_before_any_work(tmp_path):

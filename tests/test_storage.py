@@ -16,8 +16,8 @@ from earmark.data import read_content
 from earmark.errors import DataError, EarmarkError, MissingExtraError, UnreadableError, UsageError
 from earmark.features import FeatureCache
 from earmark.files import atomic_path, files_under, local_folder, sha256_file, write_text
-from earmark.storage import as_path, file_system, is_remote, refuse_unwritable, upload
-from object_storage import BUCKET, put_sounds, s3_server, wav
+from earmark.storage import as_path, file_system, is_remote, open_binary, refuse_unwritable, upload
+from object_storage import BUCKET, FAULT, put_sounds, s3_server, wav
 from tiny import save_tiny
 
 
@@ -158,6 +158,43 @@ def test_a_connection_that_breaks_is_no_damaged_file(s3, monkeypatch):
         sound.read(str(place))
 
 
+@pytest.fixture
+def impatient(s3, monkeypatch):
+    """The library of storage with one attempt of botocore, half a second for an answer, and its own attempts."""
+    fsspec = pytest.importorskip("fsspec")
+    options = {"config_kwargs": {"read_timeout": 0.5, "retries": {"max_attempts": 0}}}
+    monkeypatch.setitem(fsspec.config.conf, "s3", options)
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield
+    FAULT.n_throttled = FAULT.n_late = 0
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize("fault", ["n_throttled", "n_late"])
+def test_storage_that_throttles_or_is_late_twice_is_asked_again(impatient, fault):
+    place = as_path(f"s3://{BUCKET}/slow.txt")
+    setattr(FAULT, fault, 2)
+    write_text(place, "whole")
+    assert getattr(FAULT, fault) == 0
+    setattr(FAULT, fault, 2)
+    with open_binary(place) as stream:
+        assert stream.read() == b"whole"
+    assert getattr(FAULT, fault) == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"), [("n_throttled", r"(?i)slow ?down|reduce your request rate"), ("n_late", r"(?i)time")]
+)
+def test_storage_that_only_throttles_or_is_always_late_is_one_sentence(impatient, monkeypatch, fault, sentence):
+    place = as_path(f"s3://{BUCKET}/slow.txt")
+    write_text(place, "whole")
+    monkeypatch.setattr(file_system(place), "retries", 2)
+    setattr(FAULT, fault, 99)
+    with pytest.raises(UnreadableError, match=r"slow.txt: cannot be read \(.*\); check the address and") as refusal:
+        open_binary(place).read()
+    assert re.search(sentence, str(refusal.value))
+
+
 def test_what_is_missing_or_forbidden_is_one_sentence(s3, model, run, monkeypatch):
     for url, sentence in (
         ("s3://no-such-bucket/a", r"cannot be read \(.*bucket.*\); check the name of the bucket"),
@@ -168,9 +205,14 @@ def test_what_is_missing_or_forbidden_is_one_sentence(s3, model, run, monkeypatc
     code, out, err = run("predict", model, f"s3://{BUCKET}/nothing.wav")
     assert (code, out) == (1, "")
     assert err.count("\n") == 1
-    code, _, err = run("predict", "s3://no-such-bucket/a.onnx", "a.wav")
-    assert code == 1
-    assert err.count("\n") == 1
+    for arguments in (
+        ("s3://no-such-bucket/a.onnx", "a.wav"),
+        (model, "a.wav", "--format", "parquet", "-o", "s3://no-such-bucket/answers"),
+        (model, "ftps://host/a.wav"),
+    ):
+        code, out, err = run("predict", *arguments)
+        assert (code, out) == (2 if "ftps" in str(arguments) else 1, "")
+        assert err.count("\n") == 1
 
     def forbidden(*_: object, **__: object) -> None:
         raise PermissionError("Access Denied")

@@ -12,7 +12,7 @@ from typing import Any
 
 from earmark import extras, parallel
 from earmark.distributed.engine import RayEngine
-from earmark.errors import UsageError
+from earmark.errors import UsageError, refusing
 from earmark.text import some
 
 AUTO = "auto"
@@ -86,7 +86,14 @@ def connect(address: str) -> None:
     if local := _LOCAL.fullmatch(address):
         if not int(local[1]):
             raise UsageError(f"--cluster {address}: at least one process is needed; write local:1")
-        ray.init(num_cpus=int(local[1]), **options)
+        # What Ray raises when a process of its own does not come up in time is a bare Exception.
+        with refusing(
+            lambda error: UsageError(
+                f"--cluster {address}: Ray did not start ({_first(error)}); try again, or leave it out"
+            )
+        ):
+            # "local", because without an address Ray would rather join a cluster that this machine is part of.
+            ray.init(address="local", num_cpus=int(local[1]), **options)
         return
     if address != AUTO:
         _refuse_nobody(address)
@@ -94,11 +101,15 @@ def connect(address: str) -> None:
     try:
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        first = str(error).strip().partition("\n")[0].rstrip(".")
         raise UsageError(
-            f"--cluster {address}: there is no Ray cluster to work on ({first}); start one with 'ray start --head', or"
-            f" {_ADVICE}"
+            f"--cluster {address}: there is no Ray cluster to work on ({_first(error)}); start one with 'ray start"
+            f" --head', or {_ADVICE}"
         ) from error
+
+
+def _first(error: BaseException) -> str:
+    """Return the first sentence of what Ray says."""
+    return str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
 
 
 def _refuse_nobody(address: str) -> None:

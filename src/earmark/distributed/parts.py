@@ -21,7 +21,7 @@ from earmark.data.table import parquet_modules, refuse_odd_names
 from earmark.errors import DataError, UsageError, refusing
 from earmark.files import atomic_path, write_text
 from earmark.parallel import in_order, map_processes
-from earmark.storage import as_path, explained, open_binary, refuse_unwritable
+from earmark.storage import as_path, explained, file_system, is_remote, key_of, open_binary, refuse_unwritable
 from earmark.text import encodable
 from earmark.types import Progress, no_progress
 
@@ -223,6 +223,9 @@ def _schema(columns: Mapping[str, str]) -> Any:
 
 
 def _done(folder: Path) -> set[int]:
+    if is_remote(folder):
+        # Nodes write parts too, so what this process has listed before may be old.
+        file_system(folder).invalidate_cache(key_of(folder))
     names = (_PART.fullmatch(path.name) for path in folder.iterdir())
     return {int(found[1]) for found in names if found}
 
