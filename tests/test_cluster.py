@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from earmark.errors import MissingExtraError, UsageError
 from earmark.parallel import in_order, map_processes
 from earmark.storage import as_path
 from object_storage import BUCKET, put_sounds, s3_server
-from ray_nodes import node, nodes_of_one_core
+from ray_nodes import PATIENCE_S, node, nodes_of_one_core
 from tiny import save_tiny
 
 ADDRESS = "auto"
@@ -37,10 +38,18 @@ def s3():
 
 
 @pytest.fixture(scope="module")
-def nodes(s3):
-    """Two nodes that know the S3 server."""
-    with nodes_of_one_core(2) as cluster:
+def one_node(s3):
+    """A node that knows the S3 server; alone for the first test only."""
+    with nodes_of_one_core(1) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module")
+def nodes(one_node):
+    """Two nodes that know the S3 server."""
+    one_node.add_node(**node())
+    one_node.wait_for_nodes(timeout=PATIENCE_S)
+    return one_node
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +66,29 @@ def parts(folder):
 
 def bytes_in(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def tables(run, place, n_nodes):
+    """Return the bytes of two tables: of local sounds into a local folder, and of sounds on S3 into S3."""
+    there = as_path(f"s3://{BUCKET}/sounds")
+    if not there.exists():
+        put_sounds(there)
+    made = []
+    for source, out in (
+        (place / "sounds", place / f"on-{n_nodes}"),
+        (there, as_path(f"s3://{BUCKET}/on-{n_nodes}")),
+    ):
+        options = ("--cluster", ADDRESS) if n_nodes else ()
+        code, _, err = run("predict", place / "tiny.onnx", source, "--format", "parquet", "-o", out, *options)
+        assert code == 1, err
+        made.append(bytes_in(out))
+    return made
+
+
+def test_tables_from_one_node_are_the_same_bytes_here_and_on_s3(one_node, run, place):
+    with earmark.cluster(ADDRESS) as cluster:
+        assert cluster.n_nodes == 1
+    assert tables(run, place, 1) == tables(run, place, 0)
 
 
 def square(number, *, deadly=()):
@@ -128,21 +160,15 @@ def test_the_scores_are_the_same_bytes(nodes, run, place):
     assert code == 0
 
 
-def test_a_table_in_parts_is_the_same_from_here_and_from_nodes_and_from_s3(nodes, run, place):
-    model, sounds = place / "tiny.onnx", place / "sounds"
-    remote = as_path(f"s3://{BUCKET}/sounds")
-    put_sounds(remote)
-    assert run("predict", model, sounds, "--format", "parquet", "-o", place / "here")[0] == 1
-    assert run("predict", model, sounds, "--format", "parquet", "-o", place / "nodes", "--cluster", ADDRESS)[0] == 1
-    assert bytes_in(place / "here") == bytes_in(place / "nodes")
-    out = as_path(f"s3://{BUCKET}/answers")
-    code, _, err = run("predict", model, remote, "--format", "parquet", "-o", out, "--cluster", ADDRESS)
-    assert code == 1, err
-    there = pq.read_table(out.joinpath(part_name(0)).open("rb")).to_pylist()
+def test_tables_from_two_nodes_are_the_same_bytes_here_and_on_s3(nodes, run, place):
+    local, on_s3 = tables(run, place, 2)
+    assert [local, on_s3] == tables(run, place, 0)
+    assert local.keys() == on_s3.keys()
+    here, there = (pq.read_table(io.BytesIO(each[part_name(0)])).to_pylist() for each in (local, on_s3))
     for row in there:
-        row["input"] = row["input"].replace(str(remote), str(sounds))
-        row["error"] = row["error"] and row["error"].replace(str(remote), str(sounds))
-    assert there == parts(place / "here")
+        row["input"] = row["input"].replace(f"s3://{BUCKET}/sounds", str(place / "sounds"))
+        row["error"] = row["error"] and row["error"].replace(f"s3://{BUCKET}/sounds", str(place / "sounds"))
+    assert there == here
 
 
 def test_features_are_the_same_bytes(nodes, run, place):
@@ -185,17 +211,20 @@ def test_another_version_is_one_sentence(nodes, monkeypatch):
         pass
 
 
-@pytest.mark.parametrize(
-    ("address", "sentence"),
-    [
-        ("127.0.0.1:1", r"nobody answers there \(Connection refused\); start a cluster with 'ray start --head'"),
-        ("somewhere", r"is no address of a cluster; give auto"),
-        ("local:0", r"at least one process is needed"),
-    ],
-)
-def test_no_cluster_is_one_sentence(address, sentence):
-    with pytest.raises(UsageError, match=sentence):
-        connect.connect(address)
+def test_a_node_without_earmark_is_one_sentence(nodes, monkeypatch):
+    driver = os.getpid()
+
+    def installed_version():
+        if os.getpid() != driver:
+            raise ModuleNotFoundError("No module named 'earmark'")
+        return "1.0"
+
+    monkeypatch.setattr(connect, "installed_version", installed_version)
+    with (
+        pytest.raises(UsageError, match=r"^a node of the cluster has no Earmark 1.0 \(No module named 'earmark'\)"),
+        earmark.cluster(ADDRESS),
+    ):
+        pass
 
 
 def test_training_one_network_is_left_to_torchrun(run, place):
