@@ -29,6 +29,11 @@ from earmark.storage import (
     why,
 )
 
+try:
+    import fcntl
+except ImportError:  # on Windows, where an open file cannot be renamed anyway
+    fcntl = None  # type: ignore[assignment]
+
 T = TypeVar("T")
 
 _KEEP = "surrogateescape"
@@ -53,27 +58,50 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             yield local
             upload(local, path)
         return
+    handle = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A name of a file has at most 255 bytes, so that of the temporary one is only begun with it.
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:_N_LETTERS]}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror}); choose another place or free some space"
-        ) from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes private files; give the result the usual permissions.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        temporary, handle = _temporary_beside(path)
+        try:
+            yield temporary
+            # Temporary files are private; give the result the usual permissions.
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written ({error.strerror}); choose another place or free some space"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _temporary_beside(path: Path) -> tuple[Path, int | None]:
+    """Return an empty temporary file beside `path`, and a handle that keeps it locked while it is open.
+
+    It has one name for each path, so that the next process writes over what a killed one has left. While somebody
+    writes it, it is locked, and others take a random name; so do all where files cannot be locked.
+    """
+    # A name of a file has at most 255 bytes, so that of the temporary one is only begun with it.
+    begun = f".{path.name[:_N_LETTERS]}."
+    if fcntl is not None:
+        usual = path.parent / f"{begun}{sha256_bytes(os.fsencode(path.name))[:8]}.tmp"
+        handle = os.open(usual, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Between opening and locking its writer may have renamed it.
+            if os.path.samestat(os.fstat(handle), usual.stat()):
+                os.ftruncate(handle, 0)
+                return usual, handle
+        except OSError:  # it is locked, or gone
+            pass
+        os.close(handle)
+    handle, name = tempfile.mkstemp(prefix=begun, suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    return Path(name), None
 
 
 @contextmanager
