@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import wave
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +38,7 @@ COMMANDS = {
     "predict --format parquet": "predict notes samples/key.flac --format parquet -o answers",
     "predict --explain": "predict notes samples/key.flac --explain -o why.png",
     "read": "read samples/line.json",
-    "submit": "submit notes --data samples --sample wanted.csv -o answers.csv",
+    "submit": "submit notes --data recordings --sample wanted.csv -o answers.csv",
     "check": "check samples/symbols.csv",
     "check --html": "check samples/symbols.csv --html check.html",
     "show": "show samples/symbols.csv -o gallery",
@@ -78,7 +80,7 @@ def check(wheel: Path, extra: str, *, folder: Path, timeout_s: float) -> dict[st
         _install(wheel, extra, environment)
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        (place / "wanted.csv").write_text("file,label\nkey.flac,\nmelody.flac,\n", encoding="utf-8")
+        _write_competition(place)
         known = {"wheel": _sha256(wheel), "cells": {}}
     for command, words in COMMANDS.items():
         cells = known["cells"]
@@ -90,6 +92,16 @@ def check(wheel: Path, extra: str, *, folder: Path, timeout_s: float) -> dict[st
             )
             record.write_text(json.dumps(known, indent=1), encoding="utf-8")
     return known["cells"]
+
+
+def _write_competition(place: Path) -> None:
+    """Write a folder of one recording and a sample submission that asks for it; the samples hold no such pair."""
+    (place / "recordings").mkdir()
+    with wave.open(str(place / "recordings/a.wav"), "wb") as file:
+        file.setparams((1, 2, 22_050, 0, "NONE", ""))
+        tone = (int(9_000 * math.sin(2 * math.pi * 440 * n / 22_050)) for n in range(22_050))
+        file.writeframes(b"".join(sample.to_bytes(2, "little", signed=True) for sample in tone))
+    (place / "wanted.csv").write_text("file,label\na.wav,\n", encoding="utf-8")
 
 
 def _install(wheel: Path, extra: str, environment: Path) -> None:
