@@ -10,7 +10,6 @@ import pytest
 import soundfile
 
 import earmark
-from earmark.cli.output import progress_on_stderr
 from earmark.data import read_manifest
 from earmark.evaluation import Outcome, score
 from earmark.training import shipped_recipes
@@ -65,7 +64,7 @@ def test_train_says_what_came_out(run, learned, tmp_path):
         f"recognizer: {tmp_path / 'model.onnx'}",
         f"report:     {tmp_path / 'report.html'}",
     ]
-    assert err == "epoch 1: 2 done, accuracy 0.75\n"
+    assert err.endswith("epoch 1: 2 done, accuracy 0.75\n")
 
 
 def test_train_prints_json(run, learned, tmp_path):
@@ -93,21 +92,6 @@ def test_recipes_lists_what_is_shipped(run):
     assert run("recipes")[1].startswith("NAME ")
 
 
-def test_bars_are_drawn_where_there_is_a_terminal(monkeypatch, capsys):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    with progress_on_stderr() as progress:
-        progress("nothing", 0, 0, "")
-        progress("listening", 1, 2, "")
-        progress("listening", 2, 2, "all ears")
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert "nothing" not in output.err
-    assert "listening" in output.err
-    assert "all ears" in output.err
-
-
 def test_evaluate_divides_like_the_recipe(run, sounds, tmp_path):
     card = tiny_card(temperature=40.0, recipe={"split": {"fractions": [0.5, 0.25, 0.25], "seed": 3}})
     model = save_tiny(tmp_path / "model.onnx", card)
@@ -126,7 +110,7 @@ def test_evaluate_writes_a_report(run, sounds, tmp_path):
     assert code == 0
     assert " of 18 examples of 6 groups are right" in out
     assert "macro F1" in out
-    assert err == "evaluating: 18 done\n"
+    assert "evaluating: 18 done\n" in err
     assert "<html" in (tmp_path / "report.html").read_text()[:500]
 
 

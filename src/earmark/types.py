@@ -20,7 +20,8 @@ Target: TypeAlias = Literal["multi-class", "multi-label"]
 """Whether an input has exactly one of the labels, or any number of them."""
 
 
-# Called with (stage, done, total, note) while something takes long; the command line draws a bar.
+# Called with (stage, done, total, note) while something takes long; the command line draws a bar or prints lines. With
+# 0 of 1 done, a step begins that reports nothing more: it lasts until the next stage.
 Progress: TypeAlias = Callable[[str, int, int, str], None]
 
 

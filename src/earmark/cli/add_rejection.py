@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark import extras
-from earmark.cli.output import AsJson, print_json, print_pairs, print_table, progress_on_stderr
+from earmark.cli.output import AsJson, print_json, print_pairs, print_table
+from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import As, Groups, read_source
 from earmark.text import percent
 
@@ -46,10 +47,10 @@ def add_rejection(
     a family that it does not know; that takes several times as long.
     """
     extras.require("adding a rejection", "train", "torch", "onnx", "sklearn")
-    from earmark.evaluation import read_outcome
-    from earmark.rejection.fit import add_rejection, rejection_config_of
-
     with progress_on_stderr() as progress:
+        from earmark.evaluation import read_outcome
+        from earmark.rejection.fit import add_rejection, rejection_config_of
+
         rejection = add_rejection(
             model,
             data if kind is None and groups is None else read_source(data, kind=kind, groups=groups),

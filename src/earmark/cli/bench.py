@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.output import AsJson, print_json, print_table, progress_on_stderr
+from earmark.cli.output import AsJson, print_json, print_table
+from earmark.cli.progress import progress_on_stderr
 from earmark.errors import UnknownNameError
 from earmark.text import percent
 

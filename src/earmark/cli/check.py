@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark import extras
-from earmark.cli.output import AsJson, complain, print_json, progress_on_stderr
+from earmark.cli.output import AsJson, complain, print_json
+from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import As, Groups, OnCluster, on_cluster
 from earmark.storage import as_path
 from earmark.text import counted, printable, some
@@ -54,27 +55,29 @@ def check(
     Faults are damaged files, duplicates, wrong labels and leaks between the parts of a split. Every example is read
     once. The exit code is 1 when there are errors.
     """
-    from earmark.data import Split
-    from earmark.doctor import check as checked
-
     domain: Domain | None = kind.value if kind else None
     if html is not None:
         extras.require("a page", "train", "jinja2", "matplotlib")
-    split = Split.parse({"protocol": protocol}, where="--protocol") if protocol else None
-    with on_cluster(cluster), progress_on_stderr() as progress:
-        report = checked(
-            source,
-            split=split,
-            domain=domain,
-            groups=groups,
-            workers=workers,
-            find_pairs=_find_pairs_on(cluster),
-            progress=progress,
-        )
-    if html is not None:
-        from earmark.doctor.page import write_page
+    with progress_on_stderr() as progress:
+        from earmark.data import Split
+        from earmark.doctor import check as checked
 
-        write_page(html, report, source=source, domain=domain)
+        split = Split.parse({"protocol": protocol}, where="--protocol") if protocol else None
+        with on_cluster(cluster):
+            report = checked(
+                source,
+                split=split,
+                domain=domain,
+                groups=groups,
+                workers=workers,
+                find_pairs=_find_pairs_on(cluster),
+                progress=progress,
+            )
+        if html is not None:
+            from earmark.doctor.page import write_page
+
+            progress("drawing the page", 0, 1, "")
+            write_page(html, report, source=source, domain=domain)
     if quarantine is not None:
         _leave_out(quarantine, report, source, domain)
     if as_json:

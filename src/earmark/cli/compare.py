@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.output import AsJson, print_json, print_table, progress_on_stderr
+from earmark.cli.output import AsJson, print_json, print_table
+from earmark.cli.progress import progress_on_stderr
 from earmark.text import percent
 
 if TYPE_CHECKING:
@@ -24,14 +25,15 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare finished runs: scores, significance, cost."""
-    from earmark.runs.compare import compare_runs, differing_settings, write_comparison, write_learning_curves
-
     with progress_on_stderr() as progress:
+        from earmark.runs.compare import compare_runs, differing_settings, write_comparison, write_learning_curves
+
         entries = compare_runs(runs, progress=progress)
-    if html is not None:
-        write_comparison(html, entries)
-    if curve is not None:
-        write_learning_curves(curve, entries)
+        progress("drawing", 0, 1, "")
+        if html is not None:
+            write_comparison(html, entries)
+        if curve is not None:
+            write_learning_curves(curve, entries)
     if as_json:
         print_json([entry.to_dict() for entry in entries])
         return

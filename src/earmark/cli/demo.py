@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from earmark import extras
-from earmark.cli.output import print_table, progress_on_stderr
+from earmark.cli.output import print_table
+from earmark.cli.progress import progress_on_stderr
 from earmark.text import percent
 
 
@@ -22,9 +23,9 @@ def demo(
 ) -> None:
     """Recognise, train and score in a few minutes, offline."""
     extras.require("the demo", "train", "torch", "sklearn", "matplotlib")
-    from earmark.demo.run import run_demo
-
     with progress_on_stderr() as progress:
+        from earmark.demo.run import run_demo
+
         result = run_demo(out, data=data, progress=progress)
     rows = [
         (each.sample.name, each.sample.expected, f"{each.prediction.label} {percent(each.prediction.confidence)}")

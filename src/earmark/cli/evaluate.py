@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark import extras
-from earmark.cli.output import AsJson, complain, print_json, print_pairs, progress_on_stderr
+from earmark.cli.output import AsJson, complain, print_json, print_pairs
+from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import As, Beside, Groups, OnCluster, on_cluster, read_source
 from earmark.errors import UsageError
 from earmark.storage import as_path

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from earmark import extras
-from earmark.cli.output import print_table, progress_on_stderr
+from earmark.cli.output import print_table
+from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import Groups, OnCluster, on_cluster, read_source
 from earmark.files import local_folder
 from earmark.storage import as_path
@@ -96,31 +97,32 @@ def explore(
     search, on rows that are not scored.
     If the command was stopped, the same command continues it.
     """
-    from earmark.tables import Exploration, write_recognizer, write_results
-    from earmark.tables import explore as explored
-    from earmark.tables.export import row_length_s, write_every_recognizer
-    from earmark.tables.page import write_page
-
     extras.require("exploring", "train", "sklearn", "onnx", "matplotlib")
     values: dict[str, Any] = {"split": {"protocol": protocol, "seed": seed}, "seed": seed, "n_trials": tune}
     values["scale"] = scale.value
     lists = {"transforms": transforms, "models": models, "widths": width, "dropout": dropout}
     values |= {name: given for name, given in lists.items() if given}
-    exploration = Exploration.parse(values, where="explore")
-    manifest = read_source(str(table), kind=None, groups=groups, prefer="table")
-    table = manifest.table_file or table
     padding: Literal["mirror", "silence"] = "mirror" if as_published else "silence"
-    window_s = window_s or row_length_s(table)
-    with local_folder(out) as folder:
-        with on_cluster(cluster), progress_on_stderr() as progress:
+    with progress_on_stderr() as progress, local_folder(out) as folder:
+        from earmark.tables import Exploration, write_recognizer, write_results
+        from earmark.tables import explore as explored
+        from earmark.tables.export import row_length_s, write_every_recognizer
+        from earmark.tables.page import write_page
+
+        exploration = Exploration.parse(values, where="explore")
+        manifest = read_source(str(table), kind=None, groups=groups, prefer="table")
+        window_s = window_s or row_length_s(manifest.table_file or table)
+        with on_cluster(cluster):
             n_workers = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
             findings = explored(manifest, exploration, folder=folder, workers=n_workers, progress=progress)
+        progress("drawing the page", 0, 1, "")
         write_results(findings, folder)
         page = write_page(findings, folder)
-        _print(findings)
+        progress("exporting", 0, 1, "")
         write_recognizer(findings, manifest, folder / "best.onnx", window_s=window_s, padding=padding)
         if keep is Keep.all:
             write_every_recognizer(findings, manifest, folder / "models", window_s=window_s, padding=padding)
+    _print(findings)
     print(f"recognizer: {out / 'best.onnx'}")
     print(f"page:       {out / page.name}")
     print(f"everything: {out}")

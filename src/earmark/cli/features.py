@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.output import complain, progress_on_stderr
+from earmark.cli.output import complain
+from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import Groups, OnCluster, on_cluster, read_source
 from earmark.storage import as_path
 from earmark.text import counted
@@ -46,22 +47,24 @@ def features(
     files. If the command was stopped, the same command continues it. A
     sound that cannot be read is named on stderr; the others are still done, and the exit code is 1.
     """
-    from earmark.data import Split, apply_split
-    from earmark.tables import Segments, extract
-
     padding: Literal["mirror", "silence"] = "mirror" if as_published else "silence"
     values = {"segment_s": segment_s, "hop_s": hop_s, "padding": padding}
-    segments = Segments.parse(values, where="--segment-s and --hop-s")
-    manifest = read_source(source, kind=None, groups=groups, prefer="sound")
-    if protocol is not None:
-        manifest = apply_split(manifest, Split.parse({"protocol": protocol}, where="--split"))
-    write = extract
-    if out.is_dir() or not out.suffix:
-        from earmark.distributed.features import features_table as write
     extra: list[Literal["group", "split"]] = ["group"] if group else []
     extra += ["split"] if protocol is not None else []
-    with on_cluster(cluster), progress_on_stderr() as progress:
-        result = write(manifest, out=out, segments=segments, extra=extra, workers=workers, progress=progress)
+    with progress_on_stderr() as progress:
+        from earmark.data import Split, apply_split
+        from earmark.tables import Segments, extract
+
+        segments = Segments.parse(values, where="--segment-s and --hop-s")
+        progress("finding examples", 0, 1, "")
+        manifest = read_source(source, kind=None, groups=groups, prefer="sound")
+        if protocol is not None:
+            manifest = apply_split(manifest, Split.parse({"protocol": protocol}, where="--split"))
+        write = extract
+        if out.is_dir() or not out.suffix:
+            from earmark.distributed.features import features_table as write
+        with on_cluster(cluster):
+            result = write(manifest, out=out, segments=segments, extra=extra, workers=workers, progress=progress)
     print(f"{out}: {counted(result.n_rows, 'row')}")
     for failure in result.failures:
         complain(failure)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar
 
 import typer
 
-from earmark.cli.output import Format, complain, formatted, progress_on_stderr
+from earmark.cli.output import Format, complain, formatted
 from earmark.cli.pictures import MidiFile, Pictures
+from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import Beside, OnCluster, on_cluster
 from earmark.errors import DataError, UsageError
 from earmark.files import files_under

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from earmark.cli.output import print_json, progress_on_stderr
+from earmark.cli.output import print_json
+from earmark.cli.progress import progress_on_stderr
 from earmark.data import Manifest
 
 BASELINES = ("baseline", "quick")
@@ -24,10 +25,10 @@ def compare(model: str, manifest: Manifest, *, protocols: str, n_folds: int, n_s
     n_folds, n_seeds, as_json
         As on the command line.
     """
-    from earmark.doctor.protocols import baseline_trainer, compare_protocols, recipe_trainer
-
     names = [name.strip() for name in protocols.split(",") if name.strip()]
     with progress_on_stderr() as progress:
+        from earmark.doctor.protocols import baseline_trainer, compare_protocols, recipe_trainer
+
         trainer = baseline_trainer(manifest, progress=progress) if model in BASELINES else recipe_trainer(model)
         compared = compare_protocols(
             manifest, trainer, protocols=names, n_folds=n_folds, n_seeds=n_seeds, progress=progress

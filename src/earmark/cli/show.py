@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earmark.cli.output import complain, progress_on_stderr
+from earmark.cli.output import complain
+from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import Groups, Kind, read_source
 from earmark.errors import UsageError
 from earmark.text import counted

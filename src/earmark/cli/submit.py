@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.output import progress_on_stderr
+from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import Beside
 from earmark.errors import UsageError
 from earmark.text import counted

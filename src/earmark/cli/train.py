@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earmark import extras
-from earmark.cli.output import AsJson, print_json, print_pairs, print_table, progress_on_stderr
+from earmark.cli.output import AsJson, print_json, print_pairs, print_table
+from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import As, Beside, Groups, OnCluster, on_cluster, source_for
 from earmark.errors import UsageError
 from earmark.files import local_folder
@@ -70,16 +71,17 @@ def train(
             raise UsageError("--weights adapts a recognizer of drawings, which reads no numbers; leave --table out")
         _adapt(recipe, data, weights=weights, out=out, changes=changes or (), as_json=as_json)
         return
-    from earmark.runs.pipeline import cross_validate
-    from earmark.runs.pipeline import train as train_once
-    from earmark.training.distributed import is_first, process_group
+    with progress_on_stderr() as progress:
+        from earmark.runs.pipeline import cross_validate
+        from earmark.runs.pipeline import train as train_once
+        from earmark.training.distributed import is_first, process_group
 
-    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups, table=table)
-    learn = cross_validate if every_fold else train_once
-    with on_cluster(cluster), process_group(), local_folder(out) as folder, progress_on_stderr() as progress:
-        run = learn(recipe, data=source, out=folder, overrides=changes or (), strict=strict, progress=progress)
-        if not is_first():
-            return
+        source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups, table=table)
+        learn = cross_validate if every_fold else train_once
+        with on_cluster(cluster), process_group(), local_folder(out) as folder:
+            run = learn(recipe, data=source, out=folder, overrides=changes or (), strict=strict, progress=progress)
+            if not is_first():
+                return
     run = replace(run, folder=out)
     if as_json:
         print_json({"model": str(run.model), "report": str(run.report), "scores": run.scores.to_dict()})
@@ -92,9 +94,10 @@ def train(
 def _adapt(  # the options of the command
     recipe: str, data: str, *, weights: str, out: Path, changes: Sequence[str], as_json: bool
 ) -> None:
-    from earmark.runs.adapt import adapt
+    with progress_on_stderr():
+        from earmark.runs.adapt import adapt
 
-    adapted = adapt(recipe, data=data, weights=weights, out=out, overrides=changes)
+        adapted = adapt(recipe, data=data, weights=weights, out=out, overrides=changes)
     if as_json:
         print_json({"model": str(adapted.model), **adapted.as_dict()})
         return

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from earmark import extras
-from earmark.cli.output import print_table, progress_on_stderr
+from earmark.cli.output import print_table
+from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import As, Beside, Groups, OnCluster, on_cluster, source_for
 from earmark.files import local_folder
 from earmark.storage import as_path
@@ -41,19 +42,20 @@ def tune(
     command continues it.
     """
     extras.require("a search", "train", "torch", "optuna")
-    from earmark.runs.tune import tune as search_for
+    with progress_on_stderr() as progress:
+        from earmark.runs.tune import tune as search_for
 
-    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups, table=table)
-    with on_cluster(cluster), local_folder(out) as folder, progress_on_stderr() as progress:
-        tuning = search_for(
-            recipe,
-            data=source,
-            out=folder,
-            search=search or (),
-            n_trials=trials,
-            overrides=changes or (),
-            progress=progress,
-        )
+        source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups, table=table)
+        with on_cluster(cluster), local_folder(out) as folder:
+            tuning = search_for(
+                recipe,
+                data=source,
+                out=folder,
+                search=search or (),
+                n_trials=trials,
+                overrides=changes or (),
+                progress=progress,
+            )
     of_loss = tuning.target == "multi-label"
     rows = [("VALIDATION LOSS" if of_loss else "VALIDATION ACCURACY", "EPOCHS", "CHANGES")]
     for trial in tuning.trials[:_N_SHOWN]:
@@ -81,12 +83,12 @@ def find_rate(
     The rate is raised step by step; where the loss falls fastest is a good peak for training.
     """
     extras.require("training", "train", "torch")
-    from earmark.training import load_recipe
-    from earmark.training.lr_range import find_learning_rate
-
-    settings = load_recipe(recipe, overrides=changes or ())
-    source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups, table=table)
     with progress_on_stderr() as progress:
+        from earmark.training import load_recipe
+        from earmark.training.lr_range import find_learning_rate
+
+        settings = load_recipe(recipe, overrides=changes or ())
+        source = source_for(recipe, data, changes=changes or (), kind=kind, groups=groups, table=table)
         finding = find_learning_rate(settings, data=source, n_steps=steps, progress=progress)
     if plot is not None:
         finding.plot(plot)

@@ -63,6 +63,7 @@ def check(  # noqa: PLR0913 - what is checked, and how
     name = source.name if isinstance(source, Manifest) else str(source)
     found: list[Finding] = []
     manifest, partial, sound_s, n_read = None, False, 0.0, 0
+    progress("finding examples", 0, 1, "")
     try:
         manifest = _manifest(source, found, domain, groups)
         if split is not None and manifest is not None:
@@ -135,6 +136,7 @@ def _looked(
     yield from columns_left_out(manifest)
     if interrupted:
         return
+    progress("finding repeated examples", 0, 1, "")
     yield from suspicious(manifest, examined)
     found = copies(manifest, examined, progress=progress, find_pairs=find_pairs)
     yield from repeated(manifest, found)

@@ -62,6 +62,7 @@ def scan(manifest: Manifest, *, workers: int | None = None, progress: Progress =
     share = min(1.0, N_KEYS_IN_ALL / max(1, n * N_KEYS_EACH))
     found: list[Examined] = []
     interrupted = False
+    progress("reading", 0, n, "")
     reading = map_processes(
         partial(_examined, bare=replace(manifest, examples=()), share=share),
         list(enumerate(manifest.examples)),

@@ -79,6 +79,7 @@ def evaluate(  # noqa: PLR0913 - how it was measured belongs to the figures
     recognizer = _loaded(recognizer)
     card, manifest = recognizer.card, as_manifest(data).with_target(recognizer.card.target)
     outputs = _window_outputs(recognizer, manifest, split, batch_size=batch_size, progress=progress)
+    progress("scores and their intervals", 0, 1, "")
     protocol = protocol or describe_protocol(None, split, source=manifest.name)
     overlap = training_overlap(card, manifest, split=split, protocol=protocol)
     if overlap.remark:

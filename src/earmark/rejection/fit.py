@@ -80,6 +80,7 @@ def add_rejection(  # noqa: PLR0913 - what to learn from and where to put it
     ConfigError, DataError
         When the recipe is of another Earmark, or the data does not fit.
     """
+    progress("finding examples", 0, 1, "")
     path = find(model)
     recognizer = Recognizer.load(path)
     recipe = _recipe_of(recognizer.card)
@@ -202,6 +203,7 @@ def _write(path: Path, out: Path, rejection: Rejection, *, trainer: DetectorTrai
     """Fit the detector, put it into the file, choose its threshold by whole examples, and return what the card says."""
     import onnx
 
+    trainer.progress("fitting the detector", 0, 1, "")
     detector = trainer.fit()
     added = export_detector(detector, max(trainer.train, key=len).where(np.arange(2)).tensors())
     graph = add_detector(onnx.load(path), added, _with(trainer.card, rejection))

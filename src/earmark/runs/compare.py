@@ -126,12 +126,14 @@ def compare_runs(folders: Sequence[str | Path], *, progress: Progress = no_progr
     if len({path.resolve() for path in paths}) < max(2, len(paths)):
         raise UsageError(f"{len(paths)} runs were given; name at least two, each once")
     entries = []
+    progress("runs", 0, len(paths), "")
     for path, name in zip(paths, map(encodable, short_names(paths)), strict=True):
         entries.append(_entry(path, name))
         progress("runs", len(entries), len(paths), name)
     order = sorted(range(len(paths)), key=lambda i: -entries[i].scores.headline[1])
     outcomes = [read_outcome(paths[i] / "outcome.npz") for i in order]
     compared: list[Entry] = []
+    progress("comparisons", 0, len(paths), "")
     for i, outcome in zip(order, outcomes, strict=True):
         pairs = ((entry.name, _paired(outcome, rival)) for entry, rival in zip(compared, outcomes, strict=False))
         rival, comparison = next((pair for pair in pairs if pair[1]), (None, None))

@@ -93,10 +93,12 @@ def train(  # noqa: PLR0913 - what a run is made of
     asked = as_recipe(recipe, overrides=overrides)
     progress = progress if is_first() else no_progress
     store = open_cache(cache)
+    progress("finding examples", 0, 1, "")
     with first_ahead():
         readable = set_aside_unreadable(read_for(asked, data), cache=store, strict=strict, progress=progress)
         recipe = _chosen_recipe(recipe, readable, overrides)
         readable = with_mixtures(readable, recipe, cache=store)
+    progress("dividing examples", 0, 1, "")
     recipe, manifest = settle(recipe, readable)
     pipeline = Pipeline(recipe, Path(out), store, progress)
     with first_ahead():
@@ -154,14 +156,16 @@ def cross_validate(  # noqa: PLR0913 - as train
     """
     asked = as_recipe(recipe, overrides=overrides)
     store = open_cache(cache)
+    progress = progress if is_first() else no_progress
+    progress("finding examples", 0, 1, "")
     with first_ahead():
-        manifest = set_aside_unreadable(read_for(asked, data), cache=store, strict=strict)
+        manifest = set_aside_unreadable(read_for(asked, data), cache=store, strict=strict, progress=progress)
         recipe = _chosen_recipe(recipe, manifest, overrides)
         manifest = with_mixtures(manifest, recipe, cache=store)
     n_folds = recipe.split.folds
     if n_folds is None:
         raise ConfigError(f"recipe {recipe.name!r} has no folds; add --set split.folds=5")
-    pipeline = Pipeline(recipe, Path(out), store, progress if is_first() else no_progress)
+    pipeline = Pipeline(recipe, Path(out), store, progress)
     folders = [pipeline.folder / f"fold-{number + 1}" for number in range(n_folds)]
     if stays_here(1, n_folds):
         for number, folder in enumerate(folders):
@@ -238,6 +242,7 @@ class Pipeline:
         self, network: Network, manifest: Manifest, *, like: Card | None = None, learned: tuple[str, ...] = ("train",)
     ) -> Draft:
         """Return a network as a graph with a card: a new one, or one `like` another but for what it has learned."""
+        self.progress("exporting the network", 0, 1, "")
         card = like or draft_card(self.recipe, manifest)
         notes = single_notes(manifest)
         examples = notes.part("train").examples
@@ -285,6 +290,7 @@ class Pipeline:
             add_rejection(
                 model, manifest, out=model, outcome=validation, cache=self.cache.folder, progress=self.progress
             )
+        self.progress("drawing the report", 0, 1, "")
         write_artifacts(
             self.folder,
             model,

@@ -155,6 +155,7 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
     base = load_recipe(recipe, overrides=overrides)
     axes = tuple(map(parse_axis, search)) or usual_axes(base)
     store = open_cache(cache)
+    progress("finding examples", 0, 1, "")
     base, manifest = settle(base, set_aside_unreadable(read_for(base, data), cache=store, progress=progress))
     folder = Path(out)
     study = _study(folder, base, axes, manifest.fingerprint)
@@ -176,9 +177,12 @@ def tune(  # noqa: PLR0913 - the call of `train`, and how to search
             if trial.should_prune():
                 raise TrialPruned
 
+        def within(stage: str, _done: int, _total: int, note: str) -> None:
+            progress("trials", min(trial.number, n_trials - 1), n_trials, f"{stage}{note and f': {note}'}")
+
         place = folder / f"trial-{sha256_bytes(json.dumps(changes).encode())[:12]}"
         _, rows = fit_network(
-            manifest, recipe=changed, folder=place, validated=True, cache=store, progress=no_progress, watch=watch
+            manifest, recipe=changed, folder=place, validated=True, cache=store, progress=within, watch=watch
         )
         return noted(trial, rows)
 

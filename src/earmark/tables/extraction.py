@@ -135,6 +135,7 @@ def _fill(journal: Journal, manifest: Manifest, segments: Segments, workers: int
     describe = partial(_describe, bare=replace(manifest, examples=()), segments=segments)
     examples = [manifest.examples[index] for index in missing]
     failures: dict[int, str] = {}
+    progress(_STAGE, len(journal), len(manifest), "")
     with _one_thread():
         for number, described in map_processes(describe, examples, workers=workers, survive_crashes=_crashed):
             if described.error is None:

@@ -47,6 +47,7 @@ def run_trials(
         # What a process has to say about a trial is not heard here.
         measured = partial(_measured, job=job, progress=progress if is_here else no_progress)
         n_before = len(pairs) - len(missing)
+        progress(_STAGE, n_before, len(pairs), "")
         for done, (number, trial) in enumerate(map_processes(measured, missing, workers=workers), start=n_before + 1):
             pair = missing[number]
             journal.add(_number(pair), trial.model_dump(mode="json"))

@@ -261,6 +261,7 @@ def _fill(cache: FeatureCache, views: Sequence[View], loader: ViewLoader, progre
     store = partial(_store, folder=cache.folder, loader=loader)
     workers = 1 if len(missing) < FEWEST_FOR_WORKERS else n_cores()
     stored = map_processes(store, missing, workers=workers, chunk=CHUNK, survive_crashes=_crashed)
+    progress("features", 0, len(missing), "")
     crashed: list[str] = []
     for done, (_, paths) in enumerate(stored):
         progress("features", done, len(missing), "")

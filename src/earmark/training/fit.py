@@ -78,6 +78,7 @@ def fit_network(  # noqa: PLR0913 - what a fit consists of
             part = manifest.part("train")
             learning = mixture_set(part, recipe, seed=recipe.training.seed, others=others, progress=progress)
         validation = examples(manifest.part("valid")) if validated else None
+    progress("building the network", 0, 1, "")
     torch.manual_seed(recipe.training.seed)
     network = unscaled_network(recipe, learning, n_labels=len(manifest.labels))
     folder.mkdir(exist_ok=True)
@@ -86,6 +87,7 @@ def fit_network(  # noqa: PLR0913 - what a fit consists of
         with first_ahead():
             embed = partial(embed_examples, network=network, cache=cache, progress=progress)
             learning, validation = embed(learning), None if validation is None else embed(validation)
+        progress("fitting the head", 0, 1, "")
         rows = _fit_head(network, recipe, train=learning, valid=validation, folder=folder, on_epoch=on_epoch)
     else:
         if isinstance(learning, FeatureSet):

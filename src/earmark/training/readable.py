@@ -54,6 +54,7 @@ def set_aside_unreadable(
 
     examples: list[Example] = []
     reasons: list[str] = []
+    progress("reading", 0, len(manifest), "")
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for done, result in enumerate(pool.map(checked, manifest.examples), start=1):
             if isinstance(result, Example):
