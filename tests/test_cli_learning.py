@@ -38,9 +38,11 @@ def sounds(tmp_path):
 
 
 @pytest.fixture
-def learned(monkeypatch):
-    """Return the arguments that the training was called with."""
+def learned(monkeypatch, tmp_path):
+    """Return the arguments that the training was called with; there is a folder ``here``."""
     calls = []
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here" / "A4").mkdir(parents=True)
     home = sys.modules[earmark.train.__module__]
 
     def train(recipe, *, data, out, overrides, strict, progress):

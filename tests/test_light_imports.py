@@ -65,3 +65,13 @@ def test_predicting_imports_no_training_library(tmp_path):
     )
     assert "onnxruntime" in loaded
     assert not loaded & {*HEAVY, "PIL", "av", "jinja2"}
+
+
+@pytest.mark.parametrize("command", ["train drawing", "tune drawing", "find-rate drawing", "add-rejection notes"])
+def test_data_that_is_absent_is_refused_before_heavy_imports(tmp_path, command):
+    words = [*command.split(), "--data", str(tmp_path / "absent")]
+    words += [] if command.startswith("find") else ["-o", str(tmp_path / "run")]
+    loaded = modules_after(
+        f"from earmark.cli import main\ntry: main({words!r})\nexcept SystemExit as stop: assert stop.code == 1\n"
+    )
+    assert not loaded & {"torch", "sklearn", "onnx", "matplotlib", "pandas"}

@@ -40,7 +40,7 @@ COMMANDS_OF = {
     "earmark.zoo": (["bench", "zoo", "--data", "nowhere"],),
     "earmark.live": (["listen", "--devices"], ["denoise", "a.wav", "b.wav"]),
     "earmark.serve": (["serve", "nowhere"],),
-    "earmark.rejection": (["add-rejection", "nowhere", "--data", "nowhere", "-o", "out.onnx"],),
+    "earmark.rejection": (["add-rejection", "nowhere", "--data", ".", "-o", "out.onnx"],),
     "earmark.runs": (["compare", "a", "b"], ["submit", "m", "--data", "a", "--sample", "b", "-o", "c"]),
 }
 

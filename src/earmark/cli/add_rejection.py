@@ -10,7 +10,7 @@ import typer
 from earmark import extras
 from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.cli.progress import progress_on_stderr
-from earmark.cli.source import As, Groups, read_source
+from earmark.cli.source import As, Groups, read_source, refuse_absent_data
 from earmark.text import percent
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def add_rejection(
     a family that it does not know; that takes several times as long.
     """
     extras.require("adding a rejection", "train", "torch", "onnx", "sklearn")
+    refuse_absent_data(data)
     with progress_on_stderr() as progress:
         from earmark.evaluation import read_outcome
         from earmark.rejection.fit import add_rejection, rejection_config_of

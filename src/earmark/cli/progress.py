@@ -118,10 +118,10 @@ class StageLines:
     def _line(self, elapsed_s: float) -> str:
         if self._done == self._total:
             return f"still at work, {time.monotonic() - self._said_s:.0f} s after: {self._stage}"
-        elapsed = f", {elapsed_s:.0f} s" if self._is_named else ""
+        facts = f"{f', {self._note}' if self._note else ''}{f', {elapsed_s:.0f} s' if self._is_named else ''}"
         if self._total == 1:
-            return f"{self._stage}{elapsed} …"
-        return f"{self._stage}: {self._done:,} of {self._total:,}{f', {self._note}' if self._note else ''}{elapsed}"
+            return f"{self._stage}{facts} …"
+        return f"{self._stage}: {self._done:,} of {self._total:,}{facts}"
 
     def _say(self, line: str) -> None:
         self._is_named, self._said_s = True, time.monotonic()

@@ -71,6 +71,13 @@ def on_cluster(address: str | None) -> AbstractContextManager[object]:
     return cluster(address)
 
 
+def refuse_absent_data(data: str) -> None:
+    """Raise when a source is not there, before libraries for training are loaded."""
+    from earmark.data import refuse_absent
+
+    refuse_absent(as_path(data))
+
+
 def source_for(
     recipe: str,
     data: str,

@@ -12,7 +12,7 @@ import typer
 from earmark import extras
 from earmark.cli.output import AsJson, print_json, print_pairs, print_table
 from earmark.cli.progress import progress_on_stderr
-from earmark.cli.source import As, Beside, Groups, OnCluster, on_cluster, source_for
+from earmark.cli.source import As, Beside, Groups, OnCluster, on_cluster, refuse_absent_data, source_for
 from earmark.errors import UsageError
 from earmark.files import local_folder
 from earmark.storage import as_path
@@ -66,6 +66,7 @@ def train(
     if cluster is not None and not every_fold:
         raise UsageError("--cluster trains folds beside each other; add --every-fold, or use torchrun for one network")
     extras.require("training", "train", "torch")
+    refuse_absent_data(data)
     if weights is not None:
         if table is not None:
             raise UsageError("--weights adapts a recognizer of drawings, which reads no numbers; leave --table out")

@@ -11,7 +11,7 @@ import typer
 from earmark import extras
 from earmark.cli.output import print_table
 from earmark.cli.progress import progress_on_stderr
-from earmark.cli.source import As, Beside, Groups, OnCluster, on_cluster, source_for
+from earmark.cli.source import As, Beside, Groups, OnCluster, on_cluster, refuse_absent_data, source_for
 from earmark.files import local_folder
 from earmark.storage import as_path
 from earmark.text import percent
@@ -42,6 +42,7 @@ def tune(
     command continues it.
     """
     extras.require("a search", "train", "torch", "optuna")
+    refuse_absent_data(data)
     with progress_on_stderr() as progress:
         from earmark.runs.tune import tune as search_for
 
@@ -83,6 +84,7 @@ def find_rate(
     The rate is raised step by step; where the loss falls fastest is a good peak for training.
     """
     extras.require("training", "train", "torch")
+    refuse_absent_data(data)
     with progress_on_stderr() as progress:
         from earmark.training import load_recipe
         from earmark.training.lr_range import find_learning_rate

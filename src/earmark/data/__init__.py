@@ -4,7 +4,7 @@ from earmark.data.archive import content_sha256
 from earmark.data.content import read_content
 from earmark.data.manifest import SPLITS, Example, Manifest, example_sha256
 from earmark.data.memory import Examples
-from earmark.data.readers import READERS, Reader, as_manifest, read_manifest
+from earmark.data.readers import READERS, Reader, as_manifest, read_manifest, refuse_absent
 from earmark.data.splits import PROTOCOLS, Split, apply_split, folds, leaks
 from earmark.data.table import Table
 
@@ -26,4 +26,5 @@ __all__ = [
     "leaks",
     "read_content",
     "read_manifest",
+    "refuse_absent",
 ]

@@ -205,6 +205,7 @@ def _write(path: Path, out: Path, rejection: Rejection, *, trainer: DetectorTrai
 
     trainer.progress("fitting the detector", 0, 1, "")
     detector = trainer.fit()
+    trainer.progress("exporting the detector", 0, 1, "")
     added = export_detector(detector, max(trainer.train, key=len).where(np.arange(2)).tensors())
     graph = add_detector(onnx.load(path), added, _with(trainer.card, rejection))
     with atomic_path(out) as temporary:

@@ -6,7 +6,7 @@ general ones last.
 
 from earmark.data.readers import classes, features, gtzan, homus, listing, parts, pianos, pictures
 from earmark.data.readers.base import READERS, Reader
-from earmark.data.readers.reading import as_manifest, read_manifest
+from earmark.data.readers.reading import as_manifest, read_manifest, refuse_absent
 
 READERS.register("pictures")(pictures.READER)
 READERS.register("homus-zip")(homus.ZIP_READER)
@@ -18,4 +18,4 @@ READERS.register("gtzan")(gtzan.READER)
 READERS.register("homus-folder")(homus.FOLDER_READER)
 READERS.register("classes")(classes.READER)
 
-__all__ = ["READERS", "Reader", "as_manifest", "read_manifest"]
+__all__ = ["READERS", "Reader", "as_manifest", "read_manifest", "refuse_absent"]

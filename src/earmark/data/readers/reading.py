@@ -20,6 +20,21 @@ from earmark.text import encodable
 from earmark.types import Domain
 
 
+def refuse_absent(source: Path) -> None:
+    """Raise when a source is not there, or is an empty folder; commands ask before they load what takes long.
+
+    Raises
+    ------
+    DataError
+        Which of both it is.
+    """
+    refuse_unreachable(source)
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder; check the path")
+    if source.is_dir() and not any(source.iterdir()):
+        raise DataError(f"{source}: is an empty folder; put one sub-folder of examples per class into it")
+
+
 def read_manifest(
     source: Path | str,
     *,
@@ -60,11 +75,7 @@ def read_manifest(
         When `kind` is unknown, the groups are not possible, or images may be drawings or spectrogram pictures.
     """
     source = as_path(source)
-    refuse_unreachable(source)
-    if not source.exists():
-        raise DataError(f"{source}: no such file or folder; check the path")
-    if source.is_dir() and not any(source.iterdir()):
-        raise DataError(f"{source}: is an empty folder; put one sub-folder of examples per class into it")
+    refuse_absent(source)
     left_out = quarantine_of(source)
     if is_quarantine(source):
         left_out, source = source, _data_of(source)
