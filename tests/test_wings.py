@@ -96,9 +96,10 @@ def test_without_one_wing_all_other_commands_work(package, tmp_path, wing):
     assert [code for code, _, _ in results[:4]] == [0] * 4, results
     for code, _, err in results[4:]:
         assert code == 2
-        assert f"needs {wing}" in err
-        assert err.count("\n") == 1
-        assert "which this installation lacks" in err
+        last = err.splitlines()[-1]  # before it a line may say that libraries are loaded
+        assert f"needs {wing}" in last
+        assert "which this installation lacks" in last
+        assert "Traceback" not in err
 
 
 def test_the_core_passes_its_tests_without_any_wing(package, tmp_path):
