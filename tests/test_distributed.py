@@ -21,6 +21,7 @@ from earmark.errors import ConfigError
 from earmark.runs.pipeline import train
 from earmark.training import Training, distributed, load_recipe, loop
 from light_training import lighten
+from proxy import free_port
 
 TOML = """
 [features]
@@ -145,3 +146,27 @@ def test_two_processes_learn_what_one_learns_and_one_goes_on_when_one_has_died(w
     one, two = (list(csv.DictReader((workshop / n / "log.csv").read_text().splitlines())) for n in ("one", "two"))
     for column in ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "learning_rate"):
         np.testing.assert_allclose([float(r[column]) for r in two], [float(r[column]) for r in one], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_machines_learn_what_one_learns(workshop, monkeypatch):
+    data, cache, run = workshop / "HOMUS", workshop / "cache", workshop / "machines"
+    endpoint = f"127.0.0.1:{free_port()}"
+    # Two launchers, as there would be on two machines, of one process each; the first keeps the meeting point.
+    launch = ["-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d"]
+    meeting = ["--rdzv-endpoint", endpoint, "--rdzv-id", "earmark", "--local-addr", "127.0.0.1"]
+    program = [Path(__file__).with_name("light_training.py"), "train", workshop / "mine.toml", "--data", data]
+    environment = {**os.environ, "EARMARK_CACHE": str(cache), "ALL_LIVE": "1", "OMP_NUM_THREADS": "1"}
+    machines = [
+        subprocess.Popen(
+            [sys.executable, *launch, *meeting, *program, "-o", run], env=environment, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    errors = [machine.communicate()[1] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], errors
+    lighten(monkeypatch.setattr)
+    train(load_recipe(workshop / "mine.toml"), data=data, out=workshop / "alone", cache=cache)
+    one, two = (load_file(folder / "best.safetensors") for folder in (workshop / "alone", run))
+    assert one.keys() == two.keys()
+    assert max(np.abs(one[key] - two[key]).max() for key in one) < 1e-5
