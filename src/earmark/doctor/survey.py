@@ -12,8 +12,8 @@ from earmark.data.readers.base import label_of, relative
 from earmark.data.table import TABLE_EXTENSIONS
 from earmark.doctor.findings import Finding
 from earmark.errors import DataError
-from earmark.files import files_under, walk
 from earmark.ink import IMAGE_EXTENSIONS
+from earmark.listing import files_under, walk
 from earmark.sound import SOUND_EXTENSIONS
 from earmark.storage import is_remote
 from earmark.types import Domain

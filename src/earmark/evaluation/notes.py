@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from earmark import extras
 from earmark.evaluation.intervals import Interval, accuracy_interval
-from earmark.files import files_under
+from earmark.listing import files_under
 from earmark.notes import MIDI_EXTENSIONS, read_midi
 from earmark.recognizer import Recognizer
 from earmark.types import Note, Progress, no_progress

@@ -12,7 +12,7 @@ import numpy as np
 
 from earmark.errors import DataError, UnknownNameError
 from earmark.features import InkFeatures, SoundFeatures
-from earmark.files import files_under
+from earmark.listing import files_under
 from earmark.recognizer import Card, readable_extensions
 from earmark.recognizer.inputs import ink_input
 from earmark.sound import info, read, resample

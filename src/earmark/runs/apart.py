@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from earmark.files import files_under, write_bytes
+from earmark.files import write_bytes
+from earmark.listing import files_under
 from earmark.parallel import map_processes
 from earmark.training.recipe import Recipe
 from earmark.types import Progress

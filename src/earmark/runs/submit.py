@@ -13,7 +13,8 @@ import numpy.typing as npt
 from earmark.data.manifest import LABEL_SEPARATOR
 from earmark.data.table import is_table, read_rows, read_table
 from earmark.errors import DataError, UsageError
-from earmark.files import files_under, write_text
+from earmark.files import write_text
+from earmark.listing import files_under
 from earmark.recognizer import Card, Failure, Recognizer, load, readable_extensions
 from earmark.recognizer.beside import beside_rows
 from earmark.recognizer.inputs import Input

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import starmap
-from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -23,6 +20,7 @@ from earmark.errors import DataError, UsageError
 from earmark.features import LogMel
 from earmark.features.window import sound_segments
 from earmark.files import atomic_path, write_bytes, write_text
+from earmark.parallel import in_order, map_processes, n_cores
 from earmark.pictures import Pixels
 from earmark.show.render import Look, coloured, levels_of, picture_of, png_of
 from earmark.types import FloatArray, Progress, Sound, no_progress
@@ -169,11 +167,8 @@ def _picture_example(example: Example, name: str, form: str, place: int) -> Exam
 def _mapped(
     task: partial[list[_Shown] | str], pairs: list[tuple[Example, str]], workers: int | None
 ) -> Iterator[list[_Shown] | str]:
-    if workers == 1 or len(pairs) < FEWEST_FOR_WORKERS:
-        yield from map(task, pairs)
-        return
-    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(task, pairs, chunksize=8)
+    n_workers = 1 if len(pairs) < FEWEST_FOR_WORKERS else workers or n_cores()
+    return in_order(map_processes(task, pairs, workers=n_workers, chunk=8))
 
 
 def _render(

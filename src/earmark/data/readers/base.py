@@ -12,7 +12,7 @@ from pathlib import Path
 from earmark.config import Registry
 from earmark.data.manifest import Manifest
 from earmark.errors import DataError
-from earmark.files import visible
+from earmark.listing import visible
 from earmark.storage import is_remote, join
 from earmark.text import encodable, some
 

@@ -14,7 +14,7 @@ from earmark.data.readers.base import (
     relative,
 )
 from earmark.errors import DataError
-from earmark.files import files_under
+from earmark.listing import files_under
 from earmark.text import some
 from earmark.types import Domain
 

@@ -10,7 +10,7 @@ from earmark.data.manifest import Example, Manifest
 from earmark.data.readers.base import Reader, folders_in, label_of, relative
 from earmark.data.readers.classes import by_domain
 from earmark.errors import DataError
-from earmark.files import files_under
+from earmark.listing import files_under
 
 _FILE = re.compile(r"^(?P<track>[^.]+\.\d{5})(?:\.\d+)?\.(?:wav|au|flac|mp3|ogg)$", re.IGNORECASE)
 _SOURCE = "GTZAN, Tzanetakis and Cook 2002"

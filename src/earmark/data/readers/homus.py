@@ -10,7 +10,8 @@ from earmark.data.archive import join_member, open_zip, read_bytes
 from earmark.data.manifest import Example, Manifest
 from earmark.data.readers.base import Reader, natural, relative
 from earmark.errors import DataError, UnreadableError
-from earmark.files import files_under, sha256_bytes, visible
+from earmark.files import sha256_bytes
+from earmark.listing import files_under, visible
 from earmark.text import some
 
 _SAMPLE = re.compile(r"(?:^|.*/)(?P<writer>[^/]+)/(?P=writer)-\d+\.txt$")

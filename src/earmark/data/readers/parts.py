@@ -10,7 +10,7 @@ from earmark.data.manifest import Example, Manifest
 from earmark.data.readers import classes
 from earmark.data.readers.base import Reader, folders_in
 from earmark.errors import DataError
-from earmark.files import files_under
+from earmark.listing import files_under
 from earmark.text import some
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from pathlib import Path
 from earmark.data.readers.base import folders_in
 from earmark.data.table import TABLE_EXTENSIONS
 from earmark.errors import DataError
-from earmark.files import visible
+from earmark.listing import visible
 from earmark.types import Domain
 
 log = logging.getLogger(__name__)
