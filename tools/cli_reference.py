@@ -11,7 +11,7 @@ import typer
 from earmark.cli import make_app
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "cli.md"
-WIDTH = 100
+WIDTH = 80  # as many fit beside the two lists of contents
 INTRODUCTION = """\
 # The command line
 

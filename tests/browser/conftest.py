@@ -117,6 +117,8 @@ def snapshot(request):
 
     def take(page, name: str) -> None:
         if folder:
-            page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+            bottom = page.evaluate("document.querySelector('footer').getBoundingClientRect().bottom + scrollY")
+            size = {"width": page.viewport_size["width"], "height": bottom}
+            page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True, clip={"x": 0, "y": 0, **size})
 
     return take

@@ -149,7 +149,7 @@ def test_examples_are_answered_and_explained(page, snapshot):
     choose(page, "notes")
     page.get_by_role("button", name="A melody").click()
     page.locator("#why:enabled").click()
-    page.locator("#reasons:not([hidden])").wait_for()
+    page.locator("#reasons:not([hidden])").wait_for(timeout=180_000)  # hundreds of inputs are recognised
     assert page.locator("#reasons-text").inner_text().startswith("Orange is what speaks for ")
     assert page.locator("#player").get_attribute("src").startswith("blob:")
     page.get_by_text("What it is, and what it is not").click()
@@ -160,7 +160,7 @@ def test_examples_are_answered_and_explained(page, snapshot):
     page.get_by_role("button", name="Sharp", exact=True).click()
     answered(page)
     page.locator("#why:enabled").click()
-    page.locator("#reasons:not([hidden])").wait_for()
+    page.locator("#reasons:not([hidden])").wait_for(timeout=180_000)  # hundreds of inputs are recognised
     page.get_by_role("button", name="Clear", exact=True).click()
     assert page.locator("#reasons").is_hidden()
     assert page.locator("#why").is_disabled()
