@@ -29,6 +29,8 @@ FLAT_TOP = 0.9995
 """Three samples in a row above this share of the peak are a flat top."""
 
 CLIFF_DB = 25.0
+LOWEST_CLIFF_HZ = 1500.0
+"""No codec and no rate in use ends lower, while a pure tone does."""
 LOW_BANDWIDTH = 0.85
 """Of what the rate could carry; converters and good codecs fade out above this."""
 
@@ -239,7 +241,8 @@ def cutoff(spectra: FloatArray, rate_hz: int) -> float:
     above_db = np.maximum.accumulate(level_db[::-1])[::-1]
     drop_db = level_db[:-3] - above_db[3:]
     steepest = int(np.argmax(drop_db))
-    return (steepest + 2) * width * bin_hz if drop_db[steepest] >= CLIFF_DB else float("nan")
+    end_hz = (steepest + 2) * width * bin_hz
+    return end_hz if drop_db[steepest] >= CLIFF_DB and end_hz >= LOWEST_CLIFF_HZ else float("nan")
 
 
 def band_levels(spectra: FloatArray, rate_hz: int) -> FloatArray:
