@@ -257,17 +257,17 @@ def doubtful(manifest: Manifest, examined: Sequence[Examined]) -> Iterator[Findi
     if len(examples) < FEWEST_TO_JUDGE or len(counts) < 2 or min(counts.values()) < 2 or len(set(groups)) < N_FOLDS:
         return
     judged = judge_labels(features, [example.label for example in examples], groups)
-    right = f"{100 * judged.accuracy:.0f} % of the labels out of fold"
+    right = f"{100 * judged.accuracy:.0f} % of the labels of examples that it has not learned"
     if judged.accuracy < USEFUL_ACCURACY:
-        message = f"the baseline finds only {right}, too few to say which labels are wrong"
+        message = f"a simple model finds only {right}, too few to say which labels are wrong"
         yield Finding("labels-not-judged", "note", (), message, family="labels", evidence={"accuracy": judged.accuracy})
         return
     yield Finding(
         "labels-judged",
         "note",
         (),
-        f"the baseline finds {right} and would rather see another on {judged.n_off_diagonal} of {len(examples)} "
-        f"examples; about {judged.n_likely_wrong} look as wrong as wrong labels do",
+        f"a simple model finds {right}; on {judged.n_off_diagonal} of {len(examples)} examples it prefers another "
+        f"label, and about {judged.n_likely_wrong} of these labels are probably wrong",
         family="labels",
         evidence={
             "accuracy": round(judged.accuracy, 4),
