@@ -107,9 +107,10 @@ def test_a_full_disk_is_one_sentence_and_the_table_goes_on(tmp_path, monkeypatch
 
 def test_a_folder_of_something_else_is_refused_before_any_work(tmp_path):
     write_in_parts(JOB, numbers(3), out=tmp_path / "t")
-    other = Job({"kind": "cubes"}, JOB.listed, JOB.columns, make, JOB.crashed)
-    with pytest.raises(UsageError, match=r'begun with kind "squares" instead of "cubes"; choose another folder'):
-        write_in_parts(other, numbers(3), out=tmp_path / "t")
+    for columns in (JOB.columns, {"cube": "int64"}):
+        other = Job({"kind": "cubes"}, JOB.listed, columns, make, JOB.crashed)
+        with pytest.raises(UsageError, match=r'begun with kind "squares" instead of "cubes"; choose another folder'):
+            write_in_parts(other, numbers(3), out=tmp_path / "t")
     wider = Job(JOB.identity, JOB.listed, {"n": "int64", "m": "string"}, make, JOB.crashed)
     with pytest.raises(UsageError, match=r"begun with columns"):
         write_in_parts(wider, numbers(3), out=tmp_path / "t")

@@ -269,8 +269,8 @@ def _write_listing(path: Path, schema: Any, inputs: Iterator[Row], rows_a_part: 
 
 
 def _difference(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """Return the first thing in which what was asked for differs."""
-    for name in asked:
+    """Return the first thing in which what was asked for differs; the columns follow from the rest."""
+    for name in sorted(asked, key=lambda name: name == "columns"):
         if begun.get(name) != asked[name]:
             return f"with {name} {_short(begun.get(name))} instead of {_short(asked[name])}"
     return "with other settings"
