@@ -111,6 +111,96 @@ def test_lengths_left_open_in_other_containers():
     assert_whole(caf)
 
 
+def rf64(**sizes: int) -> bytearray:
+    """Return an RF64 whose chunk ds64 states other sizes."""
+    data = encoded("RF64")
+    place = data.find(b"ds64") + 8
+    for name, value in sizes.items():
+        struct.pack_into("<Q", data, place + {"riff": 0, "data": 8, "samples": 16}[name], value)
+    place = data.find(b"data") + 4
+    data[place : place + 4] = b"\xff" * 4
+    return data
+
+
+def test_the_length_of_large_wavs():
+    assert_whole(rf64())
+    assert_whole(rf64(riff=0, data=0, samples=0))
+    assert_whole(rf64(data=2**64 - 1))
+    assert_whole(rf64() + CHUNK)
+    n_bytes = 2 * len(TONE)
+    with pytest.raises(UnreadableError, match="says that the sound has 3,000 bytes, but 11,024 are there"):
+        sound.read(bytes(rf64(data=3000)))
+    with pytest.raises(UnreadableError, match=f"is truncated \\({n_bytes:,} bytes of sound are missing"):
+        sound.read(bytes(rf64(data=2 * n_bytes)))
+
+
+def test_a_second_piece_of_sound_is_not_left_out():
+    n_bytes = 2 * len(TONE)
+    second = b"data" + struct.pack("<I", n_bytes) + bytes(n_bytes)
+    with pytest.raises(UnreadableError, match="says that the sound has 11,024 bytes, but 22,056 are there"):
+        sound.read(bytes(wav() + second))
+
+
+def test_less_sound_than_there_is_in_other_containers():
+    caf = encoded("CAF")
+    struct.pack_into(">q", caf, caf.find(b"data") + 4, 3000)
+    with pytest.raises(UnreadableError, match="says that the sound has 3,000 bytes"):
+        sound.read(bytes(caf))
+
+
+@pytest.mark.parametrize(("n_samples", "sentence"), [(2000, "has 2,000 samples, but "), (99_000, "damaged|truncated")])
+def test_a_flac_of_another_length_than_its_frames(n_samples, sentence):
+    flac = encoded("FLAC")
+    packed = struct.unpack_from(">Q", flac, 18)[0]
+    struct.pack_into(">Q", flac, 18, packed >> 36 << 36 | n_samples)
+    with pytest.raises(UnreadableError, match=sentence):
+        sound.read(bytes(flac))
+
+
+def test_a_flac_of_another_rate_than_its_frames():
+    flac = encoded("FLAC")
+    packed = struct.unpack_from(">Q", flac, 18)[0]
+    struct.pack_into(">Q", flac, 18, packed & (1 << 44) - 1 | 48_000 << 44)
+    with pytest.raises(UnreadableError, match="its header says 48000 samples a second and its frames 22050"):
+        sound.read(bytes(flac))
+
+
+def mp3(*, n_frames: int | None = None) -> bytearray:
+    """Return an MP3, perhaps with another number of frames in the header of its encoder."""
+    buffer = io.BytesIO()
+    sf.write(buffer, np.tile(TONE, 4), RATE_HZ, format="MP3")
+    data = bytearray(buffer.getvalue())
+    if n_frames is not None:
+        struct.pack_into(">I", data, max(data.find(b"Xing"), data.find(b"Info")) + 8, n_frames)
+    return data
+
+
+def test_the_number_of_frames_of_an_mp3():
+    whole = sound.read(bytes(mp3())).samples
+    assert len(whole) == pytest.approx(4 * len(TONE), abs=10)
+    opened = sound.read(bytes(mp3(n_frames=0))).samples
+    assert len(whole) <= len(opened) <= len(whole) + 4000
+    with pytest.raises(UnreadableError, match="says that the sound has 10 frames, but "):
+        sound.read(bytes(mp3(n_frames=10)))
+    with pytest.raises(UnreadableError, match="but .* are there; correct the header or save it again"):
+        sound.read(bytes(mp3() + mp3()))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<!DOCTYPE html>\n<title>404 Not Found</title>", "text that begins '<!DOCTYPE html> <title>404"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "text that begins 'version https://git-lfs"),
+        (b"\0\5\x16\7\0\2\0\0Mac OS X", "it holds what macOS notes about a file"),
+        (b"PK\3\4" + bytes(60), "it is an archive"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(60), "it is a picture"),
+    ],
+)
+def test_files_of_other_kinds_say_what_they_are(content, words):
+    with pytest.raises(UnreadableError, match=f"is not a sound that can be decoded \\(.*{words}"):
+        sound.read(content)
+
+
 @pytest.mark.parametrize("kind", ["WAV", "RF64", "AIFF", "AU", "CAF", "FLAC", "SVX"])
 def test_a_tag_before_any_container(kind):
     assert_whole(b"ID3\x03\0\0\0\0\0\x0a" + bytes(10) + encoded(kind))

@@ -23,7 +23,8 @@ from earmark.sound.decoder import (
     refuse_missing,
     truncated,
 )
-from earmark.sound.header import corrected, length_is_a_guess
+from earmark.sound.header import corrected
+from earmark.sound.mp3_frames import length_is_a_guess
 from earmark.storage import as_path, explained, is_path, is_remote, open_binary, why
 from earmark.types import FloatArray
 

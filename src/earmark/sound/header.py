@@ -1,36 +1,37 @@
 """Headers of sound files that state a wrong length, or contradict themselves.
 
 A program that writes to a pipe, or that is stopped, leaves the length of the sound open: 0, or the largest number. The
-sound is then what follows, to the end of the file. Layouts: RIFF/WAVE (Microsoft 1994, EBU Tech 3306), Sun ``.snd``,
-Apple CAF, ID3 2.4.0, 3.1; MP3 (ISO/IEC 11172-3, 2.4.1.3).
+sound is then what follows, to the end of the file. Layouts: RIFF/WAVE (Microsoft 1994), RF64 (EBU Tech 3306), Sun
+``.snd``, Apple CAF, ID3 2.4.0, 3.1.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from earmark.errors import UnreadableError
+from earmark.sound.decoder import (
+    MISSING_TOLERANCE_S,
+    PEEKED_BYTES,
+    not_a_sound,
+    other_kind,
+    refuse_more,
+    truncated,
+)
+from earmark.sound.flac_frames import refuse_contradiction
+from earmark.sound.mp3_frames import after_id3, is_frame, open_length
 
 _PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _PLAIN = frozenset({_PCM, _FLOAT, _A_LAW, _MU_LAW})
 _GUID_END = bytes.fromhex("000000001000800000aa00389b71")
 _AMBISONIC_END = bytes.fromhex("00002107d3118644c8c1ca000000")
-_MORE_THAN_A_TRAILER = 0.1
-"""Share of the stated sound that may follow it and be none: tags of programs that know no chunks."""
-
-_MP3_LENGTHS = (b"Xing", b"Info", b"VBRI")
-_FIRST_FRAME_BYTES = 4096
-_CONSTANT = 0.98
-"""Share of frames of one bit rate from which it counts as constant: tags among the frames can look like frames."""
-_KBIT_S_MPEG1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_KBIT_S_MPEG2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-_RATES_HZ = (44_100, 48_000, 32_000)
+_IN_DS64 = 0xFFFF_FFFF
+"""What the 32 bits of a length hold where a chunk ds64 holds the length itself."""
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def corrected(file: Path | BinaryIO, name: str) -> Iterator[Path | BinaryIO]:
     Raises
     ------
     UnreadableError
-        When the header contradicts itself, or states less sound than there is.
+        When it is a file of another kind, or its header contradicts itself or states less sound than there is.
     """
     if not isinstance(file, Path):
         yield _corrected(file, name) or file
@@ -48,13 +49,6 @@ def corrected(file: Path | BinaryIO, name: str) -> Iterator[Path | BinaryIO]:
     with file.open("rb") as stream:
         view = _corrected(stream, name)
         yield view or file
-
-
-def after_id3(head: bytes) -> int:
-    """Return where what an ID3 tag stands before begins: its size is four bytes of seven bits; 0 without a tag."""
-    if len(head) < 10 or not head.startswith(b"ID3"):
-        return 0
-    return 10 + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
 
 
 class _View:
@@ -84,16 +78,25 @@ class _View:
 def _corrected(stream: BinaryIO, name: str) -> BinaryIO | None:
     n_bytes = stream.seek(0, os.SEEK_END)
     stream.seek(0)
-    start = after_id3(stream.read(10))
+    head = stream.read(PEEKED_BYTES)
+    if other := other_kind(head):
+        raise UnreadableError(not_a_sound(name, other))
+    start = after_id3(head)
     stream.seek(start)
     head = stream.read(12)
-    changes = {}
+    changes: dict[int, bytes] = {}
     if head[:4] in (b"RIFF", b"RIFX") and head[8:] == b"WAVE":
         changes = _wav(stream, name, order="<" if head[:4] == b"RIFF" else ">", start=start, n_bytes=n_bytes)
+    elif head[:4] in (b"RF64", b"BW64") and head[8:] == b"WAVE":
+        changes = _rf64(stream, name, start=start, n_bytes=n_bytes)
     elif head[:4] == b".snd":
         changes = _snd(stream, name, start=start, n_bytes=n_bytes)
     elif head[:4] == b"caff":
-        changes = _caf(stream, start=start, n_bytes=n_bytes)
+        changes = _caf(stream, name, start=start, n_bytes=n_bytes)
+    elif head[:4] == b"fLaC":
+        refuse_contradiction(stream, name, start=start, n_bytes=n_bytes)
+    elif is_frame(head):
+        changes = open_length(stream, name, start=start)
     # libsndfile passes over a tag before flac and mp3 itself, and before some others hangs.
     is_ours = head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM", b".snd", b"caff", b"OggS")
     stream.seek(0)
@@ -119,11 +122,33 @@ def _wav(stream: BinaryIO, name: str, *, order: str, start: int, n_bytes: int) -
             if size >= present or _is_trailer(stream, at + size + size % 2, n_bytes, order=order):
                 break
             if size >= align:
-                _refuse_more(name, size, present)
+                refuse_more(name, size, present)
             else:
                 changes[at - 4 - start] = struct.pack(order + "I", min(present, 0xFFFF_FFFF))
             break
     return changes
+
+
+def _rf64(stream: BinaryIO, name: str, *, start: int, n_bytes: int) -> dict[int, bytes]:
+    """As `_wav`, with the length of the sound in a chunk of its own."""
+    ds64 = bytes_a_second = stated = 0
+    for at, tag, size in _chunks(stream, start + 12, n_bytes, order="<"):
+        stream.seek(at)
+        if tag == b"ds64" and size >= 24:
+            ds64 = at
+            _, stated, _ = struct.unpack("<QQQ", stream.read(24))
+        elif tag == b"fmt " and size >= 16:
+            bytes_a_second = struct.unpack_from("<I", stream.read(16), 8)[0]
+        elif tag == b"data" and ds64 and size == _IN_DS64:
+            present = n_bytes - at
+            if stated in (0, _IN_DS64) or stated >= 1 << 63:
+                return {ds64 + 8 - start: struct.pack("<Q", present)}
+            if stated - present > MISSING_TOLERANCE_S * bytes_a_second:
+                raise UnreadableError(truncated(name, f"{stated - present:,} bytes of sound are missing"))
+            if not _is_trailer(stream, at + stated + stated % 2, n_bytes, order="<"):
+                refuse_more(name, stated, present)
+            break
+    return {}
 
 
 def _snd(stream: BinaryIO, name: str, *, start: int, n_bytes: int) -> dict[int, bytes]:
@@ -136,17 +161,22 @@ def _snd(stream: BinaryIO, name: str, *, start: int, n_bytes: int) -> dict[int, 
     if size == 0 and present > 0:
         return {8: b"\xff" * 4}
     if 0 < size < present:
-        _refuse_more(name, size, present)
+        refuse_more(name, size, present)
     return {}
 
 
-def _caf(stream: BinaryIO, *, start: int, n_bytes: int) -> dict[int, bytes]:
+def _caf(stream: BinaryIO, name: str, *, start: int, n_bytes: int) -> dict[int, bytes]:
     at = start + 8
     while at + 12 <= n_bytes:
         stream.seek(at)
         tag, size = struct.unpack(">4sq", stream.read(12))
         if tag == b"data" and size == -1:
             return {at + 4 - start: struct.pack(">q", n_bytes - at - 12)}
+        if tag == b"data" and 0 < size < n_bytes - at - 12:
+            stream.seek(at + 12 + size)
+            following = stream.read(12)
+            if any(following) and not all(32 <= byte < 127 for byte in following[:4]):
+                refuse_more(name, size, n_bytes - at - 12)
         if size < 0 or not any(tag):
             return {}
         at += 12 + size
@@ -171,7 +201,7 @@ def _is_trailer(stream: BinaryIO, at: int, n_bytes: int, *, order: str) -> bool:
         return True
     end = at
     for begin, tag, size in _chunks(stream, at, n_bytes, order=order):
-        if not all(32 <= byte < 127 for byte in tag) or begin + size > n_bytes:
+        if tag == b"data" or not all(32 <= byte < 127 for byte in tag) or begin + size > n_bytes:
             return False
         end = begin + size
     return n_bytes - end < 8
@@ -194,51 +224,3 @@ def _refuse_contradiction(fmt: bytes, name: str, order: str) -> None:
             f"{name}: its header contradicts itself (encoding {code}, {n_channels} channel(s) of {n_bits} bits in "
             f"{align} bytes); correct the header or save it again"
         )
-
-
-def _refuse_more(name: str, stated: int, present: int) -> None:
-    if present - stated > _MORE_THAN_A_TRAILER * stated:
-        raise UnreadableError(
-            f"{name}: its header says that the sound has {stated:,} bytes, but {present:,} are there; correct the"
-            " header or save it again"
-        )
-
-
-def length_is_a_guess(file: Path | BinaryIO) -> bool:
-    """Return whether the bit rate of an MP3 varies and no Xing, Info or VBRI header states the number of frames.
-
-    Such a file is cut, or extended with nothing, by a decoder that trusts its guess.
-    """
-    if isinstance(file, Path):
-        with file.open("rb") as stream:
-            return _guessed(stream)
-    position = file.tell()
-    file.seek(0)
-    guessed = _guessed(file)
-    file.seek(position)
-    return guessed
-
-
-def _guessed(stream: BinaryIO) -> bool:
-    stream.seek(after_id3(stream.read(10)))
-    first = stream.read(_FIRST_FRAME_BYTES)
-    if any(tag in first for tag in _MP3_LENGTHS):
-        return False
-    frames = Counter(_bit_rates(first + stream.read()))
-    return bool(frames) and max(frames.values()) < _CONSTANT * frames.total()
-
-
-def _bit_rates(data: bytes) -> Iterator[int]:
-    """Yield the bit rate of each layer-III frame, in kbit/s."""
-    at = 0
-    while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
-        second, third = data[at + 1], data[at + 2]
-        version, layer, index, rate = second >> 3 & 3, second >> 1 & 3, third >> 4, third >> 2 & 3
-        if second & 0xE0 != 0xE0 or version == 1 or layer != 1 or index in {0, 15} or rate == 3:
-            at += 1
-            continue
-        mpeg1 = version == 3
-        kbit_s = (_KBIT_S_MPEG1 if mpeg1 else _KBIT_S_MPEG2)[index]
-        rate_hz = _RATES_HZ[rate] // {3: 1, 2: 2, 0: 4}[version]
-        yield kbit_s
-        at += (144_000 if mpeg1 else 72_000) * kbit_s // rate_hz + (third >> 1 & 1)
