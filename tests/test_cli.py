@@ -219,6 +219,13 @@ def earmark(*arguments: str, **options: object) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "earmark.cli", *arguments], check=False, text=True, **options)
 
 
+@pytest.mark.parametrize(("closed", "first"), [(">&-", ""), ("2>&-", "NAME"), ("<&- >&- 2>&-", "")])
+def test_closed_streams_are_no_mistake(closed, first):
+    command = f"{sys.executable} -m earmark.cli models {closed}"
+    done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)  # noqa: S602
+    assert (done.returncode, done.stderr, done.stdout[:4]) == (0, "", first)
+
+
 def test_a_closed_pipe_is_no_error(ears, sounds):
     command = f"{sys.executable} -m earmark.cli predict {ears} {sounds} --format json | head -c 1"
     done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)  # noqa: S602

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import unicodedata
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import soundfile
 
 from earmark import sound
 from earmark.data import content_sha256, read_manifest
+from earmark.data.archive import read_bytes
 from earmark.data.table import read_columns, read_table
 from earmark.doctor import check
 from earmark.errors import DataError, UnreadableError, UsageError
@@ -109,6 +113,46 @@ class TestSound:
         with pytest.raises(UnreadableError, match=r"not text in UTF-8 \(the byte 0xfc at 12\); save it as 'CSV UTF-8'"):
             read_manifest(tmp_path / "list.csv")
 
+    @pytest.mark.parametrize("stored", ["NFC", "NFD"])
+    def test_a_list_that_writes_names_in_other_letters(self, tmp_path, stored):
+        name = unicodedata.normalize(stored, "blüs/ö.wav")
+        (tmp_path / name).parent.mkdir()
+        soundfile.write(str(tmp_path / name), tone(seconds=0.1), 22050)
+        lines = [
+            unicodedata.normalize(other, text) for other in ("NFC", "NFD") for text in ("blüs/ö.wav", "blüs\\ö.wav ")
+        ]
+        for line in lines:
+            (tmp_path / "list.csv").write_text(f"path,label\n{line},a\n", encoding="utf-8")
+            assert [example.path for example in read_manifest(tmp_path / "list.csv")] == [name]
+            (tmp_path / "labels.csv").write_text(f"file,note,piano\n{line},A4,x\n", encoding="utf-8")
+            assert [example.path for example in read_manifest(tmp_path / "labels.csv")] == [name]
+        ids = ["blüs/ö.wav", unicodedata.normalize("NFD", "ö")]
+        for written in ids:
+            found = match_files([written], tmp_path, extensions=frozenset({".wav"}), where="s")
+            assert found == {written: tmp_path / name}
+
+    def test_a_zip_that_does_not_say_in_what_its_names_are(self, tmp_path):
+        stored = "blüs/ö.wav".encode().decode("cp437")
+        buffer = io.BytesIO()
+        soundfile.write(buffer, tone(seconds=0.1), 22050, format="WAV")
+        with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+            archive.writestr(stored, buffer.getvalue())
+        (tmp_path / "list.csv").write_text("path,label\nset.zip::blüs/ö.wav,a\n", encoding="utf-8")
+        manifest = read_manifest(tmp_path / "list.csv")
+        assert read_bytes(manifest.root, manifest.examples[0].path) == buffer.getvalue()
+        with pytest.raises(UnreadableError, match=r"holds no 'x\.wav'; check the name"):
+            read_bytes(tmp_path, "set.zip::x.wav")
+
+    def test_labels_that_look_alike_are_one(self, tmp_path):
+        labels = ("blüs", unicodedata.normalize("NFD", "blüs"), "blüs\u200b", "\ufeffblüs", "jazz")
+        lines = "".join(f"{place}.wav,{label}\n" for place, label in enumerate(labels))
+        for place in range(5):
+            soundfile.write(tmp_path / f"{place}.wav", tone(seconds=0.1), 22050)
+        (tmp_path / "list.csv").write_text(f"path,label\n{lines}", encoding="utf-8")
+        assert read_manifest(tmp_path / "list.csv").labels == ("blüs", "jazz")
+        rows = [(*row[:-1], label) for row, label in zip(ROWS, labels, strict=False)]
+        assert read_manifest(write_table(tmp_path / "t.csv", rows=rows, encoding="utf-8")).labels == ("blüs", "jazz")
+
     def test_spans_of_one_file_may_have_several_labels(self, tmp_path, run):
         lines = ["path,label,start_s,duration_s"]
         for number in range(6):
@@ -123,11 +167,27 @@ class TestSound:
 
 class TestTables:
     def test_an_index_is_left_out_and_named(self, tmp_path, caplog):
-        for name in ("Unnamed: 0", "", "number"):
+        for name in ("Unnamed: 0", "", "number", "Unnamed: 0.1", "Unnamed: 0_level_0", "level_0", "Row ID"):
             indexed = [(str(place + 3), *row) for place, row in enumerate(ROWS)]
             path = write_table(tmp_path / f"{name[:2]}.csv", head=(name, *HEAD), rows=indexed)
             assert read_table(path).names == ("chroma_stft_mean", "mfcc1_mean")
             assert f"leaves out the column(s) {name!r}" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("numbers", "why"),
+        [
+            (range(0, 48, 3), "grows by 3 from row to row"),
+            ([n * n for n in range(16)], "grows or falls with every row"),
+            ([7 * n % 16 for n in range(16)], "numbers the rows in another order"),
+            ([n % 3 for n in range(16)], ""),
+            ([n * n / 2 for n in range(16)], ""),
+        ],
+    )
+    def test_numbers_that_give_the_order_away(self, tmp_path, caplog, numbers, why):
+        rows = [(str(number), *row) for number, row in zip(numbers, ROWS, strict=True)]
+        path = write_table(tmp_path / "t.csv", head=("take", *HEAD), rows=rows)
+        assert ("take" in read_table(path).names) == (not why)
+        assert why in caplog.text
 
     def test_by_their_extension(self, tmp_path):
         path = write_table(tmp_path / "t.tsv", separator="\t")
@@ -183,7 +243,10 @@ class TestTables:
     @pytest.mark.parametrize(
         ("content", "sentence"),
         [
-            (b"filename;tempo;label\na;0,5;x\nb;0.25;y\n", r"t.csv: has numbers with decimal points \(0.25\) and with"),
+            (
+                b"filename;tempo;label\na;0,5;x\nb;0.25;y\n",
+                r"t.csv: has numbers with decimal points \(0.25 in row 3, column tempo\) and with",
+            ),
             (
                 b"filename,tempo,label\na,1,caf\xe9\n",
                 r"not text in UTF-8 \(the byte 0xe9 at 28\); save it as 'CSV UTF-8'",
@@ -196,6 +259,11 @@ class TestTables:
             ),
             (b"a.wav,1,2\nb.wav,3,4\n", "no column 'path' among 'a.wav', '1', '2'"),
             (b"filename,tempo,label\na,1,nan\n", "row 2: has no label"),
+            (b'"filename","tempo","label"\n"1","a",1,"x"\n', "one cell more than the header, as R writes the names"),
+            (b"\n<html><body>Sign in</body></html>", "is a page of HTML or XML, not csv"),
+            (b'[{"filename": "a"}]', "is JSON, not csv"),
+            (b"\x1f\x8b\x08" + bytes(99), "is compressed by gzip, not csv"),
+            (b"PAR1" + bytes(99), "is Parquet, whose name ends in .parquet, not csv"),
         ],
     )
     def test_what_no_table_is_says_why(self, tmp_path, content, sentence):
@@ -203,6 +271,16 @@ class TestTables:
         path.write_bytes(content)
         with pytest.raises(DataError, match=sentence):
             read_manifest(path).table  # noqa: B018
+
+    @pytest.mark.parametrize(
+        ("before", "after"), [("\ufeff\ufeff", ""), ("", "\x1a"), ("", "\0\0"), ("\ufeffsep=,\r\n", "")]
+    )
+    def test_marks_around_the_text(self, tmp_path, before, after):
+        path = write_table(tmp_path / "t.csv")
+        expected = read_table(path).values
+        path.write_text(f"{before}{path.read_text()}{after}", encoding="utf-8")
+        np.testing.assert_array_equal(read_table(path).values, expected)
+        assert read_columns(path) == HEAD
 
     def test_a_comma_at_the_end_of_every_line(self, tmp_path):
         path = write_table(tmp_path / "t.csv", head=(*HEAD, ""), rows=[(*row, "") for row in ROWS])
@@ -215,6 +293,8 @@ class TestTables:
             ("", "the cell is empty"),
             ("N/A", "says that there is no value"),
             ("3%", "without the percent sign"),
+            ("\u2014", "says that there is no value"),
+            ("#WERT!", "a spreadsheet writes so what it could not compute"),
         ],
     )
     def test_cells_that_are_no_numbers_say_why(self, tmp_path, cell, sentence):

@@ -182,7 +182,7 @@ def test_the_number_of_frames_of_an_mp3():
     assert len(whole) <= len(opened) <= len(whole) + 4000
     with pytest.raises(UnreadableError, match="says that the sound has 10 frames, but "):
         sound.read(bytes(mp3(n_frames=10)))
-    with pytest.raises(UnreadableError, match="but .* are there; correct the header or save it again"):
+    with pytest.raises(UnreadableError, match=r"but .* are there; correct the header or save it again"):
         sound.read(bytes(mp3() + mp3()))
 
 

@@ -68,6 +68,25 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def normalized(text: str) -> str:
+    r"""Return a text by which people mean the same: letters composed, nothing invisible in it, no blanks around it.
+
+    >>> normalized("blu\u0308s\u200b ") == "blüs", normalized("\ufeffpop")
+    (True, 'pop')
+    """
+    return "".join(letter for letter in unicodedata.normalize("NFC", text) if letter not in _INVISIBLE).strip()
+
+
+def spellings_of_name(name: str) -> tuple[str, ...]:
+    r"""Return the ways in which a list may write the name of a file: as it stands first, then as systems store it.
+
+    >>> spellings_of_name(".\\jazz\\a.wav ")
+    ('.\\\\jazz\\\\a.wav ', 'jazz/a.wav')
+    """
+    bare = name.strip().replace("\\", "/").removeprefix("./")
+    return tuple(dict.fromkeys((name, bare, *(unicodedata.normalize(form, bare) for form in ("NFC", "NFD")))))
+
+
 def printable(text: object) -> str:
     r"""Return a text in which nothing moves the cursor, colours the terminal or turns the direction of writing.
 
@@ -80,6 +99,7 @@ def printable(text: object) -> str:
 
 
 _UNSHOWN = frozenset({"Cc", "Cf", "Zl", "Zp"})
+_INVISIBLE = "\u200b\u200e\u200f\u2060\u00ad\ufeff"
 _JOINERS = "\u200c\u200d"
 
 

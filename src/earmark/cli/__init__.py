@@ -95,6 +95,7 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _open_what_is_closed()
     _print_any_text()
     _log_to_stderr()
     # Accepted after the command as well, where one adds it to a line that just failed.
@@ -116,6 +117,19 @@ def _log_to_stderr() -> None:
     logger = logging.getLogger("earmark")
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
+
+
+def _open_what_is_closed() -> None:
+    """Let streams that the caller has closed lead nowhere: the next file that is opened would take their place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def _print_any_text() -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def complain(sentence: str) -> None:
     """Print one sentence on stderr."""
-    print(f"earmark: {printable(sentence)}", file=sys.stderr, flush=True)
+    say(f"earmark: {printable(sentence)}")
+
+
+def say(line: str) -> None:
+    """Print a line on stderr; where it cannot be written, as on a full disk, the work goes on."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def print_json(values: Any) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
+from earmark.cli.output import say
 from earmark.text import printable
 from earmark.types import Progress, no_progress
 
@@ -125,4 +126,4 @@ class StageLines:
 
     def _say(self, line: str) -> None:
         self._is_named, self._said_s = True, time.monotonic()
-        print(line, file=sys.stderr, flush=True)
+        say(line)

@@ -7,7 +7,8 @@ number of the process is part of what an open archive is remembered by.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from earmark.data.table import TABLE_EXTENSIONS, read_table
 from earmark.errors import DataError, UnreadableError, refusing
 from earmark.files import cached_while_unchanged, sha256_bytes, sha256_file
 from earmark.storage import explained, is_remote, join, open_binary
+from earmark.text import spellings_of_name
 
 _SEPARATOR = "::"
 _CONTAINERS = (".zip", ".npz", *TABLE_EXTENSIONS)
@@ -58,14 +60,23 @@ def read_bytes(root: Path, path: str) -> bytes:
         with explained(place):
             return place.read_bytes()
     archive = open_zip(place)
-    if member not in archive.NameToInfo:
+    stored = next((name for name in _names_in_zip(member) if name in archive.NameToInfo), None)
+    if stored is None:
         raise UnreadableError(f"{place}: holds no {member!r}; check the name of the member")
     with refusing(
         lambda error: UnreadableError(
             f"{join_member(str(place), member)}: is damaged or encrypted ({error}); download the archive again"
         )
     ):
-        return archive.read(member)
+        return archive.read(stored)
+
+
+def _names_in_zip(member: str) -> Iterator[str]:
+    """Yield how a zip may store a name: some programs write UTF-8 and do not say so, which is read as code page 437."""
+    yield from (names := spellings_of_name(member))
+    for name in names:
+        with suppress(UnicodeError):
+            yield name.encode().decode("cp437")
 
 
 def content_sha256(root: Path, path: str) -> str:

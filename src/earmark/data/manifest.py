@@ -16,6 +16,7 @@ from earmark.data.table import Table, parquet_modules, read_table, refuse_odd_na
 from earmark.errors import DataError, UsageError
 from earmark.files import atomic_path, sha256_bytes, write_csv
 from earmark.storage import as_path, is_remote, join, written
+from earmark.text import normalized
 from earmark.types import Domain, Target
 from earmark.units import note_midi
 
@@ -78,7 +79,9 @@ class Example:
     def __post_init__(self) -> None:
         if not self.path:
             raise DataError("an example has no path; give the file that it is in")
-        if not self.label.strip():
+        # The same letters are stored in different ways, and one label must not become two.
+        object.__setattr__(self, "label", normalized(self.label))
+        if not self.label:
             raise DataError(f"{self.path}: has no label; give it one or remove it")
         if self.split is not None and self.split not in SPLITS:
             raise DataError(f"{self.path}: the split is {self.split!r}; allowed are {', '.join(SPLITS)} or nothing")

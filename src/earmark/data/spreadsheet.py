@@ -18,9 +18,18 @@ from earmark.text import encodable
 from earmark.types import RealArray
 
 SEPARATORS = (",", ";", "\t", "|")
-NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", "#n/a", "#na", "#value!", "#div/0!", "-", "--", "?", "."})
+NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", "#n/a", "#na", "-", "--", "\u2013", "\u2014", "?", "."})
 """What stands in a cell without a value, in lower case."""
 
+_OTHER_KINDS = {
+    b"PK\x03\x04": "a spreadsheet or an archive",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet or an archive",
+    b"\x1f\x8b": "compressed by gzip",
+    b"PAR1": "Parquet, whose name ends in .parquet",
+    b"<": "a page of HTML or XML",
+    b"{": "JSON",
+    b"[{": "JSON",
+}
 _NAMES = frozenset({"path", "filename", "group", "track"})
 _SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
@@ -46,6 +55,7 @@ def read_cells(path: Path) -> tuple[str, list[list[str]]]:
         When it is empty, a spreadsheet that is no csv, or not UTF-8, UTF-16 or UTF-32.
     """
     data = path.read_bytes()
+    _refuse_other_kinds(path, data)
     try:
         return _cells(path, _decoded(path, data))
     except UnreadableError:
@@ -59,6 +69,7 @@ def read_heading(path: Path) -> list[str]:
     """Return the names of the columns, without blanks around them; raise as `read_cells`."""
     with path.open("rb") as stream:
         data = stream.read(_HEADING_BYTES)
+    _refuse_other_kinds(path, data)
     is_whole = len(data) < _HEADING_BYTES
     try:
         text = _decoded(path, data, is_whole=is_whole)
@@ -82,7 +93,7 @@ def separator_of(heading: str) -> str:
     return max(SEPARATORS, key=bare.count)
 
 
-def to_numbers(rows: Sequence[Sequence[str]]) -> RealArray:
+def to_numbers(rows: Sequence[Sequence[str]], *, names: Sequence[str] = ()) -> RealArray:
     """Return the numbers of a table, NaN for cells that are none.
 
     Decimal marks are points or commas, in the whole table alike; the other mark may stand between thousands, as blanks
@@ -91,16 +102,25 @@ def to_numbers(rows: Sequence[Sequence[str]]) -> RealArray:
     Raises
     ------
     DataError
-        When some numbers have decimal points and others decimal commas.
+        When some numbers have decimal points and others decimal commas; it says where, by the `names` of the columns.
     """
     if not any(comma in cell for row in rows for cell in row for comma in _COMMAS):
         return np.array([[_number(cell, ".") for cell in row] for row in rows], dtype=np.float64)
     cells = [[bare(cell) for cell in row] for row in rows]
-    points, commas = (next((c for row in cells for c in row if _marks(c) == mark), None) for mark in (".", ","))
+    points, commas = (_first_with(cells, mark, names) for mark in (".", ","))
     if points and commas:
         raise DataError(f"has numbers with decimal points ({points}) and with decimal commas ({commas}); choose one")
     mark = "." if points else "," if commas else "?"
     return np.array([[_number(cell, mark) for cell in row] for row in rows], dtype=np.float64)
+
+
+def _first_with(cells: Sequence[Sequence[str]], mark: str, names: Sequence[str]) -> str:
+    """Return the first number with a decimal mark and where it is; nothing when there is none."""
+    for number, row in enumerate(cells, start=2):
+        for column, cell in enumerate(row):
+            if _marks(cell) == mark:
+                return f"{cell} in row {number}, column {names[column]}" if names else cell
+    return ""
 
 
 def bare(cell: str) -> str:
@@ -119,6 +139,8 @@ def what_is_wrong(cell: str) -> str:
     """Return why a cell is no number, and what to do."""
     if cell.strip().lower() in NO_VALUE:
         return "the cell is empty or says that there is no value; fill it or remove the row"
+    if cell.strip().startswith("#"):
+        return "a spreadsheet writes so what it could not compute or show; correct it there and save again"
     if _COMMAS_GROUP.match(bare(cell)):
         return "the comma may stand before decimals or between thousands; write 1234 or 1.234"
     if cell.strip().endswith("%"):
@@ -159,14 +181,20 @@ def _marks(cell: str) -> str:
     return "," if _WITH_COMMA.match(cell) else "." if _WITH_POINT.match(cell) else ""
 
 
+def _refuse_other_kinds(path: Path, data: bytes) -> None:
+    for mark, kind in _OTHER_KINDS.items():
+        if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(mark):
+            raise UnreadableError(f"{path}: is {kind}, not csv; save it as 'CSV UTF-8'")
+
+
 def _decoded(path: Path, data: bytes, *, is_whole: bool = True) -> str:
     if not data.strip():
         raise UnreadableError(f"{path}: is empty; give a table with a heading and at least one row")
-    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise UnreadableError(f"{path}: is a spreadsheet or an archive, not csv; save it as 'CSV UTF-8'")
     try:
         # What is not whole may end within a letter.
-        return codecs.getincrementaldecoder(_encoding(data))().decode(data, final=is_whole)
+        text = codecs.getincrementaldecoder(_encoding(data))().decode(data, final=is_whole)
+        # Joined files have several marks of their encoding, and files of DOS an end of their own.
+        return text.lstrip("\ufeff").rstrip("\0\x1a")
     except UnicodeDecodeError as error:
         raise UnreadableError(
             f"{path}: is not text in UTF-8 (the byte 0x{error.object[error.start]:02x} at {error.start}); save it as "
@@ -197,6 +225,8 @@ def _encoding(data: bytes) -> str:
         return "utf-32"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
+    if len(data) > 7 and not any(data[1:4]) and not any(data[5:8]):
+        return "utf-32-le"
     # Without a mark, the names of columns show it: half of their bytes are zeros.
     zeros = Counter(place % 2 for place, byte in enumerate(data[:64]) if not byte)
     if max(zeros.values(), default=0) > len(data[:64]) / 4:

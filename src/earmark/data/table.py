@@ -17,7 +17,7 @@ from earmark.data.spreadsheet import read_cells, read_heading, to_numbers, what_
 from earmark.errors import DataError, UnreadableError, refusing
 from earmark.files import cached_while_unchanged
 from earmark.storage import open_binary, why
-from earmark.text import encodable
+from earmark.text import encodable, normalized
 from earmark.types import RealArray
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,10 @@ NOT_FEATURES = frozenset({"filename", "length", "label", "group", "split"})
 LABEL_NAMES = ("label", "labels", "genre", "class", "target", "category", "y")
 """What people call the column that says what a row is; Earmark reads the first."""
 
-_INDEX = re.compile(r"^(unnamed: ?\d+|index|id|row|)$", re.IGNORECASE)
+_INDEX = re.compile(
+    r"^(unnamed: ?\d+(_level_\d+)?(\.\d+)*|(index|level_\d+|id|row|row[ _]?(id|nr|no|number|names?)|nr|no|#|)\.?)$",
+    re.IGNORECASE,
+)
 _FEWEST_STEPS = 10
 _NO_LABEL = frozenset({"nan", "#n/a"})
 
@@ -109,7 +112,7 @@ def label_of(row: Mapping[str, str]) -> str:
     >>> label_of({"label": " jazz "}), label_of({"label": "NaN"})
     ('jazz', '')
     """
-    label = row["label"].strip()
+    label = normalized(row["label"])
     return "" if label.lower() in _NO_LABEL else label
 
 
@@ -127,7 +130,8 @@ def read_table(path: Path) -> Table:
     rows = read_rows(path)
     candidates = tuple(name for name in rows[0] if name not in NOT_FEATURES)
     try:
-        numbers = to_numbers([[row[name] for name in candidates] for row in rows]).reshape(len(rows), len(candidates))
+        numbers = to_numbers([[row[name] for name in candidates] for row in rows], names=candidates)
+        numbers = numbers.reshape(len(rows), len(candidates))
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     left_out = {
@@ -174,11 +178,20 @@ def _why_no_feature(name: str, column: RealArray, first: str) -> str:
     """Return why a column says nothing about what a row is; nothing when it may be a feature."""
     if np.isnan(column).all():
         return f"holds no numbers (the first is {first!r})"
-    if _INDEX.match(name.strip()):
-        return "only counts or names the rows"
+    return "only counts or names the rows" if _INDEX.match(name.strip()) else _order_given_away(column)
+
+
+def _order_given_away(column: RealArray) -> str:
+    """Return how whole numbers tell where each row is, as rows are often sorted by label; nothing when they do not."""
     steps = np.diff(column)
-    if len(steps) >= _FEWEST_STEPS and steps[0] != 0 and (steps == steps[0]).all() and (column % 1 == 0).all():
+    if len(steps) < _FEWEST_STEPS or not (column % 1 == 0).all():
+        return ""
+    if steps[0] != 0 and (steps == steps[0]).all():
         return f"grows by {steps[0]:g} from row to row, so it gives the order of the rows away"
+    if (steps > 0).all() or (steps < 0).all():
+        return "grows or falls with every row, so it gives the order of the rows away"
+    if (np.diff(np.sort(column)) == 1).all():
+        return "numbers the rows in another order, so it gives away where each was"
     return ""
 
 
@@ -215,6 +228,11 @@ def _refuse_twice(path: Path, header: Sequence[str]) -> None:
 
 
 def _by_column(path: Path, number: int, header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+    if len(row) == len(header) + 1 and row[0].strip().isdecimal() and row[-1].strip():
+        raise DataError(
+            f"{path}, row {number}: has one cell more than the header, as R writes the names of rows; name that column,"
+            " or write with row.names = FALSE"
+        )
     if len(row) != len(header):
         raise DataError(f"{path}, row {number}: has {len(row)} cells, the header has {len(header)}; correct the row")
     return dict(zip(header, row, strict=True))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from earmark.data.spreadsheet import read_cells
 from earmark.errors import DataError
-from earmark.text import some_quoted
+from earmark.text import some_quoted, spellings_of_name
 
 _INDEX_NAMES = re.compile(r"^(unnamed: ?\d+|index)?$", re.IGNORECASE)
 _PATH_NAMES = frozenset({"path", "file", "filename", "file_name", "filepath", "file_path"})
@@ -99,9 +99,9 @@ def spellings(name: str) -> tuple[str, ...]:
     >>> spellings(" 40.0")
     (' 40.0', '40.0', '40')
     """
-    bare = name.strip().replace("\\", "/").removeprefix("./")
-    whole = _WHOLE.match(bare)
-    return tuple(dict.fromkeys((name, bare, *([whole[1]] if whole else []))))
+    names = spellings_of_name(name)
+    whole = _WHOLE.match(names[-1])
+    return (*names, *([whole[1]] if whole else []))
 
 
 def _counts(cells: list[str]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +13,7 @@ from earmark.data.manifest import Manifest
 from earmark.errors import DataError
 from earmark.listing import visible
 from earmark.storage import is_remote, join
-from earmark.text import encodable, some
+from earmark.text import encodable, normalized, some, spellings_of_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def folders_in(folder: Path) -> list[Path]:
 
 def label_of(folder: Path) -> str:
     """Return a folder's name as a label: systems store the same letters in different ways."""
-    return encodable(unicodedata.normalize("NFC", folder.name))
+    return encodable(normalized(folder.name))
 
 
 def relative(path: Path, root: Path) -> str:
@@ -62,16 +61,32 @@ def natural(text: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text))
 
 
-def refuse_missing(where: Path, root: Path, paths: Iterable[str]) -> None:
-    """Raise `DataError` when files that `where` names are not there, listing the first of them.
+def as_stored(where: Path, root: Path, paths: Iterable[str]) -> dict[str, str]:
+    """Return for each path that `where` writes the one by which the file is stored, in other letters or slashes.
 
     Behind a URL only some are looked for, because each look is a request; the others are named when they are read.
+
+    Raises
+    ------
+    DataError
+        When files are not there; it names the first of them.
     """
     if is_remote(root):
-        paths = islice(paths, _N_LOOKED_FOR)
-    missing = [path for path in paths if not join(root, path).is_file()]
+        paths = list(paths)
+        looked_for = islice(paths, _N_LOOKED_FOR)
+        stored: dict[str, str | None] = {**{path: path for path in paths}, **_stored(root, looked_for)}
+    else:
+        stored = _stored(root, paths)
+    missing = [path for path, found in stored.items() if found is None]
     if missing:
         raise DataError(
             f"{where}: names {len(missing)} file(s) that are not there ({some(missing)}); "
             f"put them under {root} or remove their lines"
         )
+    return {path: found for path, found in stored.items() if found is not None}
+
+
+def _stored(root: Path, paths: Iterable[str]) -> dict[str, str | None]:
+    return {
+        path: next((name for name in spellings_of_name(path) if join(root, name).is_file()), None) for path in paths
+    }

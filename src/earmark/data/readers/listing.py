@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
-from earmark.data.archive import split_member
+from earmark.data.archive import join_member, split_member
 from earmark.data.manifest import COLUMNS, Example, Manifest
-from earmark.data.readers.base import Reader, refuse_missing
+from earmark.data.readers.base import Reader, as_stored
 from earmark.data.spreadsheet import to_numbers
 from earmark.data.table import is_table, label_of, read_columns, read_rows
 from earmark.errors import DataError, did_you_mean
@@ -37,9 +38,9 @@ def read(source: Path) -> Manifest:
     rows = read_rows(source)
     files = sorted({split_member(row["path"])[0] for row in rows})
     tables = sorted({split_member(row["numbers"].strip())[0] for row in rows if row.get("numbers", "").strip()})
-    refuse_missing(source, source.parent, [*files, *tables])
-    domain = _domain(source, [row["path"] for row in rows])
-    examples = tuple(_example(source, number, row) for number, row in enumerate(rows, start=2))
+    stored = as_stored(source, source.parent, [*files, *tables])
+    domain = _domain(source, [row["path"].strip() for row in rows])
+    examples = tuple(_example(source, number, row, stored) for number, row in enumerate(rows, start=2))
     return Manifest(examples=examples, domain=domain, root=source.parent, name=source.stem)
 
 
@@ -58,12 +59,14 @@ def _refuse_columns(source: Path, columns: tuple[str, ...]) -> None:
         log.warning("%s: does not use the column(s) %s; --groups can name one", source, some(map(repr, unknown)))
 
 
-def _example(source: Path, number: int, row: dict[str, str]) -> Example:
+def _example(source: Path, number: int, row: dict[str, str], stored: Mapping[str, str]) -> Example:
+    file, member = split_member(row["path"])
+    path = join_member(stored[file], member)
     try:
         return Example(
-            path=row["path"],
+            path=path,
             label=label_of(row),
-            group=row["group"].strip() if "group" in row else row["path"],
+            group=row["group"].strip() if "group" in row else path,
             split=row.get("split", "").strip() or None,
             start_s=_seconds(row.get("start_s", "")),
             duration_s=_seconds(row.get("duration_s", "")),

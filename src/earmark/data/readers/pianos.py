@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from earmark.data.manifest import Example, Manifest
-from earmark.data.readers.base import Reader, refuse_missing
+from earmark.data.readers.base import Reader, as_stored
 from earmark.data.table import is_table, read_columns, read_rows
 from earmark.errors import DataError
 from earmark.units import note_midi, note_name
@@ -34,9 +34,9 @@ def read(source: Path) -> Manifest:
     if missing:
         raise DataError(f"{table}: has no column {min(missing)!r}; needed are file, piano, and midi or note")
     rows = read_rows(table)
-    refuse_missing(table, table.parent, (row["file"] for row in rows))
+    files = as_stored(table, table.parent, (row["file"] for row in rows))
     examples = tuple(
-        Example(row["file"], _note(table, number, row), row["piano"].strip(), source=row["piano"].strip())
+        Example(files[row["file"]], _note(table, number, row), row["piano"].strip(), source=row["piano"].strip())
         for number, row in enumerate(rows, start=2)
     )
     return Manifest(examples=examples, domain="sound", root=table.parent, name=table.parent.name)
