@@ -64,26 +64,35 @@ def curves_figure(rows: Sequence[Mapping[str, Any]], *, form: Form = "svg") -> s
     form
         Of the address that is returned.
     """
-    from matplotlib.ticker import MaxNLocator
-
-    figure, axes = _figure(3, size=(9.6, 2.8))
     epochs = [float(row["epoch"]) for row in rows]
-    panels = {
+    panels: dict[str, tuple[tuple[str, str], ...]] = {
         "Loss": (("train_loss", "training"), ("valid_loss", "validation")),
         "Accuracy, %": (("train_accuracy", "training"), ("valid_accuracy", "validation")),
-        "Learning rate": (("learning_rate", ""),),
     }
+    if any(np.isfinite(_number(row.get("learning_rate"))) for row in rows):
+        panels["Learning rate"] = (("learning_rate", ""),)
+    figure, axes = _figure(len(panels), size=(3.2 * len(panels), 2.8))
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
         for (column, name), colour in zip(lines, (BLUE, ORANGE), strict=False):
             values = np.array([_number(row.get(column)) for row in rows])
             scale = 100 if title.startswith("Accuracy") else 1
             axis.plot(epochs, scale * values, color=colour, label=name, marker="o" if len(rows) == 1 else None)
-        axis.set(title=title, xlabel="epoch")
-        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.set(title=title)
+        _count_epochs(axis, epochs)
         axis.grid(visible=True)
     axes[0].legend(frameon=False, labelcolor=INK)
-    axes[2].ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    axes[-1].ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     return _rendered(figure, form)
+
+
+def _count_epochs(axis: Any, epochs: Sequence[float]) -> None:
+    """Number the horizontal axis by whole epochs, of which there may be one."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_xlabel("epoch")
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if len(epochs) == 1:
+        axis.set_xlim(epochs[0] - 1, epochs[0] + 1)
 
 
 def confusion_figure(confusion: npt.ArrayLike, labels: Sequence[str], *, form: Form = "svg") -> str:
@@ -249,7 +258,8 @@ def validation_losses_figure(losses: Mapping[str, Sequence[float]]) -> str:
         # A line of one epoch has no length.
         marker = "o" if len(values) == 1 else None
         axis.plot(range(1, len(values) + 1), values, dash, color=colour, label=name, marker=marker)
-    axis.set(xlabel="epoch", ylabel="validation loss")
+    _count_epochs(axis, range(1, 1 + max((len(values) for values in losses.values()), default=0)))
+    axis.set_ylabel("validation loss")
     axis.grid(visible=True)
     axis.legend(frameon=False, labelcolor=INK)
     return _svg(figure)

@@ -55,6 +55,7 @@ def losses(axes: Any, candidate: Candidate) -> None:
     """Draw the training loss of the neural net over its epochs."""
     axes.plot(range(1, len(candidate.loss_curve) + 1), candidate.loss_curve)
     axes.set(xlabel="epoch", ylabel="training loss", title=candidate.name)
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def search(figure: Any, candidate: Candidate) -> None:
@@ -121,6 +122,7 @@ def components(figure: Any, table: TableSplit) -> None:
     left, right = figure.subplots(1, 2)
     left.plot(1 + np.arange(len(pca.explained_variance_ratio_)), 100 * np.cumsum(pca.explained_variance_ratio_))
     left.set(xlabel="components", ylabel="explained variance in %", ylim=(0, 101))
+    left.xaxis.get_major_locator().set_params(integer=True)
     places = pca.transform(standard)[:, :2]
     truth = table.truth[_drawn_rows(table)]
     for number, label in enumerate(table.labels):
@@ -140,6 +142,7 @@ def clusters(figure: Any, table: TableSplit) -> None:
     fits = [KMeans(k, n_init=3, random_state=0).fit(standard) for k in counts]
     left.plot(counts, [silhouette_score(standard, fit.labels_) for fit in fits], "o-", color="C0")
     left.set(xlabel="clusters")
+    left.xaxis.get_major_locator().set_params(integer=True)
     left.set_ylabel("silhouette", color="C0")
     elbow = left.twinx()
     elbow.plot(counts, [fit.inertia_ for fit in fits], "s--", color="C1")
@@ -165,10 +168,13 @@ def _standardised(table: TableSplit) -> RealArray:
 
 
 def _grid(axes: Any, values: RealArray, rows: list[str], columns: list[str], *, form: str) -> None:
-    image = axes.imshow(values, cmap="viridis", aspect="auto")
+    lowest, highest = np.nanmin(values), np.nanmax(values)
+    # Of equal cells matplotlib would make a scale around them, to 110 % of right answers.
+    scale = (lowest, highest) if lowest < highest else (0, highest or 1)
+    image = axes.imshow(values, cmap="viridis", aspect="auto", vmin=scale[0], vmax=scale[1])
     axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
     axes.set_yticks(range(len(rows)), rows)
-    middle = (np.nanmin(values) + np.nanmax(values)) / 2
+    middle = sum(scale) / 2
     for (row, column), value in np.ndenumerate(values):
         if not np.isnan(value):
             colour = "white" if value < middle else "black"
