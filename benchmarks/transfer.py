@@ -33,8 +33,8 @@ from earmark.training.crops import WindowCrops
 from earmark.training.embeddings import embed_examples
 from earmark.training.examples import FeatureSet
 from earmark.training.fit import learn_scales
+from earmark.training.fitted_heads import fitted_row
 from earmark.training.learner import make_learner
-from earmark.training.logistic import logistic_row
 from earmark.training.loop import fit
 from earmark.types import FloatArray
 
@@ -66,7 +66,8 @@ def usual_loop(folder: Path, *, epochs: int, batch: int) -> float:
 def earmark_way(examples: FeatureSet, *, head: str, epochs: int, batch: int) -> float:
     """Return the seconds of processor time that Earmark needs, with an empty cache."""
     started_s = time.process_time()
-    network = TransferConfig.model_validate({"head": head}).build(n_labels=N_LABELS, input_shape=(1, 96, 188))
+    model = TransferConfig.model_validate({"head": head})
+    network = model.build(n_labels=N_LABELS, input_shape=(1, 96, 188))
     if not isinstance(network, Transfer):
         raise TypeError("a transfer configuration builds a Transfer")
     training = Training(epochs=epochs, batch_size=batch)
@@ -74,8 +75,8 @@ def earmark_way(examples: FeatureSet, *, head: str, epochs: int, batch: int) -> 
         embedded = embed_examples(examples, network, cache=FeatureCache(folder))
         alone = network.on_embeddings()
         learn_scales(alone, embedded, batch_size=batch)
-        if head == "logistic":
-            logistic_row(alone, embedded, None, training=training)
+        if model.is_fitted_at_once:
+            fitted_row(alone, embedded, None, model=model, training=training)
         else:
             n_steps = epochs * max(1, round(len(embedded) / batch))
             learner = make_learner(alone, training=training, augment=[], n_steps=n_steps)

@@ -198,6 +198,7 @@ class TestManifest:
         ({"training": {"class_weights": "balanced"}}, r"needs training\.class_weights = 'none'"),
         ({"training": {"label_smoothing": 0.1}}, r"needs training\.label_smoothing = 0"),
         ({"model": {"head": "logistic"}}, r"needs model\.head = 'linear'"),
+        ({"model": {"head": "ridge"}}, r"needs model\.head = 'linear'"),
         ({"rejection": {}}, r"needs no \[rejection\], since none of the labels is an answer too"),
     ],
 )

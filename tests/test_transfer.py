@@ -24,6 +24,8 @@ from earmark.training.examples import FeatureSet, prepare
 from earmark.training.fit import learn_scales, unscaled_network, warn_of_gap, with_floor
 from earmark.training.logistic import USUAL_STRENGTH, fit_logistic
 from earmark.training.loop import validate
+from earmark.training.ridge import STRENGTHS, fit_ridge
+from earmark.training.ridge import USUAL_STRENGTH as USUAL_RIDGE
 from earmark.training.settle import recipe_for_data, split_for
 from earmark.training.training_config import Training
 from synthetic_pictures import write_pictures
@@ -70,7 +72,7 @@ def train_part(sounds, tmp_path, **changes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("head", ["logistic", "linear", "mlp"])
+@pytest.mark.parametrize("head", ["logistic", "ridge", "linear", "mlp"])
 def test_a_few_sounds_are_enough(sounds, tmp_path, head):
     changes = {"model": {"head": head, "hidden": 16}, "training": {"epochs": 40, "batch_size": 4}}
     run = train(recipe(**changes), data=sounds, out=tmp_path / "run", cache=tmp_path / "cache")
@@ -81,7 +83,7 @@ def test_a_few_sounds_are_enough(sounds, tmp_path, head):
         answer = recognizer.predict(sound(label, rng).astype(np.float32), sample_rate_hz=RATE_HZ)
         assert answer.top[0].label == label
     rows = list(csv.DictReader((run.folder / "log.csv").read_text().splitlines()))
-    assert len(rows) == (1 if head == "logistic" else 40)
+    assert len(rows) == (1 if head in ("logistic", "ridge") else 40)
     assert run.model.stat().st_size < 2e6
 
 
@@ -155,11 +157,12 @@ def head_of(examples, n_labels):
     return head.eval()
 
 
-@pytest.mark.parametrize("n_labels", [2, 3])
-def test_logistic_regression_finds_the_number_that_tells(n_labels):
+# Three labels along one number hide the middle one from regressions on the labels.
+@pytest.mark.parametrize(("fit_head", "n_labels"), [(fit_logistic, 2), (fit_logistic, 3), (fit_ridge, 2)])
+def test_a_fitted_head_finds_the_number_that_tells(fit_head, n_labels):
     examples = embeddings_of(12, n_labels=n_labels)
     head = head_of(examples, n_labels)
-    fit_logistic(head, examples, balanced=True, seed=0)
+    fit_head(head, examples, balanced=True, seed=0)
     row = validate(head, examples, batch_size=8, device=torch.device("cpu"))
     assert row["valid_accuracy"] > 0.9
     weights = head.head.weight.detach().abs()
@@ -185,6 +188,64 @@ def test_one_example_a_label(caplog):
     assert validate(head, examples, batch_size=8, device=torch.device("cpu"))["valid_accuracy"] == 1
 
 
+def test_ridge_regression_is_that_of_scikit_learn():
+    from sklearn.linear_model import Ridge
+
+    examples = embeddings_of(12, n_labels=3)
+    head = head_of(examples, 3)
+    assert fit_ridge(head, examples, balanced=False, seed=0, strength=0.3) == 0.3
+    pooled = [head.standardize(torch.from_numpy(examples.load(i, 0).windows().batch[:, 0, :, 0])) for i in range(36)]
+    x = torch.stack([each.mean(0) for each in pooled]).numpy()
+    x = x - x.mean(0)
+    known = Ridge(alpha=0.3 * (x**2).sum() / len(x)).fit(x, np.eye(3)[examples.targets[:, 0]])
+    found = head.head.weight.detach().numpy()
+    scale = found.ravel() @ known.coef_.ravel() / (known.coef_**2).sum()
+    assert scale > 1
+    np.testing.assert_allclose(found, scale * known.coef_, atol=1e-4)
+
+
+def test_ridge_scores_are_scaled_to_be_probabilities():
+    examples = embeddings_of(40)
+    head = head_of(examples, 2)
+    assert fit_ridge(head, examples, balanced=True, seed=0) in STRENGTHS
+    row = validate(head, embeddings_of(40, seed=1), batch_size=8, device=torch.device("cpu"))
+    assert row["valid_loss"] < 0.2
+
+
+def test_ridge_leaves_out_numbers_that_hardly_vary():
+    examples = embeddings_of(12)
+    for i in range(len(examples)):
+        examples.load(i, 0).windows().batch[:, :, 3] *= 0.001
+    head = head_of(examples, 2)
+    fit_ridge(head, examples, balanced=True, seed=0)
+    weights = head.head.weight.detach()
+    assert not weights[:, 3].any()
+    assert weights[:, :3].all()
+
+
+def test_ridge_learns_from_one_example_a_label(caplog):
+    examples = embeddings_of(1)
+    head = head_of(examples, 2)
+    assert fit_ridge(head, examples, balanced=True, seed=0) == USUAL_RIDGE
+    assert "a label has 1 training example, so the strength of the ridge head" in caplog.text
+    assert validate(head, examples, batch_size=8, device=torch.device("cpu"))["valid_accuracy"] == 1
+
+
+def test_a_label_without_examples_is_refused():
+    head = head_of(embeddings_of(2), 3)
+    with pytest.raises(DataError, match="a label has no training example; add some"):
+        fit_ridge(head, embeddings_of(2), balanced=True, seed=0)
+
+
+def test_what_a_head_may_be():
+    with pytest.raises(ConfigError, match=r"head.*'lasso'"):
+        recipe(model={"head": "lasso"})
+    with pytest.raises(ConfigError, match=r"strength.*greater than 0"):
+        recipe(model={"head": "ridge", "strength": 0})
+    with pytest.raises(ConfigError, match=r"the head is 'linear'; remove it, or set model\.head = 'ridge'"):
+        recipe(model={"head": "linear", "strength": 0.3})
+
+
 def test_a_backbone_for_sounds_sees_no_pictures(tmp_path):
     with pytest.raises(ConfigError, match="trained on log-mel spectrograms of sounds, and cannot see pictures; choose"):
         load_recipe("genre/musicnn", overrides=["features.kind=picture"])
@@ -203,11 +264,14 @@ def test_a_backbone_that_wants_another_rate():
     )
 
 
-def test_a_logistic_head_needs_a_frozen_backbone():
-    with pytest.raises(ConfigError, match=r"set training\.freeze = 'backbone' and training\.open_stages = 0"):
-        recipe(training={"freeze": "none"})
-    with pytest.raises(ConfigError, match=r"'mixup' changes every batch anew"):
-        recipe(augment=[{"kind": "mixup"}])
+@pytest.mark.parametrize("head", ["logistic", "ridge"])
+def test_a_head_fitted_at_once_needs_a_frozen_backbone(head):
+    with pytest.raises(
+        ConfigError, match=rf"a {head} head .*set training\.freeze = 'backbone' and training\.open_stages"
+    ):
+        recipe(model={"head": head}, training={"freeze": "none"})
+    with pytest.raises(ConfigError, match=rf"'mixup' changes every batch anew, and a {head} head"):
+        recipe(model={"head": head}, augment=[{"kind": "mixup"}])
 
 
 def test_features_stay_as_they_are():

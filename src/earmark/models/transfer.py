@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal, Self, cast
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from earmark.errors import ConfigError
@@ -99,7 +99,10 @@ class TransferConfig(ModelConfig):
     head
         ``"linear"``: one dense layer, trained by the loop. ``"logistic"``: the same layer fitted by regularised
         multinomial logistic regression, its strength chosen by cross-validation over groups; the backbone is frozen.
-        ``"mlp"``: a hidden layer before it.
+        ``"ridge"``: the same layer fitted by ridge regression on the labels, likewise. ``"mlp"``: a hidden layer
+        before it.
+    strength
+        Of ridge regression, a share of the mean squared length of an embedding; chosen unless given.
     hidden
         Units of the hidden layer.
     dropout
@@ -111,9 +114,24 @@ class TransferConfig(ModelConfig):
     weights: str = ""
     mean: tuple[float, ...] = (0.0,)
     std: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
-    head: Literal["linear", "logistic", "mlp"] = "linear"
+    head: Literal["linear", "logistic", "ridge", "mlp"] = "linear"
+    strength: float | None = Field(default=None, gt=0)
     hidden: int = Field(default=128, ge=1)
     dropout: float = Field(default=0.2, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _only_ridge_has_a_strength(self) -> Self:
+        if self.strength is not None and self.head != "ridge":
+            raise ConfigError(
+                f"model.strength is that of ridge regression, and the head is {self.head!r}; remove it, or set"
+                " model.head = 'ridge'"
+            )
+        return self
+
+    @property
+    def is_fitted_at_once(self) -> bool:
+        """Whether the head is fitted by a solver to embeddings that stay as they are, and not by the loop."""
+        return self.head in ("logistic", "ridge")
 
     def untrained(self) -> Self:
         name = timm_model_of(self.backbone)
@@ -148,7 +166,7 @@ class TransferConfig(ModelConfig):
         return Transfer(body, self._head(entry.n_embedding, n_labels), n_embedding=entry.n_embedding)
 
     def _head(self, n_embedding: int, n_labels: int) -> nn.Module:
-        if self.head == "logistic":
+        if self.is_fitted_at_once:
             return nn.Linear(n_embedding, n_labels)
         if self.head == "linear":
             return nn.Sequential(nn.Dropout(self.dropout), nn.Linear(n_embedding, n_labels))

@@ -23,8 +23,8 @@ from earmark.training.checkpoint import save_weights
 from earmark.training.distributed import first_ahead, is_first
 from earmark.training.embeddings import embed_examples
 from earmark.training.examples import FeatureSet, prepare
+from earmark.training.fitted_heads import fitted_row
 from earmark.training.learner import Learner, explains_memory, make_learner
-from earmark.training.logistic import logistic_row
 from earmark.training.loop import Row, fit
 from earmark.training.mixtures.examples import MixtureSet, OtherSounds, mixture_set
 from earmark.training.recipe import Recipe
@@ -111,8 +111,8 @@ def _fit_head(
     """Fit what comes after a frozen backbone to its embeddings; return the log."""
     head = network.on_embeddings()
     learn_scales(head, train, batch_size=recipe.training.batch_size)
-    if isinstance(recipe.model, TransferConfig) and recipe.model.head == "logistic":
-        rows = [logistic_row(head, train, valid, training=recipe.training)]
+    if isinstance(recipe.model, TransferConfig) and recipe.model.is_fitted_at_once:
+        rows = [fitted_row(head, train, valid, model=recipe.model, training=recipe.training)]
         on_epoch(rows)
     else:
         # Its checkpoints are of the head alone, and lie apart from the weights of the whole network.

@@ -154,18 +154,19 @@ class Recipe(Config):
         )
 
     @model_validator(mode="after")
-    def _logistic_head_is_alone(self) -> Self:
-        if not isinstance(self.model, TransferConfig) or self.model.head != "logistic":
+    def _head_fitted_at_once_is_alone(self) -> Self:
+        if not isinstance(self.model, TransferConfig) or not self.model.is_fitted_at_once:
             return self
+        head = self.model.head
         if self.training.freeze != "backbone" or self.training.open_stages:
             raise ConfigError(
-                f"recipe {self.name!r}: a logistic head is fitted to embeddings that stay as they are; set"
+                f"recipe {self.name!r}: a {head} head is fitted to embeddings that stay as they are; set"
                 " training.freeze = 'backbone' and training.open_stages = 0, or model.head = 'linear'"
             )
         for change in self.augment:
             if isinstance(change, BatchAugmentation):
                 raise ConfigError(
-                    f"recipe {self.name!r}: {change.kind!r} changes every batch anew, and a logistic head is fitted at"
+                    f"recipe {self.name!r}: {change.kind!r} changes every batch anew, and a {head} head is fitted at"
                     " once; remove it, or set model.head = 'linear'"
                 )
         return self
@@ -177,7 +178,7 @@ class Recipe(Config):
         impossible = {
             "training.class_weights = 'none'": self.training.class_weights != "none",
             "training.label_smoothing = 0": self.training.label_smoothing > 0,
-            "model.head = 'linear'": isinstance(self.model, TransferConfig) and self.model.head == "logistic",
+            "model.head = 'linear'": isinstance(self.model, TransferConfig) and self.model.is_fitted_at_once,
         }
         wanted = [setting for setting, is_needed in impossible.items() if is_needed]
         if self.rejection is not None and self.mixtures is None:
