@@ -18,9 +18,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import PIL.Image
-import PIL.ImageDraw
-import PIL.ImageFilter
 from scipy.optimize import minimize
 from scipy.sparse.csgraph import connected_components
 
@@ -32,7 +29,7 @@ from earmark.features.ink_raster import USUAL_STAFF_SPACE
 from earmark.files import write_text
 from earmark.ink.group_shape import group_boxes, log_sizes
 from earmark.ink.groups import Group, candidate_groups
-from earmark.ink.lines import stroke_boxes, write_line
+from earmark.ink.lines import scan_line, stroke_boxes, write_line
 from earmark.ink.parts import find_parts
 from earmark.recognizer import Recognizer
 from earmark.recognizer.line.anchor import even_points
@@ -50,7 +47,7 @@ from earmark.recognizer.line.model import (
 from earmark.recognizer.line.read import answers_of
 from earmark.recognizer.line.score import Pieces, find_candidates
 from earmark.rejection.drawings import make_ood, ood_kinds
-from earmark.types import FloatArray, Image, Ink, RealArray
+from earmark.types import FloatArray, Ink, RealArray
 
 OUT = Path(__file__).parents[1] / "src" / "earmark" / "recognizer" / "line" / "line_model.json"
 WAYS = (
@@ -267,7 +264,7 @@ def scanned_pieces(line: Written, model: LineModel, *, seed: int, tells_size: bo
     labels, ink, groups = line
     rng = np.random.default_rng(seed)
     scale = rng.uniform(1.2, 3.0)
-    image, corner = scan_of(ink, rng, scale=scale)
+    image, corner = scan_line(ink, rng, scale=scale, staff_space=USUAL_STAFF_SPACE)
     try:
         parts = find_parts(image)
     except DataError:
@@ -293,28 +290,6 @@ def distance_to(points: RealArray, strokes: list[FloatArray]) -> float:
     some = points[:: max(1, len(points) // 40)]
     ink = even_points([stroke.astype(np.float64) / USUAL_STAFF_SPACE for stroke in strokes]) * USUAL_STAFF_SPACE
     return float(np.sqrt(((some[:, None] - ink) ** 2).sum(axis=2)).min())
-
-
-def scan_of(ink: Ink, rng: np.random.Generator, *, scale: float) -> tuple[Image, RealArray]:
-    """Return a picture of a line on paper, half of the time on a staff, and where its corner lies."""
-    points = np.concatenate(ink.strokes)
-    corner = np.minimum(points.min(axis=0), [0, -40]) - 30
-    size = (np.maximum(points.max(axis=0), [0, 40]) + 30 - corner) * scale
-    paper = PIL.Image.new("L", (int(size[0]), int(size[1])), 255)
-    draw = PIL.ImageDraw.Draw(paper)
-    pen = scale * rng.uniform(1.2, 2.8)
-    for stroke in ink.strokes:
-        path = [tuple((point - corner) * scale) for point in stroke]
-        draw.line(path, fill=0, width=max(1, round(pen)), joint="curve")
-        for x, y in path:
-            draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=0)
-    if rng.random() < 0.5:
-        for rule in range(-2, 3):
-            y = float((rule * USUAL_STAFF_SPACE - corner[1]) * scale)
-            draw.line([(5, y), (paper.width - 5, y)], fill=0, width=max(1, round(pen / 2)))
-    grey = np.asarray(paper.filter(PIL.ImageFilter.GaussianBlur(0.6)), np.float64)
-    grey = 30 + rng.uniform(0.6, 0.85) * grey + rng.normal(0, rng.uniform(0, 8), grey.shape)
-    return Image(np.clip(grey, 0, 255).astype(np.uint8)), corner
 
 
 def fit(examples: list[Example], *, ridge: float = 0.01, steps: int = 50) -> RealArray:

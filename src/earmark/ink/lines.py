@@ -1,4 +1,4 @@
-"""Lines of symbols: several drawings laid side by side, as a person would write them on one staff."""
+"""Lines of symbols: drawings laid side by side, as a person would write them on one staff, and scans of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from earmark.types import FloatArray, Ink, RealArray
+from earmark.types import FloatArray, Image, Ink, RealArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +72,45 @@ def write_line(
             drawn.append(held[1])
         held = None if waits is None else (place, waits)
     return WrittenLine(Ink(tuple(drawn)), tuple(map(tuple, groups)))
+
+
+def scan_line(ink: Ink, rng: np.random.Generator, *, scale: float, staff_space: float) -> tuple[Image, RealArray]:
+    """Return a picture of a line as a scanner would see it, half of the time with a staff through it.
+
+    Pen, brightness of the paper and noise are random.
+
+    Parameters
+    ----------
+    ink
+        The line; the middle of its staff is at height 0.
+    scale
+        Pixels for each unit of the strokes.
+    staff_space
+        Distance of two lines of the staff in the unit of the strokes.
+
+    Returns
+    -------
+    The picture, and the point of the drawing that lies in its upper left corner.
+    """
+    import PIL.Image
+    import PIL.ImageDraw
+    import PIL.ImageFilter
+
+    points = np.concatenate(ink.strokes)
+    corner = np.minimum(points.min(axis=0), [0, -2 * staff_space]) - 1.5 * staff_space
+    size = (np.maximum(points.max(axis=0), [0, 2 * staff_space]) + 1.5 * staff_space - corner) * scale
+    paper = PIL.Image.new("L", (int(size[0]), int(size[1])), 255)
+    draw = PIL.ImageDraw.Draw(paper)
+    pen = scale * rng.uniform(1.2, 2.8)
+    for stroke in ink.strokes:
+        path = [tuple((point - corner) * scale) for point in stroke]
+        draw.line(path, fill=0, width=max(1, round(pen)), joint="curve")
+        for x, y in path:
+            draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=0)
+    if rng.random() < 0.5:
+        for rule in range(-2, 3):
+            y = float((rule * staff_space - corner[1]) * scale)
+            draw.line([(5, y), (paper.width - 5, y)], fill=0, width=max(1, round(pen / 2)))
+    grey = np.asarray(paper.filter(PIL.ImageFilter.GaussianBlur(0.6)), np.float64)
+    grey = 30 + rng.uniform(0.6, 0.85) * grey + rng.normal(0, rng.uniform(0, 8), grey.shape)
+    return Image(np.clip(grey, 0, 255).astype(np.uint8)), corner
