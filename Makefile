@@ -52,12 +52,14 @@ installs: $(READY) | .uv/bin/uv
 	PATH="$(CURDIR)/.uv/bin:$$PATH" $(BIN)/python tools/check_installs.py --report installs.json
 
 # The tests with the oldest version of every dependency that pyproject.toml allows. What these depend on is new, so old
-# Starlette's test client uses a name that anyio has deprecated since.
+# Starlette's test client uses a name that anyio has deprecated since, and old Matplotlib names of pyparsing.
+OLD_NAMES = -W "ignore:The anyio.abc.BlockingPortal alias:DeprecationWarning" \
+            -W "ignore::pyparsing.warnings.PyparsingDeprecationWarning"
 test-oldest: .uv/bin/uv
 	$(UV) venv -q --clear --python $(PYTHON) .venv-oldest
 	$(UV) pip install -q --python .venv-oldest/bin/python --resolution lowest-direct \
 	  --editable '.[train,imagenet,av,live,serve,cluster]' --group dev
-	.venv-oldest/bin/pytest -W "ignore:The anyio.abc.BlockingPortal alias:DeprecationWarning" $(ARGS)
+	.venv-oldest/bin/pytest $(OLD_NAMES) $(ARGS)
 
 format: $(READY)
 	$(BIN)/ruff format .

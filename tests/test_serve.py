@@ -34,6 +34,8 @@ LIMITS = Limits(
     body_bytes=2 << 20, duration_s=20, pixels=1_000_000, n_items=5, body_s=1.0, work_s=20.0, n_active=4, n_requests=8
 )
 LISTEN = "ws://127.0.0.1/v1/listen"
+# A form without a file.
+NO_FILE = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'
 G_CLEF = [[[0, 0], [5, 9], [9, 3]], [[2, 2], [4, 4]]]
 
 
@@ -160,7 +162,7 @@ LONG = wav(np.zeros(8000 * 21), 8000, format="FLAC")
         ("eyes?timeline=true", b'{"strokes": [[[1, 2], [3, 4]]]}', "application/json", 400, "no timeline"),
         ("ears?top=0", b"x", "audio/wav", 400, "top: "),
         ("ears", b"--x\r\n\r\n", "multipart/form-data", 422, "form cannot be read"),
-        ("ears", b"--x--\r\n", "multipart/form-data; boundary=x", 422, "holds no file"),
+        ("ears", NO_FILE, "multipart/form-data; boundary=x", 422, "holds no file"),
         ("ears", json.dumps({"items": [{}] * 6}).encode(), "application/json", 413, "6 inputs in one request"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
