@@ -15,6 +15,7 @@ from earmark.errors import DataError, ModelError
 from earmark.live import ListenConfig, Listener
 from earmark.recognizer import Rejection, WindowScores, as_dict, assemble, load
 from earmark.recognizer.frame_outputs import FrameOutputs, FrameScores
+from earmark.recognizer.network import HighestScores
 from earmark.recognizer.note_events import NoteDecoder, note_events
 from earmark.recognizer.prediction import to_prediction, with_notes
 from earmark.recognizer.stitching import FrameStitcher
@@ -171,6 +172,18 @@ class TestPredictions:
         values = as_dict(prediction)
         assert values["chord"]["name"] == "C major over E"
         assert [key["frequency_hz"] for key in values["sounding"]] == [329.63, 392.0, 523.25]
+
+    def test_keys_that_follow_each_other_are_no_chord(self):
+        card = keys_card()
+        rows = np.zeros((3, len(card.labels)), np.float32)
+        for row, name in enumerate(("E4", "G4", "C5")):
+            rows[row, card.labels.index(name)] = 0.9
+        for scores, symbol in ((rows, None), (np.maximum(rows, rows.max(axis=0)), "C/E")):
+            starts_s, ones = np.arange(3.0), np.ones(3, np.float32)
+            windows = HighestScores(starts_s, starts_s + 1, scores, ones, ones, np.inf * ones)
+            prediction = to_prediction(card, windows, "a.wav")
+            assert [key.name for key in prediction.sounding] == ["E4", "G4", "C5"]
+            assert (prediction.chord and prediction.chord.symbol) == symbol
 
     def test_a_recognizer_of_one_key_says_which_sounds(self, tmp_path):
         prediction = tiny_recognizer(tmp_path).predict(played((0, 1, 69)), sample_rate_hz=RATE_HZ, force=True)

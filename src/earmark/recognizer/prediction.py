@@ -58,7 +58,7 @@ def to_prediction(
         segments=tuple(_segments(card, scores, force=force)) if timeline else None,
         labels=labels,
         sounding=sounding,
-        chord=chord_of(key.midi for key in sounding or ()),
+        chord=chord_of(key.midi for key in sounding or ()) if _together(card, scores, labels or ()) else None,
     )
 
 
@@ -149,6 +149,13 @@ def _given(card: Card, scores: WindowScores, *, force: bool) -> npt.NDArray[np.b
         return above  # silence has probabilities of zero
     (best,) = best_answers(card, probabilities, 1, familiarity=scores.mean_familiarity())
     return above if _reason(card, scores, best) is None else np.zeros_like(above)
+
+
+def _together(card: Card, scores: WindowScores, labels: Iterable[Answer]) -> bool:
+    """Return whether some window holds all of the labels: keys that follow each other are no chord."""
+    columns = [card.labels.index(answer.label) for answer in labels]
+    held = scores.probabilities[:, columns] >= np.array(card.thresholds, np.float32)[columns]
+    return bool(columns and held.all(axis=1).any())
 
 
 def _reason(card: Card, scores: WindowScores, best: Answer) -> str | None:
