@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.errors import ConfigError
+from earmark.errors import ConfigError, ModelError
 from earmark.models import Crnn, CrnnConfig, DoubleResidualConfig, MiniVggConfig, MlpConfig, Normalize, Resize
 from earmark.runs.compare import count_parameters
 from earmark.training import export, load_recipe, shipped_recipes
@@ -143,6 +143,15 @@ def test_a_stream_in_the_onnx_file_gives_what_the_whole_gives(listener):
         with torch.no_grad():
             expected = listener(torch.from_numpy(features[..., :last])).numpy()
         assert np.abs(logits - expected).max() < 1e-4
+
+
+def test_a_torch_that_cannot_export_is_one_sentence(listener, monkeypatch):
+    def fail(*_args, **_settings):
+        raise torch.onnx.OnnxExporterError("a stack trace of hundreds of lines")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(ModelError, match=r"^torch .* cannot export this network to ONNX; install a newer torch and"):
+        export_recurrent(listener)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from earmark.errors import ModelError
 from earmark.features import Features, SoundFeatures
 from earmark.models import Crnn, CrnnState, Network, Transcription
 from earmark.models.onnx_body import inline_bodies
@@ -125,21 +126,33 @@ def export_module(
     names: tuple[list[str], list[str]],
     dynamic: tuple[Any, ...],
 ) -> onnx.ModelProto:
-    """Return a module as ONNX; `names` are those of the inputs and of the outputs."""
+    """Return a module as ONNX; `names` are those of the inputs and of the outputs.
+
+    Raises
+    ------
+    ModelError
+        When this version of torch cannot export it.
+    """
     with warnings.catch_warnings():
         # The exporter warns about its own internals; tests compare the outputs.
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            module,
-            example,
-            input_names=names[0],
-            output_names=names[1],
-            dynamic_shapes=dynamic,
-            opset_version=EXPORT_OPSET,
-            dynamo=True,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                module,
+                example,
+                input_names=names[0],
+                output_names=names[1],
+                dynamic_shapes=dynamic,
+                opset_version=EXPORT_OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise ModelError(
+                f"torch {torch.__version__} cannot export this network to ONNX; install a newer torch and give the same"
+                " command again: what was trained is kept"
+            ) from error
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
     weights = [value.const_value for value in program.model.graph.initializers.values()]
