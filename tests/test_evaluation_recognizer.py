@@ -89,7 +89,7 @@ def test_sounds_are_answered_as_by_predict(listener, sounds):
     # Windows of 1 s every 0.5 s: the sounds of 0.5, 1, 1.5 and 2 s have 1, 1, 2 and 3.
     assert scores.per_clip.n == 7
     assert scores.per_track is None
-    assert seen[-1] == ("evaluating", 4, 4)
+    assert ("evaluating", 4, 4) in seen
     assert outcome.logits_uncalibrated is not None
 
 

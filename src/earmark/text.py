@@ -81,7 +81,7 @@ def spellings_of_name(name: str) -> tuple[str, ...]:
     r"""Return the ways in which a list may write the name of a file: as it stands first, then as systems store it.
 
     >>> spellings_of_name(".\\jazz\\a.wav ")
-    ('.\\\\jazz\\\\a.wav ', 'jazz/a.wav')
+    ('.\\jazz\\a.wav ', 'jazz/a.wav')
     """
     bare = name.strip().replace("\\", "/").removeprefix("./")
     return tuple(dict.fromkeys((name, bare, *(unicodedata.normalize(form, bare) for form in ("NFC", "NFD")))))

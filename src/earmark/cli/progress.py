@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from earmark.cli.output import say
 from earmark.text import printable
-from earmark.types import Progress, no_progress
+
+if TYPE_CHECKING:
+    from earmark.types import Progress
 
 FIRST_LINE_S = 1.0
 """Seconds after which a stage that goes on is named where there is no terminal."""
@@ -29,6 +31,8 @@ def progress_on_stderr() -> Iterator[Progress]:
     ``torchrun`` the first speaks.
     """
     if os.environ.get("RANK", "0") != "0":
+        from earmark.types import no_progress
+
         yield no_progress
     elif sys.stderr.isatty():
         with _bars() as draw:
