@@ -59,7 +59,7 @@ def test_a_song_is_heard_seen_and_played_from_a_moment(page, song, snapshot):
     choose(page, "notes")
     page.locator("#sound-file").set_input_files(song)
     answered(page)
-    assert page.locator("#answer").text_content().startswith("A minor")  # the chord of C, E and A
+    assert page.locator("#answer").text_content() == "3 notesC4E4A4"  # one after the other, so no chord
     buttons = page.locator("#roll button")
     assert buttons.count() >= 3  # three keys
     painted = "id => new Set(document.getElementById(id).getContext('2d').getImageData(0,0,600,100).data).size"
