@@ -1,15 +1,15 @@
-"""The network that a recipe makes, layer by layer, before any training."""
+"""The network that a recipe makes, layer by layer, without making its weights."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from earmark.features import (
     InkFeatures,
@@ -27,6 +27,7 @@ from earmark.training.recipe import Recipe
 N_LABELS = 10
 """As many as GTZAN has genres, where no data says how many there are."""
 
+_N_PROBED = 2
 _BACKWARD = 2
 """A pass back costs about two passes forward."""
 _SHARE_OF_PEAK = 0.3
@@ -36,13 +37,12 @@ _SIDE = 768
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: its name in the network, its kind, the shape that it gives for one example, its weights and work."""
+    """One layer: its name in the network, its kind, the shape that it gives for one example, and its weights."""
 
     name: str
     kind: str
     shape: tuple[int, ...]
     n_parameters: int
-    n_operations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Architecture:
     n_parameters, n_trainable
         Weights, and those of them that the recipe trains.
     n_operations
-        Additions and multiplications of the layers with a matrix of weights, for one example.
+        Additions and multiplications of convolutions and matrices, for one example.
     """
 
     input_shape: tuple[int, int, int]
@@ -77,14 +77,14 @@ def architecture_of(recipe: Recipe, *, n_labels: int = N_LABELS) -> Architecture
         When its features do not fit its model.
     """
     shape = input_shape_of(recipe)
-    # Passing shapes alone imports the compiler of PyTorch, which takes longer than to compute with fresh weights.
-    network = blank_network(recipe, n_labels=n_labels, input_shape=shape, device="cpu")
+    network = blank_network(recipe, n_labels=n_labels, input_shape=shape)
     parameters = list(network.parameters())
-    layers = _layers(network)
+    with FlopCounterMode(display=False) as counter:
+        layers = _layers(network)
     return Architecture(
         input_shape=shape,
         layers=tuple(layers),
-        n_operations=sum(layer.n_operations for layer in layers),
+        n_operations=counter.get_total_flops() // _N_PROBED,
         n_parameters=sum(parameter.numel() for parameter in parameters),
         n_trainable=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
     )
@@ -107,14 +107,12 @@ def rough_time_s(recipe: Recipe, network: Architecture, *, n_examples: int) -> f
     return n_examples * passes * network.n_operations / operations_a_second
 
 
-def blank_network(
-    recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int, int], device: Literal["meta", "cpu"] = "meta"
-) -> Network:
-    """Return the untrained network, its frozen weights marked; nothing is fetched, and on `meta` it has shapes only."""
+def blank_network(recipe: Recipe, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
+    """Return the network with shapes only, its frozen weights marked; nothing is fetched or computed."""
     # Weights trained elsewhere are as many as fresh ones, and need not be fetched to be counted.
     model = recipe.model.untrained()
     # A backbone from the package reads its own small file, so it has its weights.
-    with torch.device("cpu" if model.kind == "transfer" else device):
+    with torch.device("cpu" if model.kind == "transfer" else "meta"):
         network = model.build(n_labels=n_labels, input_shape=input_shape, n_numbers=recipe.features.n_numbers)
     freeze(network, recipe.training)
     return network
@@ -143,8 +141,7 @@ def _layers(network: Network) -> list[Layer]:
             tensor = output[0] if isinstance(output, tuple) else output
             if isinstance(tensor, torch.Tensor):
                 n_parameters = sum(parameter.numel() for parameter in module.parameters())
-                shape = tuple(tensor.shape[1:])
-                layers.append(Layer(name, type(module).__name__, shape, n_parameters, _operations(module, shape)))
+                layers.append(Layer(name, type(module).__name__, tuple(tensor.shape[1:]), n_parameters))
 
         return remember
 
@@ -155,18 +152,7 @@ def _layers(network: Network) -> list[Layer]:
     ]
     network.eval()
     with torch.no_grad():
-        network(torch.zeros(1, *network.input_shape))
+        network(torch.zeros(_N_PROBED, *network.input_shape, device=next(network.parameters()).device))
     for hook in hooks:
         hook.remove()
     return layers
-
-
-def _operations(module: nn.Module, shape: tuple[int, ...]) -> int:
-    """Return additions and multiplications of one layer that gives `shape`: every weight of a matrix once a place.
-
-    The counter of PyTorch gives the same for the recipes that ship, but imports its compiler, which takes seconds.
-    """
-    n_weights = sum(parameter.numel() for parameter in module.parameters() if parameter.ndim > 1)
-    # Convolutions have their channels first, all others last.
-    channels = shape[0] if isinstance(module, nn.Conv1d | nn.Conv2d) else shape[-1]
-    return 2 * n_weights * math.prod(shape) // channels
