@@ -31,17 +31,17 @@ RECIPE = {
 }
 
 
-def make_run(folder: Path, *, n_right: int, inputs: str = "clip", n_learned: int = 3) -> Path:
-    """Write what a finished run leaves: `n_right` of 30 answers are right."""
+def make_run(folder: Path, *, n_right: int, inputs: str = "clip", n_learned: int = 3, n: int = 30) -> Path:
+    """Write what a finished run leaves: `n_right` of `n` answers are right."""
     folder.mkdir()
-    truth = np.arange(30) % 3
-    answers = np.where(np.arange(30) < n_right, truth, (truth + 1) % 3)
+    truth = np.arange(n) % 3
+    answers = np.where(np.arange(n) < n_right, truth, (truth + 1) % 3)
     outcome = Outcome.from_logits(
         4.0 * np.eye(3)[answers],
         truth,
         labels=LABELS,
-        groups=[str(i % 10) for i in range(30)],
-        inputs=[f"{inputs} {i}" for i in range(30)],
+        groups=[str(i % 10) for i in range(n)],
+        inputs=[f"{inputs} {i}" for i in range(n)],
     )
     recipe = Recipe.parse(RECIPE, where="test").model_dump(mode="json")
     (folder / "recipe.json").write_text(json.dumps({"recipe": recipe, "data": "0"}))
@@ -144,6 +144,11 @@ def test_one_run_alone_or_twice(runs):
     for given in (runs[:1], [runs[0], runs[0]]):
         with pytest.raises(UsageError, match=r"runs were given; name at least two, each once"):
             compare_runs(given)
+
+
+def test_runs_scored_on_one_example_stand_unpaired(tmp_path):
+    runs = [make_run(tmp_path / name, n_right=n_right, n=1) for name, n_right in (("right", 1), ("wrong", 0))]
+    assert [(entry.name, entry.against_rival) for entry in compare_runs(runs)] == [("right", None), ("wrong", None)]
 
 
 def test_a_run_that_is_not_finished(runs):

@@ -132,6 +132,7 @@ class TestEverything:
             (("--colours", "magna"), "did you mean 'magma'"),
             (("--features", "table"), "is no spectrogram"),
             (("--augmented", "2"), "say which by --recipe"),
+            (("--augmented", "2", "--recipe", "genre/cnn"), "the recipe 'genre/cnn' augments nothing"),
         ):
             code, _, err = run("show", data, "-o", tmp_path / "o", *options)
             assert code == 2

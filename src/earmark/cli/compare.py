@@ -64,7 +64,7 @@ def compare(
         if entry.against_rival:
             print(f"{entry.name} against {entry.rival}: {entry.against_rival.sentence}")
         else:
-            print(f"{entry.name}: no better run answered to the same examples, so it cannot be paired.")
+            print(f"{entry.name}: no better run answered to the same examples, at least two, so it cannot be paired.")
 
 
 def _more(entry: Entry) -> tuple[str, ...]:

@@ -88,6 +88,8 @@ def show(
     if augmented and recipe is None:
         raise UsageError("--augmented shows what a network is trained on; say which by --recipe")
     settings = _recipe(recipe, changes)
+    if augmented and settings is not None and not settings.augment:
+        raise UsageError(f"--augmented {augmented}: the recipe '{recipe}' augments nothing; leave --augmented out")
     manifest = read_source(source, kind=kind, groups=groups)
     look = _look(_features(features, changes, settings), colour_map=colour_map, size=size, pen=pen)
     with progress_on_stderr() as progress:

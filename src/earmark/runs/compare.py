@@ -205,8 +205,8 @@ def write_learning_curves(path: Path | str, entries: Sequence[Entry]) -> None:
 
 
 def _paired(outcome: Outcome, rival: Outcome) -> Comparison | None:
-    """Compare two outcomes, or return None when they are of other examples, which may stand side by side unpaired."""
-    if outcome.labels != rival.labels or sorted(outcome.inputs) != sorted(rival.inputs):
+    """Compare two outcomes, or return None when they are of other examples or of one alone: they stand unpaired."""
+    if outcome.labels != rival.labels or sorted(outcome.inputs) != sorted(rival.inputs) or outcome.n < 2:
         return None
     return compare_outcomes(outcome, rival)
 
