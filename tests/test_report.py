@@ -15,7 +15,7 @@ from PIL import Image
 
 from earmark.errors import DataError
 from earmark.evaluation import Outcome, score, worst_mistakes, write_report
-from earmark.evaluation.figures import confusion_figure, picture_figure
+from earmark.evaluation.figures import confusion_figure, curves_figure, picture_figure
 from tiny import KEY_NAMES
 
 LABELS = ("gClef", "<b>bold</b> & co", "4-4-Time", "Sharp")
@@ -124,6 +124,14 @@ def test_figures_are_self_contained_svg_in_the_readers_colours(page):
         assert "currentColor" in text
         links = [value for node in root.iter() for name, value in node.attrib.items() if name.endswith("href")]
         assert all(link.startswith("#") for link in links)
+
+
+def test_no_accuracy_is_numbered_above_100():
+    row = {"epoch": 1, "train_loss": 0.1, "train_accuracy": 1.0, "valid_loss": 0.2, "valid_accuracy": 1.0}
+    root = ET.fromstring(base64.b64decode(curves_figure([row]).partition(",")[2]))  # noqa: S314 - made by ourselves
+    texts = [(node.text or "").strip() for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    numbers = [float(text) for text in texts if re.fullmatch(r"\d+(\.\d+)?", text)]
+    assert max(numbers) == 100
 
 
 def test_the_page_says_what_was_measured(page, outcome):

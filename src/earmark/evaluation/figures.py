@@ -79,6 +79,10 @@ def curves_figure(rows: Sequence[Mapping[str, Any]], *, form: Form = "svg") -> s
             axis.plot(epochs, scale * values, color=colour, label=name, marker="o" if len(rows) == 1 else None)
         axis.set(title=title)
         _count_epochs(axis, epochs)
+        if scale == 100:
+            low, high = axis.get_ylim()
+            # Matplotlib leaves wide room above the highest point; no accuracy lies above 100 %, only half a line.
+            axis.set_ylim(low, min(high, 100 + 0.02 * (100 - low)))
         axis.grid(visible=True)
     axes[0].legend(frameon=False, labelcolor=INK)
     axes[-1].ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
