@@ -180,11 +180,14 @@ def test_uneven_labels_count_the_same():
     assert biases[1] > biases[0]
 
 
-def test_one_example_a_label(caplog):
+@pytest.mark.parametrize(
+    ("fit", "usual", "name"), [(fit_logistic, USUAL_STRENGTH, "logistic"), (fit_ridge, USUAL_RIDGE, "ridge")]
+)
+def test_one_example_a_label(fit, usual, name, caplog):
     examples = embeddings_of(1)
     head = head_of(examples, 2)
-    assert fit_logistic(head, examples, balanced=True, seed=0) == USUAL_STRENGTH
-    assert "a label has 1 training example, so the strength" in caplog.text
+    assert fit(head, examples, balanced=True, seed=0) == usual
+    assert f"a label has 1 training example, so the strength of the {name} head" in caplog.text
     assert validate(head, examples, batch_size=8, device=torch.device("cpu"))["valid_accuracy"] == 1
 
 
@@ -221,14 +224,6 @@ def test_ridge_leaves_out_numbers_that_hardly_vary():
     weights = head.head.weight.detach()
     assert not weights[:, 3].any()
     assert weights[:, :3].all()
-
-
-def test_ridge_learns_from_one_example_a_label(caplog):
-    examples = embeddings_of(1)
-    head = head_of(examples, 2)
-    assert fit_ridge(head, examples, balanced=True, seed=0) == USUAL_RIDGE
-    assert "a label has 1 training example, so the strength of the ridge head" in caplog.text
-    assert validate(head, examples, batch_size=8, device=torch.device("cpu"))["valid_accuracy"] == 1
 
 
 def test_a_label_without_examples_is_refused():

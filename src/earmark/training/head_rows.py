@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from earmark.errors import DataError
 from earmark.models import StandardizedHead
 from earmark.training.examples import FeatureSet
 from earmark.types import FloatArray, IntArray
+
+log = logging.getLogger(__name__)
 
 MOST_FOLDS = 5
 
@@ -48,18 +51,20 @@ class Rows:
         return scaled
 
 
-def fewest_examples(examples: FeatureSet, *, n_labels: int) -> int:
-    """Return the smallest number of examples that a label has.
+def can_hold_out(examples: FeatureSet, *, n_labels: int, head: str) -> bool:
+    """Return whether every label has examples enough to choose the strength of a head by others; say where not.
 
     Raises
     ------
     DataError
-        When it is 0.
+        When a label has no example.
     """
     fewest = int(np.bincount(examples.targets[:, 0], minlength=n_labels).min())
     if not fewest:
         raise DataError("a label has no training example; add some, or leave the label out")
-    return fewest
+    if fewest < 2:
+        log.warning("a label has 1 training example, so the strength of the %s head is not chosen by others", head)
+    return fewest >= 2
 
 
 def head_rows(head: StandardizedHead, examples: FeatureSet) -> tuple[Rows, Rows]:
@@ -80,11 +85,11 @@ def head_rows(head: StandardizedHead, examples: FeatureSet) -> tuple[Rows, Rows]
     return every, Rows(np.stack([block.mean(0) for block in blocks]), np.array(owners), np.array(labels))
 
 
-def grouped_folds(rows: Rows, groups: IntArray, *, seed: int) -> Iterator[tuple[IntArray, IntArray]]:
+def grouped_folds(rows: Rows, groups: Sequence[str], *, seed: int) -> Iterator[tuple[IntArray, IntArray]]:
     """Yield the rows to learn from and to check on: whole groups are held out, or recordings where groups are few."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    of_group = groups[rows.owners]
+    of_group = np.unique(groups, return_inverse=True)[1][rows.owners]
     n_folds = min(MOST_FOLDS, _fewest(of_group, rows.labels))
     if n_folds < 2:
         of_group, n_folds = rows.owners, min(MOST_FOLDS, _fewest(rows.owners, rows.labels))

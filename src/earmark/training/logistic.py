@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,13 +12,11 @@ import torch
 
 from earmark.models import StandardizedHead
 from earmark.training.examples import FeatureSet
-from earmark.training.head_rows import Rows, fewest_examples, grouped_folds, head_rows
-from earmark.types import FloatArray, IntArray
+from earmark.training.head_rows import Rows, can_hold_out, grouped_folds, head_rows
+from earmark.types import FloatArray
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
-
-log = logging.getLogger(__name__)
 
 STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 """Inverse strengths of regularisation (scikit-learn's C, for a weight of 1 an example) that are tried."""
@@ -47,20 +45,15 @@ def fit_logistic(head: StandardizedHead, examples: FeatureSet, *, balanced: bool
     DataError
         When a label has no example.
     """
-    fewest = fewest_examples(examples, n_labels=head.n_labels)
+    is_chosen = can_hold_out(examples, n_labels=head.n_labels, head="logistic")
     windows, pooled = head_rows(head, examples)
-    groups = np.unique(examples.groups, return_inverse=True)[1]
-    if fewest < 2:
-        log.warning("a label has 1 training example, so the strength of the logistic head is not chosen by others")
-        strength = USUAL_STRENGTH
-    else:
-        strength = _choose(pooled, groups, balanced=balanced, seed=seed)
+    strength = _choose(pooled, examples.groups, balanced=balanced, seed=seed) if is_chosen else USUAL_STRENGTH
     rows, biases = _of_all_labels(_fitted(_regression(strength), windows, windows.weights(balanced=balanced)))
     head.head.load_state_dict({"weight": torch.from_numpy(rows), "bias": torch.from_numpy(biases)})
     return strength
 
 
-def _choose(rows: Rows, groups: IntArray, *, balanced: bool, seed: int) -> float:
+def _choose(rows: Rows, groups: Sequence[str], *, balanced: bool, seed: int) -> float:
     weights, losses = rows.weights(balanced=balanced), np.zeros(len(STRENGTHS))
     for learn, check in grouped_folds(rows, groups, seed=seed):
         model = None

@@ -7,7 +7,7 @@ can hold better for other groups than logistic regression, which goes on to sepa
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,7 @@ from earmark.evaluation import fit_temperature
 from earmark.models import StandardizedHead
 from earmark.recognizer.network import log_softmax
 from earmark.training.examples import FeatureSet
-from earmark.training.head_rows import Rows, fewest_examples, grouped_folds, head_rows
-from earmark.types import IntArray
-
-log = logging.getLogger(__name__)
+from earmark.training.head_rows import Rows, can_hold_out, grouped_folds, head_rows
 
 Numbers = npt.NDArray[np.float64]
 
@@ -60,17 +57,15 @@ def fit_ridge(
     DataError
         When a label has no example.
     """
-    fewest = fewest_examples(examples, n_labels=head.n_labels)
+    is_chosen = can_hold_out(examples, n_labels=head.n_labels, head="ridge")
     _, rows = head_rows(head, examples)
     deviation = head.standardize.deviation.cpu().numpy()
     rows = Rows(rows.x * (deviation >= LEAST_DEVIATION * np.median(deviation)), rows.owners, rows.labels)
-    if fewest < 2:
-        log.warning("a label has 1 training example, so the strength of the ridge head is not chosen by others")
-        strength, scale = strength or USUAL_STRENGTH, USUAL_SCALE
-    else:
-        groups = np.unique(examples.groups, return_inverse=True)[1]
+    if is_chosen:
         tried = STRENGTHS if strength is None else (strength,)
-        strength, scale = _choose(rows, groups, tried, balanced=balanced, seed=seed)
+        strength, scale = _choose(rows, examples.groups, tried, balanced=balanced, seed=seed)
+    else:
+        strength, scale = strength or USUAL_STRENGTH, USUAL_SCALE
     layer = _fitted(rows, rows.weights(balanced=balanced), strength, n_labels=head.n_labels)
     state = {"weight": scale * layer.weight, "bias": scale * layer.bias}
     head.head.load_state_dict({name: torch.from_numpy(value.astype(np.float32)) for name, value in state.items()})
@@ -103,7 +98,7 @@ def _fitted(rows: Rows, weights: Numbers, strength: float, *, n_labels: int) -> 
 
 
 def _choose(
-    rows: Rows, groups: IntArray, strengths: tuple[float, ...], *, balanced: bool, seed: int
+    rows: Rows, groups: Sequence[str], strengths: tuple[float, ...], *, balanced: bool, seed: int
 ) -> tuple[float, float]:
     """Return the best of `strengths` and what to multiply its scores by."""
     weights, n_labels = rows.weights(balanced=balanced), 1 + int(rows.labels.max())
