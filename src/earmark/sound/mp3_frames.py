@@ -17,6 +17,8 @@ _XING = (b"Xing", b"Info")
 _VBRI = b"VBRI"
 _VBRI_FRAMES_AT = 14
 _FIRST_FRAME_BYTES = 4096
+_BLOCK_BYTES = 1 << 20
+"""That are in memory at a time: a file may be of many hours."""
 _CONSTANT = 0.98
 """Share of frames of one bit rate from which it counts as constant: tags among the frames can look like frames."""
 _KBIT_S_MPEG1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -51,7 +53,8 @@ def open_length(stream: BinaryIO, name: str, *, start: int) -> dict[int, bytes]:
         return {}
     if stated == 0:
         return {place: bytes(4)}
-    refuse_more(name, stated, sum(1 for _ in _bit_rates(first + stream.read())), unit="frames")
+    stream.seek(start)
+    refuse_more(name, stated, sum(1 for _ in _bit_rates(stream)), unit="frames")
     return {}
 
 
@@ -71,11 +74,13 @@ def length_is_a_guess(file: Path | BinaryIO) -> bool:
 
 
 def _guessed(stream: BinaryIO) -> bool:
-    stream.seek(after_id3(stream.read(10)))
+    start = after_id3(stream.read(10))
+    stream.seek(start)
     first = stream.read(_FIRST_FRAME_BYTES)
     if any(tag in first for tag in (*_XING, _VBRI)):
         return False
-    frames = Counter(_bit_rates(first + stream.read()))
+    stream.seek(start)
+    frames = Counter(_bit_rates(stream))
     return bool(frames) and max(frames.values()) < _CONSTANT * frames.total()
 
 
@@ -93,17 +98,17 @@ def _stated(first: bytes) -> tuple[int, int | None]:
     return 0, None
 
 
-def _bit_rates(data: bytes) -> Iterator[int]:
-    """Yield the bit rate of each layer-III frame, in kbit/s."""
-    at = 0
-    while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
-        frame = _frame(data[at + 1], data[at + 2])
-        if frame is None:
-            at += 1
-            continue
-        kbit_s, n_bytes = frame
-        yield kbit_s
-        at += n_bytes
+def _bit_rates(stream: BinaryIO) -> Iterator[int]:
+    """Yield the bit rate of each layer-III frame from here on, in kbit/s."""
+    data, at = b"", 0
+    while block := stream.read(_BLOCK_BYTES):
+        data, at = data[at:] + block, max(0, at - len(data))
+        while 0 <= (found := data.find(b"\xff", at)) <= len(data) - 4:
+            frame = _frame(data[found + 1], data[found + 2])
+            at = found + 1 if frame is None else found + frame[1]
+            if frame is not None:
+                yield frame[0]
+        at = max(at, found if found >= 0 else len(data))
 
 
 def _frame(second: int, third: int, *, first: int = 0xFF) -> tuple[int, int] | None:
