@@ -58,7 +58,7 @@ def to_prediction(
         segments=tuple(_segments(card, scores, force=force)) if timeline else None,
         labels=labels,
         sounding=sounding,
-        chord=chord_of(key.midi for key in sounding or ()) if _together(card, scores, labels or ()) else None,
+        chord=chord_of(key.midi for key in sounding) if sounding and _together(card, scores, labels or ()) else None,
     )
 
 
