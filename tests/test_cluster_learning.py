@@ -14,6 +14,7 @@ from earmark.runs.tune import tune
 from earmark.training import load_recipe
 from opt_in import takes_minutes
 from ray_nodes import nodes_of_one_core
+from written import write_homus
 
 TOML = """
 [features]
@@ -36,13 +37,7 @@ def workshop(tmp_path_factory):
     """A recipe, and lines that lie and lines that stand by nine writers."""
     root = tmp_path_factory.mktemp("apart")
     rng = np.random.default_rng(0)
-    for writer in range(1, 10):
-        folder = root / "HOMUS" / str(writer)
-        folder.mkdir(parents=True)
-        for n in range(4):
-            points = np.stack([np.linspace(0, 100, 8), rng.normal(0, 3, 8)], 1)[:, :: 1 - 2 * (n % 2)]
-            text = "".join(f"{x:.0f},{y:.0f};" for x, y in points)
-            (folder / f"{writer}-{n + 1}.txt").write_text(f"{('Lies', 'Stands')[n % 2]}\n{text}")
+    write_homus(root / "HOMUS", rng, n_writers=9)
     (root / "mine.toml").write_text(TOML)
     rows = "".join(
         f"t{n}.wav,{rng.normal(n % 2, 0.5):.3f},{rng.normal():.3f},{'ab'[n % 2]},g{n // 4}\n" for n in range(48)

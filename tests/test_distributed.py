@@ -23,6 +23,7 @@ from earmark.training import Training, distributed, load_recipe, loop
 from light_training import lighten
 from opt_in import takes_minutes
 from ray_nodes import free_port
+from written import write_homus
 
 TOML = """
 [features]
@@ -108,14 +109,7 @@ def test_what_cannot_be_shared(monkeypatch, settings, sentence):
 def workshop(tmp_path_factory):
     """A recipe, and lines that lie and lines that stand by eight writers."""
     root = tmp_path_factory.mktemp("together")
-    rng = np.random.default_rng(0)
-    for writer in range(1, 9):
-        folder = root / "HOMUS" / str(writer)
-        folder.mkdir(parents=True)
-        for n in range(5):
-            points = np.stack([np.linspace(0, 100, 8), rng.normal(0, 3, 8)], 1)[:, :: 1 - 2 * (n % 2)]
-            text = "".join(f"{x:.0f},{y:.0f};" for x, y in points)
-            (folder / f"{writer}-{n + 1}.txt").write_text(f"{('Lies', 'Stands')[n % 2]}\n{text}")
+    write_homus(root / "HOMUS", np.random.default_rng(0), n_writers=8, n_drawings=5)
     (root / "mine.toml").write_text(TOML)
     return root
 

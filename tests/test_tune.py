@@ -12,6 +12,7 @@ from earmark.errors import ConfigError, ModelError, UsageError
 from earmark.runs.tune import parse_axis, tune, usual_axes
 from earmark.training import load_recipe
 from earmark.training.lr_range import find_learning_rate
+from written import write_homus
 
 TOML = """
 [features]
@@ -39,13 +40,7 @@ def recipe(tmp_path):
 def drawings(tmp_path_factory):
     """Lines that lie and lines that stand, by eight writers."""
     root = tmp_path_factory.mktemp("tune") / "HOMUS"
-    rng = np.random.default_rng(0)
-    for writer in range(1, 9):
-        (root / str(writer)).mkdir(parents=True)
-        for n in range(4):
-            points = np.stack([np.linspace(0, 100, 8), rng.normal(0, 3, 8)], 1)[:, :: 1 - 2 * (n % 2)]
-            text = "".join(f"{x:.0f},{y:.0f};" for x, y in points)
-            (root / str(writer) / f"{writer}-{n + 1}.txt").write_text(f"{('Lies', 'Stands')[n % 2]}\n{text}")
+    write_homus(root, np.random.default_rng(0), n_writers=8)
     return root
 
 

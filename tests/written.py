@@ -1,4 +1,4 @@
-"""Symbols drawn in code, in the unit of HOMUS, and lines of them."""
+"""Symbols drawn in code, in the unit of HOMUS, lines of them, and the folder of writers that HOMUS is."""
 
 from __future__ import annotations
 
@@ -61,3 +61,14 @@ def line_of(*labels, gap=14.0, heights=None):
         strokes += [(stroke + move).astype(np.float32) for stroke in SYMBOLS[label]]
         left += float(high[0] - low[0]) + gap
     return Ink(tuple(strokes)), groups
+
+
+def write_homus(folder, rng, *, n_writers, n_drawings=4):
+    """Write a folder of HOMUS: each writer draws lines that lie and lines that stand, in turn."""
+    for writer in range(1, n_writers + 1):
+        place = folder / str(writer)
+        place.mkdir(parents=True)
+        for n in range(n_drawings):
+            points = np.stack([np.linspace(0, 100, 8), rng.normal(0, 3, 8)], 1)[:, :: 1 - 2 * (n % 2)]
+            text = "".join(f"{x:.0f},{y:.0f};" for x, y in points)
+            (place / f"{writer}-{n + 1}.txt").write_text(f"{('Lies', 'Stands')[n % 2]}\n{text}")
