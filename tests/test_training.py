@@ -248,6 +248,12 @@ def test_every_fold_scores_every_example_once_and_the_file_learns_all(homus, tmp
         assert Recognizer.load(run.folder / f"fold-{number}" / "model.onnx").card.rejection is None
 
 
+@pytest.mark.parametrize(("asked", "done"), [("none", "none"), ("valid", "valid"), ("everything", "none")])
+def test_a_fold_never_learns_what_it_tests(asked, done):
+    fold = pipeline._fold(recipe(split={"folds": 3}, training={"refit": asked}), 1)
+    assert (fold.training.refit, fold.split.fold) == (done, 1)
+
+
 def test_every_fold_needs_folds(homus, tmp_path):
     with pytest.raises(ConfigError, match=r"'small' has no folds; add --set split\.folds=5"):
         cross_validate(recipe(), data=homus, out=tmp_path / "run")

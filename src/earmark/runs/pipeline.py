@@ -348,11 +348,12 @@ def _second(recipe: Recipe) -> Recipe:
 
 
 def _fold(recipe: Recipe, number: int) -> Recipe:
-    """Return the recipe of one fold, whose file is only scored: no second fit, no rejection detector."""
+    """Return the recipe of one fold, whose file is only scored: it learns no test part, and gets no detector."""
+    refit = "valid" if recipe.training.refit == "valid" else "none"
     return recipe.model_copy(
         update={
             "split": recipe.split.model_copy(update={"fold": number}),
-            "training": recipe.training.model_copy(update={"refit": "none"}),
+            "training": recipe.training.model_copy(update={"refit": refit}),
             "rejection": None,
         }
     )
