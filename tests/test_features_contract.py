@@ -22,7 +22,11 @@ INK_KINDS = sorted(kind for kind in FEATURES if issubclass(FEATURES[kind], InkFe
 # Beside the defaults: what makes each kind take another path.
 VARIANTS: dict[str, list[dict[str, object]]] = {
     "log-mel": [{"hop_samples": 1708}, {"n_fft": 512, "n_mels": 40, "hop_samples": 700, "f_min_hz": 100}],
-    "linear": [{"n_fft": 64, "n_bins": 33, "hop_samples": 1}, {"n_fft": 4096, "n_bins": 300, "hop_samples": 441}],
+    "linear": [
+        {"n_fft": 64, "n_bins": 33, "hop_samples": 1},
+        {"n_fft": 4096, "n_bins": 300, "hop_samples": 441},
+        {"window_samples": 400, "hop_samples": 160},
+    ],
     "constant-q": [
         {"hop_samples": 441, "f_min_hz": 220, "n_bins": 30},
         {"bins_per_octave": 36, "n_bins": 200, "gamma_hz": 10},

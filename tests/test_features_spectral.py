@@ -54,6 +54,13 @@ def test_linear_is_the_power_of_librosas_stft(n_fft, hop_samples):
     np.testing.assert_allclose(10 ** (ours / 10), power[:n_bins], rtol=1e-5, atol=1e-6 * power.max())
 
 
+def test_a_window_shorter_than_the_transform():
+    samples = chirp(1)
+    power = np.abs(librosa.stft(samples.astype(float), n_fft=512, win_length=400, hop_length=160)) ** 2
+    features = LinearSpectrogram(sample_rate_hz=16000, n_fft=512, window_samples=400, hop_samples=160, n_bins=257)
+    np.testing.assert_allclose(10 ** (features(samples)[0] / 10), power, rtol=1e-5, atol=1e-6 * power.max())
+
+
 def direct_products(features: ConstantQ, samples: np.ndarray) -> np.ndarray:
     """Inner products in the time domain, in double precision, with librosa's kernels."""
     kernels, lengths = librosa.filters.wavelet(
@@ -129,6 +136,7 @@ def test_other_pictures_are_refused(values):
         (LogMel, {"f_min_hz": 9000, "f_max_hz": 8000}, "f_min_hz"),
         (LogMel, {"n_fft": 256}, "hold no frequency bin; lower n_mels"),
         (LinearSpectrogram, {"n_bins": 514}, "exceeds the 513 bins"),
+        (LinearSpectrogram, {"window_samples": 1026}, r"window_samples \(1026\) exceeds n_fft \(1024\)"),
         (ConstantQ, {"n_bins": 120}, "above half the sample rate"),
     ],
 )

@@ -155,6 +155,27 @@ def test_a_torch_that_cannot_export_is_one_sentence(listener, monkeypatch):
 
 
 @pytest.mark.slow
+def test_weights_that_are_16_bit_floats_already_are_stored_as_such(monkeypatch):
+    import onnx
+    import onnxruntime
+
+    monkeypatch.setattr(export, "FEWEST_HALVED", 100)
+    torch.manual_seed(0)
+    network = MlpConfig(widths=(64,)).build(n_labels=3, input_shape=(1, 40, 1)).eval()
+    table = load_recipe("genre/mlp").features
+    network.head.weight.data = network.head.weight.data.half().float()
+    exported = export_network(network, table)
+    stored = {tuple(each.dims): each.data_type for each in exported.graph.initializer}
+    assert stored[3, 64] == onnx.TensorProto.FLOAT16
+    assert stored[64, 40] == onnx.TensorProto.FLOAT
+    rows = np.random.default_rng(0).normal(size=(5, 1, 40, 1)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(rows)).numpy()
+    session = onnxruntime.InferenceSession(exported.SerializeToString())
+    np.testing.assert_allclose(session.run(["logits"], {"features": rows})[0], expected, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_weights_too_many_for_one_file_are_kept_in_half_the_bytes(monkeypatch):
     import onnxruntime
 

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import soundfile
 import torch
@@ -13,8 +14,11 @@ import torch
 from earmark.data import read_manifest
 from earmark.errors import ConfigError, DataError
 from earmark.features import FeatureCache, LogMel, Window
+from earmark.features.table import FEATURE_COLUMNS
 from earmark.models import Transfer, TransferConfig
+from earmark.models.pretrained import PRETRAINED
 from earmark.recognizer import Recognizer
+from earmark.recognizer.assemble import find_head
 from earmark.runs.pipeline import train
 from earmark.training import Recipe, load_recipe
 from earmark.training import embeddings as embedding
@@ -85,6 +89,20 @@ def test_a_few_sounds_are_enough(sounds, tmp_path, head):
     rows = list(csv.DictReader((run.folder / "log.csv").read_text().splitlines()))
     assert len(rows) == (1 if head in ("logistic", "ridge") else 40)
     assert run.model.stat().st_size < 2e6
+
+
+def test_branches_of_one_file(sounds, tmp_path):
+    """A backbone, the modulation spectrum and the 57 numbers of a window, side by side."""
+    base = load_recipe("genre/musicnn-fusion").model_dump()
+    base |= {"window": WINDOW.model_dump(), "split": {"protocol": "random", "fractions": [0.5, 0.25, 0.25]}}
+    run = train(Recipe.parse(base, where="test"), data=sounds, out=tmp_path / "run", cache=tmp_path / "cache")
+    assert run.scores.accuracy == 1
+    recognizer = Recognizer.load(run.model)
+    window = sound("high", np.random.default_rng(5)).astype(np.float32)
+    answer = recognizer.predict(window, sample_rate_hz=RATE_HZ)
+    assert answer.top[0].label == "high"
+    n_embedding = PRETRAINED["musicnn+modulation"].n_embedding + len(FEATURE_COLUMNS)
+    assert find_head(onnx.load(run.model))[0].dims == [3, n_embedding]
 
 
 def test_embeddings_are_computed_once(sounds, tmp_path, monkeypatch):

@@ -27,6 +27,8 @@ WHEEL_SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa
 CHECKPOINT = "musicnn/MSD_musicnn/"
 LICENSE = "musicnn-0.1.0.dist-info/LICENSE.md"
 FOOTER_BYTES = 48
+FLOAT = 1
+"""The type of 32-bit floats in an entry of the table."""
 DEAD = 1e-3
 """Sum of the absolute weights of a filter below which it is the same for every input; living ones exceed 0.04."""
 N_BRANCHES = 5
@@ -79,7 +81,7 @@ def read_message(data: bytes) -> dict[int, list[Any]]:
 
 
 def read_checkpoint(index: bytes, data: bytes) -> dict[str, Array]:
-    """Return all variables by name, without those of the optimiser."""
+    """Return all variables of floats by name, without those of the optimiser."""
     footer = index[-FOOTER_BYTES:]
     _, at = read_number(footer, 0)
     _, at = read_number(footer, at)
@@ -89,6 +91,8 @@ def read_checkpoint(index: bytes, data: bytes) -> dict[str, Array]:
             if not name or b"Adam" in name:
                 continue
             entry = read_message(value)
+            if entry[1][0] != FLOAT:
+                continue
             shape = [read_message(axis)[1][0] for axis in read_message(entry[2][0]).get(2, [])]
             start = entry.get(4, [0])[0]
             variables[name.decode()] = np.frombuffer(data[start : start + entry[5][0]], "<f4").reshape(shape)

@@ -11,7 +11,7 @@ from earmark.types import FloatArray
 _END = int(np.iinfo(np.int64).max)
 
 
-def add_power(graph: Graph, samples: str, *, n_fft: int, hop_samples: int) -> str:
+def add_power(graph: Graph, samples: str, *, n_fft: int, hop_samples: int, window_samples: int | None = None) -> str:
     """Add the power spectrum of all frames of samples ``(batch, time)``; return ``(batch, frame, cell)``.
 
     The cells are the frequencies in the order of `cell_bins`. The transform is split once (Cooley & Tukey 1965): with
@@ -21,7 +21,8 @@ def add_power(graph: Graph, samples: str, *, n_fft: int, hop_samples: int) -> st
                sum over rows     x[n] window[n] exp(-2πi row * first / n_rows) exp(-2πi column * first / n_fft).
 
     The inner sum is one matrix a column, which also holds the window and the twiddle factors; the outer sum is one
-    product over all frames. For real samples ``first`` up to ``n_rows / 2`` is enough: the rest is conjugate.
+    product over all frames. For real samples ``first`` up to ``n_rows / 2`` is enough: the rest is conjugate. The Hann
+    window is as long as the transform unless `window_samples` is given; a shorter one lies in its middle.
     """
     n_rows, n_columns = _split(n_fft)
     half = n_rows // 2 + 1
@@ -31,7 +32,7 @@ def add_power(graph: Graph, samples: str, *, n_fft: int, hop_samples: int) -> st
         graph.integers(1, -1, n_rows, n_columns),
     )
     columns = graph.add("Transpose", frames, perm=[3, 0, 1, 2])
-    inner = graph.add("MatMul", columns, graph.constant(_inner_matrices(n_fft)))
+    inner = graph.add("MatMul", columns, graph.constant(_inner_matrices(n_fft, window_samples or n_fft)))
     stacked = graph.add("Reshape", inner, graph.integers(2 * n_columns, -1))
     outer = graph.add("MatMul", graph.constant(_outer_matrix(n_columns)), stacked)
     parts = graph.add("Reshape", outer, graph.integers(2, n_columns, -1, half))
@@ -86,14 +87,16 @@ def _add_frames(graph: Graph, samples: str, *, n_fft: int, hop_samples: int) -> 
     return graph.add("Concat", *[shifted(block) for block in range(n_blocks)], axis=2)
 
 
-def _inner_matrices(n_fft: int) -> FloatArray:
+def _inner_matrices(n_fft: int, window_samples: int) -> FloatArray:
     """``(column, real|imaginary, row, first)``: window, DFT over rows and twiddle factor."""
     n_rows, n_columns = _split(n_fft)
     column = np.arange(n_columns)[:, None, None]
     row = np.arange(n_rows)[None, :, None]
     first = np.arange(n_rows // 2 + 1)[None, None, :]
     n = n_columns * row + column
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * n / n_fft)
+    within = n - (n_fft - window_samples) // 2
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * within / window_samples)
+    window = np.where((within >= 0) & (within < window_samples), window, 0)
     waves = window * np.exp(-2j * np.pi * ((n * first) % n_fft) / n_fft)
     return np.stack([waves.real, waves.imag], axis=1).astype(np.float32)
 

@@ -21,7 +21,9 @@ class LinearSpectrogram(SoundFeatures):
     Attributes
     ----------
     n_fft
-        Length of the Hann window and of the Fourier transform in samples; a power of two.
+        Length of the Fourier transform in samples; a power of two.
+    window_samples
+        Length of the Hann window in its middle, an even number; `n_fft` unless given.
     n_bins
         How many of the ``1 + n_fft / 2`` frequencies to keep, from 0 Hz up.
     """
@@ -30,6 +32,7 @@ class LinearSpectrogram(SoundFeatures):
     sample_rate_hz: int = Field(default=22050, gt=0)
     hop_samples: int = Field(default=512, gt=0)
     n_fft: int = Field(default=1024, ge=64, le=65536)
+    window_samples: int | None = Field(default=None, gt=0, multiple_of=2)
     n_bins: int = Field(default=512, gt=0)
 
     _power_of_two = field_validator("n_fft")(power_of_two)
@@ -38,6 +41,8 @@ class LinearSpectrogram(SoundFeatures):
     def _bins_exist(self) -> Self:
         if self.n_bins > 1 + self.n_fft // 2:
             raise ValueError(f"n_bins ({self.n_bins}) exceeds the {1 + self.n_fft // 2} bins of n_fft = {self.n_fft}")
+        if self.window_samples is not None and self.window_samples > self.n_fft:
+            raise ValueError(f"window_samples ({self.window_samples}) exceeds n_fft ({self.n_fft})")
         return self
 
     @property
@@ -49,7 +54,9 @@ class LinearSpectrogram(SoundFeatures):
         return self.n_fft // 2
 
     def add_nodes(self, graph: Graph, samples: str) -> str:
-        power = add_power(graph, samples, n_fft=self.n_fft, hop_samples=self.hop_samples)
+        power = add_power(
+            graph, samples, n_fft=self.n_fft, hop_samples=self.hop_samples, window_samples=self.window_samples
+        )
         upright = graph.add("Transpose", power, perm=[0, 2, 1])
         _, cells = np.unique(cell_bins(self.n_fft), return_index=True)
         rows = graph.add("Gather", upright, graph.constant(cells[: self.n_bins]), axis=1)

@@ -6,6 +6,7 @@ With a few hundred pieces to learn from, filters that are known to suit music do
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ N_CEPSTRA = 24
 N_BANDS = 16
 HARMONIC_REACH = 2
 """Bins on either side that a bin is compared with to see whether it is a partial."""
+DEFAULT_PATCHES = ((32, 16), (48, 32))
+"""Height in bins and width in frames of the patches whose modulation is analysed."""
 POWER_FLOOR = 1e-3
 SPREAD_FLOOR = 1e-3
 
@@ -117,6 +120,32 @@ class Timbre(nn.Module):
         return functional.avg_pool2d(picture, (self.band_height, 1))[:, 0, :N_BANDS]
 
 
+class ModulationFeatures(nn.Module):
+    """All of them as one embedding without weights, to stand beside the embedding of a pretrained network.
+
+    Parameters
+    ----------
+    n_bins
+        Of the spectrograms.
+    patches
+        See `ModulationConfig`.
+    """
+
+    def __init__(self, n_bins: int, *, patches: Sequence[tuple[int, int]] = DEFAULT_PATCHES) -> None:
+        super().__init__()
+        powers, timbre = [PatchPower(height, width) for height, width in patches], Timbre(n_bins)
+        self.analyses = nn.ModuleList([*powers, timbre])
+        self.n_embedding = sum(power.n_features(n_bins) for power in powers) + timbre.n_features()
+
+    def forward(self, spectrograms: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, n_embedding)`` of ``(batch, 1, freq, time)``."""
+        return torch.cat([analyse(spectrograms) for analyse in self.analyses], dim=1)
+
+    def stages(self) -> tuple[tuple[nn.Parameter, ...], ...]:
+        """Return no stages: nothing in there can learn."""
+        return ()
+
+
 class Modulation(Network):
     """Groups of fixed features, each standardised and put through a dense layer of its own, then one dense layer."""
 
@@ -163,7 +192,7 @@ class ModulationConfig(ModelConfig):
 
     kind: Literal["modulation"] = "modulation"
     normalize: Literal["none", "peak", "min-max"] = "min-max"
-    patches: tuple[tuple[int, int], ...] = Field(default=((32, 16), (48, 32)), min_length=1, max_length=16)
+    patches: tuple[tuple[int, int], ...] = Field(default=DEFAULT_PATCHES, min_length=1, max_length=16)
     hidden: int = Field(default=96, ge=1)
     input_dropout: float = Field(default=0.3, ge=0, lt=1)
     dropout: float = Field(default=0.5, ge=0, lt=1)

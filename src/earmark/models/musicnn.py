@@ -8,16 +8,24 @@ the mean over time of all of them.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from earmark.features.graph import COMPRESSION
+from earmark.features.mel import mel_filters
+
 NORM_EPSILON = 1e-3
 """What TensorFlow adds to the variance in a batch normalisation, unlike PyTorch."""
 REACH_FRAMES = 3
 """Frames on either side that the timbral filters and those of the mid-end see."""
+SAMPLE_RATE_HZ = 16000
+N_FFT = 512
+HOP_SAMPLES = 256
+N_BANDS = 96
 
 
 class MusicnnSizes(NamedTuple):
@@ -49,6 +57,22 @@ class MusicnnSizes(NamedTuple):
     def n_embedding(self) -> int:
         """Length of what `Musicnn.forward` returns."""
         return self.n_pooled + self.n_dense + self.n_tags
+
+
+class MusicnnLogMel(nn.Module):
+    """Spectrograms in decibels to the log-mel spectrograms that musicnn was trained on, log10(1 + 10⁴ power)."""
+
+    filters: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        filters = mel_filters(SAMPLE_RATE_HZ, N_FFT, n_mels=N_BANDS, f_min_hz=0, f_max_hz=SAMPLE_RATE_HZ / 2)
+        self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
+
+    def forward(self, decibels: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, 1, mel, time)`` of ``(batch, 1, freq, time)``."""
+        bands = self.filters @ torch.exp(decibels * (math.log(10) / 10))
+        return torch.log(1 + COMPRESSION * bands) / math.log(10)
 
 
 class FrequencyPooledConvolution(nn.Module):

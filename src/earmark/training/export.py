@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 EXPORT_OPSET = 20
 MOST_BYTES = 2**31 - 2**27
 """Of weights in one file: an ONNX file holds less than 2 GiB, and the front end needs some of it."""
+FEWEST_HALVED = 10_000
+"""Numbers of a tensor below which half of its bytes are not worth a node."""
 
 
 class _LogitsAndEmbedding(torch.nn.Module):
@@ -156,13 +158,19 @@ def export_module(
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
     weights = [value.const_value for value in program.model.graph.initializers.values()]
-    if sum(tensor.nbytes for tensor in weights if tensor is not None) > MOST_BYTES:
-        halve(program.model)
+    n_bytes = sum(tensor.nbytes for tensor in weights if tensor is not None)
+    halve(program.model, only_exact=n_bytes <= MOST_BYTES)
     return inline_bodies(program.model_proto)
 
 
-def halve(model: ir.Model) -> None:
-    """Keep the weights of dense layers and convolutions as 16-bit floats, which the graph widens again, in place."""
+def halve(model: ir.Model, *, only_exact: bool) -> None:
+    """Keep the weights of dense layers and convolutions as 16-bit floats, which the graph widens again, in place.
+
+    Parameters
+    ----------
+    only_exact
+        Only those that nothing is lost of, such as pretrained weights that came as 16-bit floats.
+    """
     import onnx_ir as ir
 
     graph = model.graph
@@ -170,7 +178,12 @@ def halve(model: ir.Model) -> None:
         tensor = wide.const_value
         if tensor is None or tensor.dtype != ir.DataType.FLOAT or len(tensor.shape) < 2:
             continue
-        stored = ir.tensor(tensor.numpy().astype(np.float16), name=f"{name}/half")
+        values = tensor.numpy()
+        with np.errstate(over="ignore"):
+            rounded = values.astype(np.float16)
+        if only_exact and (values.size < FEWEST_HALVED or not np.array_equal(rounded, values)):
+            continue
+        stored = ir.tensor(rounded, name=f"{name}/half")
         half = ir.Value(name=stored.name, shape=wide.shape, type=ir.TensorType(stored.dtype), const_value=stored)
         widen = ir.node("Cast", [half], attributes={"to": ir.DataType.FLOAT})
         graph.insert_before(graph[0], widen)

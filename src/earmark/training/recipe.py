@@ -11,7 +11,15 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 from earmark.config import Config, Kind, apply_overrides, read_toml
 from earmark.data import Split
 from earmark.errors import ConfigError, UnknownNameError
-from earmark.features import FEATURES, Features, PictureFusion, SoundFeatures, Window, WindowFeatures
+from earmark.features import (
+    FEATURES,
+    Features,
+    FusedFeatures,
+    PictureFusion,
+    SoundFeatures,
+    Window,
+    WindowFeatures,
+)
 from earmark.models.base import MODELS, ModelConfig
 from earmark.models.transcription import TranscriptionConfig
 from earmark.models.transfer import TransferConfig
@@ -137,14 +145,15 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _backbone_hears_what_it_knows(self) -> Self:
         wanted = self.model.wanted_features
-        if wanted is None or wanted == self.features:
+        heard = self.features.picture if isinstance(self.features, FusedFeatures) else self.features
+        if wanted is None or wanted == heard:
             return self
         if self.features.domain != wanted.domain:
             raise ConfigError(
                 f"recipe {self.name!r}: its backbone was trained on {wanted.kind} spectrograms of sounds, and cannot"
                 f" see {self.features.domain}s; choose a recipe whose network can, such as 'picture/resnet18'"
             )
-        given, needed = self.features.model_dump(), wanted.model_dump()
+        given, needed = heard.model_dump(), wanted.model_dump()
         different = [
             f"{key} = {value!r}, not {given.get(key)!r}" for key, value in needed.items() if given.get(key) != value
         ]
