@@ -53,6 +53,7 @@ FAULT = Fault()
 def s3_server() -> Iterator[str]:
     """Give the address of an S3 server with an empty bucket, known to every library through the environment."""
     import boto3
+    import s3fs
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -69,9 +70,12 @@ def s3_server() -> Iterator[str]:
     }
     try:
         with mock.patch.dict("os.environ", environment):
+            # Clients are kept for the whole process, with the address of the server of another module.
+            s3fs.S3FileSystem.clear_instance_cache()
             boto3.client("s3").create_bucket(Bucket=BUCKET)
             yield address
     finally:
+        s3fs.S3FileSystem.clear_instance_cache()
         server.stop()
 
 
