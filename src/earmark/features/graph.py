@@ -57,13 +57,14 @@ LOWEST_POWER = 1e-10
 FLOOR_DB = -100.0
 COMPRESSION = 1e4
 """The factor of `db_to_log`; powers well below its inverse vanish."""
-_DB_PER_NEPER = 10 / np.log(10)
+DB_PER_NEPER = 10 / float(np.log(10))
+"""Decibels of a power that is e times another."""
 
 
 def add_power_to_db(graph: Graph, power: str) -> str:
     """Add ``10 * log10(max(power, 1e-10))`` to an ONNX graph: 0 dB is a power of 1, the floor -100 dB."""
     floored = graph.add("Max", power, graph.constant(np.float32(LOWEST_POWER)))
-    return graph.add("Mul", graph.add("Log", floored), graph.constant(np.float32(_DB_PER_NEPER)))
+    return graph.add("Mul", graph.add("Log", floored), graph.constant(np.float32(DB_PER_NEPER)))
 
 
 def db_to_log(decibels: FloatArray) -> FloatArray:

@@ -120,6 +120,12 @@ class Timbre(nn.Module):
         return functional.avg_pool2d(picture, (self.band_height, 1))[:, 0, :N_BANDS]
 
 
+def all_analyses(n_bins: int, patches: Sequence[tuple[int, int]]) -> tuple[nn.ModuleList, list[int]]:
+    """Return the analyses of spectrograms of `n_bins`, see `ModulationConfig`, and the lengths of their answers."""
+    powers, timbre = [PatchPower(height, width) for height, width in patches], Timbre(n_bins)
+    return nn.ModuleList([*powers, timbre]), [*(power.n_features(n_bins) for power in powers), timbre.n_features()]
+
+
 class ModulationFeatures(nn.Module):
     """All of them as one embedding without weights, to stand beside the embedding of a pretrained network.
 
@@ -133,9 +139,8 @@ class ModulationFeatures(nn.Module):
 
     def __init__(self, n_bins: int, *, patches: Sequence[tuple[int, int]] = DEFAULT_PATCHES) -> None:
         super().__init__()
-        powers, timbre = [PatchPower(height, width) for height, width in patches], Timbre(n_bins)
-        self.analyses = nn.ModuleList([*powers, timbre])
-        self.n_embedding = sum(power.n_features(n_bins) for power in powers) + timbre.n_features()
+        self.analyses, sizes = all_analyses(n_bins, patches)
+        self.n_embedding = sum(sizes)
 
     def forward(self, spectrograms: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, n_embedding)`` of ``(batch, 1, freq, time)``."""
@@ -151,10 +156,7 @@ class Modulation(Network):
 
     def __init__(self, config: ModulationConfig, *, n_labels: int, n_channels: int, n_bins: int) -> None:
         super().__init__()
-        patches = [PatchPower(height, width) for height, width in config.patches]
-        timbre = Timbre(n_bins)
-        self.analyses = nn.ModuleList([*patches, timbre])
-        sizes = [*(patch.n_features(n_bins) for patch in patches), timbre.n_features()]
+        self.analyses, sizes = all_analyses(n_bins, config.patches)
         self.dense = nn.ModuleList(
             nn.Sequential(
                 nn.BatchNorm1d(size * n_channels, affine=False),

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from earmark.features.graph import COMPRESSION
+from earmark.features.graph import COMPRESSION, DB_PER_NEPER
 from earmark.features.mel import mel_filters
 
 NORM_EPSILON = 1e-3
@@ -71,7 +71,7 @@ class MusicnnLogMel(nn.Module):
 
     def forward(self, decibels: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, 1, mel, time)`` of ``(batch, 1, freq, time)``."""
-        bands = self.filters @ torch.exp(decibels * (math.log(10) / 10))
+        bands = self.filters @ torch.exp(decibels / DB_PER_NEPER)
         return torch.log(1 + COMPRESSION * bands) / math.log(10)
 
 

@@ -6,13 +6,14 @@ recording is. Genres of artists that were left out are told better so than by mu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import cast
 
 import torch
 from torch import nn
+
+from earmark.features.graph import DB_PER_NEPER
 
 LEVEL_DB = 6.0
 """Mean power of what the networks are given: about the median of 3 s of the tracks of GTZAN."""
@@ -22,8 +23,7 @@ MOST_GAIN_DB = 40.0
 
 def to_level(decibels: torch.Tensor) -> torch.Tensor:
     """Return spectrograms ``(batch, 1, freq, time)`` in decibels, each with the mean power `LEVEL_DB` where it can."""
-    nepers = decibels * (math.log(10) / 10)
-    mean_db = torch.log(torch.exp(nepers).mean((1, 2, 3), keepdim=True)) * (10 / math.log(10))
+    mean_db = torch.log(torch.exp(decibels / DB_PER_NEPER).mean((1, 2, 3), keepdim=True)) * DB_PER_NEPER
     return decibels + (LEVEL_DB - mean_db).clamp(max=MOST_GAIN_DB)
 
 

@@ -7,13 +7,12 @@ they are more than half of its weights, and no genre was told better with them.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from earmark.features.graph import DB_PER_NEPER
 from earmark.types import FloatArray
 
 SAMPLE_RATE_HZ = 16000
@@ -106,7 +105,7 @@ class AudiosetLogMel(nn.Module):
 
     def forward(self, decibels: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, 1, time, mel)`` of ``(batch, 1, freq, time)``."""
-        magnitude = torch.exp(decibels * (math.log(10) / 20))
+        magnitude = torch.exp(decibels / (2 * DB_PER_NEPER))
         log_mel = torch.log(magnitude.transpose(2, 3) @ self.filters + LOG_OFFSET)
         if self.stretch == 1:
             return log_mel
